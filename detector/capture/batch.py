@@ -1,0 +1,49 @@
+"""One batch: the unit of work between stages. One row = one packet as it was captured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(slots=True)
+class Batch:
+    """Packets in one byte buffer, in the order in which they were captured.
+
+    buffer: uint8[capacity]; the first `used` bytes are taken. What later stages must make contiguous (reassembled
+        fragments, PDUs over several segments) they append behind `used`; `reserve` makes room, so that an offset, once
+        given, stays valid as long as the batch lives.
+    starts, stops: int64[packets], half-open bounds of each packet's captured bytes in buffer.
+    wire_lengths: int64[packets], length on the wire.
+    times: int64[packets], ns since 1970 UTC.
+    link_types: int32[packets], LINKTYPE_ number of the interface.
+    numbers: int64[packets], counted from 1 within the packet's file.
+    files: int32[packets], row of `paths`.
+    interfaces: int32[packets], interface number within the file's section (0 where the format has none).
+    comments: {packet: [text]}, pcapng's packet comments.
+    """
+
+    buffer: NDArray[np.uint8]
+    used: int
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+    wire_lengths: NDArray[np.int64]
+    times: NDArray[np.int64]
+    link_types: NDArray[np.int32]
+    numbers: NDArray[np.int64]
+    files: NDArray[np.int32]
+    interfaces: NDArray[np.int32]
+    paths: list[str]
+    comments: dict[int, list[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def reserve(self, size: int) -> None:
+        """Room for `size` more bytes behind `used`; offsets into the buffer stay valid."""
+        if self.used + size > len(self.buffer):
+            grown = np.zeros(max(self.used + size, len(self.buffer) * 3 // 2), np.uint8)
+            grown[: self.used] = self.buffer[: self.used]
+            self.buffer = grown

@@ -1,0 +1,168 @@
+"""Tables of columns: what every stage hands to the next.
+
+One row = one packet, PDU or object. A Field declares a column (Wireshark's name, kind, meaning); a Column holds its
+values for one batch; a Table makes columns when they are asked for and keeps them as long as its batch lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+KINDS: Final = ("protocol", "bool", "uint", "int", "float", "label", "ipv4", "ipv6", "ether", "bytes", "string", "time",
+                "duration")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column's declaration.
+
+    kind says how values are stored and compared:
+        protocol   bool: "this row has the protocol"
+        bool       bool
+        uint, int  uint8..uint64, int8..int64
+        float      float64
+        label      uint8 or uint16, an index into `labels`; compared and printed as the label's text
+        ipv4       uint32, host order
+        ipv6       S16, network order
+        ether      uint64, the 48 bits of a MAC address
+        bytes      int64[n, 2] spans (start, stop) into the column's buffer
+        string     as bytes; compared as text
+        time       int64 nanoseconds since 1970 UTC
+        duration   int64 nanoseconds
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    unit: str = ""
+    labels: Mapping[int, str] = field(default_factory=dict, compare=False)
+    bits: int = 0  # width on the wire, 0 where it has none
+    base: int = 10  # how people read it: 16 for masks and codes
+    level: str = "row"  # "object" where the value belongs to an object row below the table's
+    scapy: str = ""  # "IP.ttl": Scapy's layer and field, the schema of a fixed header
+
+    @property
+    def protocol(self) -> str:
+        """The first word of the name, which is the table or header it belongs to."""
+        return self.name.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Values of one field over the rows of one table.
+
+    Dense: values[rows] and present bool[rows] (None: all present). Ragged: values[n] flat, offsets int64[rows + 1].
+    Bytes and strings: values int64[n, 2], half-open spans into buffer uint8[bytes].
+    """
+
+    field: Field
+    values: Array
+    present: NDArray[np.bool_] | None = None
+    offsets: NDArray[np.int64] | None = None
+    buffer: NDArray[np.uint8] | None = None
+
+    def take(self, rows: NDArray[np.int64]) -> Column:
+        """The column over other rows: row i is this column's row rows[i]; -1 has no value."""
+        if self.offsets is not None:
+            counts = np.where(rows >= 0, self.offsets[rows + 1] - self.offsets[rows], 0)
+            offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+            flat = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts) + np.repeat(self.offsets[rows], counts)
+            return Column(self.field, self.values[flat], None, offsets, self.buffer)
+        present = rows >= 0
+        if len(self.values) == 0:
+            return Column(self.field, np.zeros((len(rows), *self.values.shape[1:]), self.values.dtype),
+                          np.zeros(len(rows), bool), None, self.buffer)
+        if self.present is not None:
+            present = present & self.present[rows]
+        return Column(self.field, self.values[rows], present, None, self.buffer)
+
+    def flat(self) -> tuple[Array, NDArray[np.int64]]:
+        """All values in row order and the row of each."""
+        if self.offsets is not None:
+            return self.values, np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        if self.present is None:
+            return self.values, np.arange(len(self.values))
+        rows = np.flatnonzero(self.present)
+        return self.values[rows], rows
+
+    def at(self, row: int) -> list[Any]:
+        """The Python values of one row, as people read them: addresses and bytes as text, labels as their names."""
+        if self.offsets is not None:
+            chosen = self.values[self.offsets[row] : self.offsets[row + 1]]
+        elif self.present is not None and not self.present[row]:
+            return []
+        else:
+            chosen = self.values[row : row + 1]
+        return [readable(self.field, value, self.buffer) for value in chosen]
+
+
+def readable(declared: Field, value: Any, buffer: NDArray[np.uint8] | None = None) -> Any:
+    """One stored value as JSON shows it."""
+    match declared.kind:
+        case "bool" | "protocol":
+            return bool(value)
+        case "label":
+            return declared.labels.get(int(value), str(int(value)))
+        case "ipv4":
+            return str(IPv4Address(int(value)))
+        case "ipv6":
+            return str(IPv6Address(bytes(value).ljust(16, b"\0")))
+        case "ether":
+            return int(value).to_bytes(8, "big")[2:].hex(":")
+        case "bytes" | "string":
+            assert buffer is not None
+            text = buffer[int(value[0]) : int(value[1])].tobytes()
+            return text.hex(":") if declared.kind == "bytes" else text.decode("utf-8", "replace")
+        case "time":
+            return f"{int(value) // 10**9}.{int(value) % 10**9:09d}"
+        case "duration" | "float":
+            return float(value) / (1e9 if declared.kind == "duration" else 1)
+        case _:
+            return int(value)
+
+
+class Table:
+    """Rows of one kind in one batch. A stage's table subclasses it and says how a column is made."""
+
+    name: str
+    rows: int
+
+    def __init__(self, name: str, rows: int) -> None:
+        self.name = name
+        self.rows = rows
+        self._columns: dict[str, Column] = {}
+
+    def column(self, name: str) -> Column:
+        """The column of a field, made at the first call. KeyError: no such field here (the loader has refused it)."""
+        found = self._columns.get(name)
+        if found is None:
+            found = self._columns[name] = self._make(name)
+        return found
+
+    def add(self, column: Column) -> None:
+        """A column that a later stage has made for these rows (flow.direction on packet rows)."""
+        self._columns[column.field.name] = column
+
+    def _make(self, name: str) -> Column:
+        raise KeyError(name)
+
+    def objects(self) -> ObjectTable | None:
+        """The object rows below this table's, made at the first call; None where the protocol nests none."""
+        return None
+
+
+class ObjectTable(Table):
+    """Objects (registers, points) below the rows of a parent table: `offsets` int64[parent rows + 1]."""
+
+    def __init__(self, name: str, offsets: NDArray[np.int64], columns: Mapping[str, Column]) -> None:
+        super().__init__(name, int(offsets[-1]))
+        self.offsets = offsets
+        self._columns.update(columns)

@@ -1,0 +1,86 @@
+"""What may be wrong with a user's text or with the network's bytes, and how each is said.
+
+A user's mistake is an InputError with a position; several of them travel together as InputErrors. Bytes from the
+network never raise: their oddities are anomalies (PacketAnomaly here, a protocol's own beside the protocol), which are
+counted and can be matched by rules.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """A place in a user's text: `line` and `column` count from 1, `length` is in characters."""
+
+    path: str
+    line: int
+    column: int
+    length: int = 1
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+class InputError(Exception):
+    """One mistake in what a user wrote: where, what, and what to do about it."""
+
+    def __init__(self, problem: str, *, position: Position | None = None, hint: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.position = position
+        self.hint = hint
+
+    def __str__(self) -> str:
+        if self.position is None:
+            return self.problem + (f" (hint: {self.hint})" if self.hint else "")
+        lines = [f"{self.position}: {self.problem}"]
+        if self.position.text:
+            number = f"{self.position.line:>6}"
+            caret = " " * (self.position.column - 1) + "^" * max(1, self.position.length)
+            lines += [f"{number} | {self.position.text}", f"{'':>6} | {caret}"]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class InputErrors(Exception):
+    """Every mistake found in one go, in the order of their positions."""
+
+    def __init__(self, errors: Iterable[InputError]) -> None:
+        self.errors = list(errors)
+        super().__init__(f"{len(self.errors)} mistakes")
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word closest to a misspelt one, or an empty string."""
+    candidates: Sequence[str] = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return candidates[0] if candidates else ""
+
+
+class PacketAnomaly(IntEnum):
+    """Oddities of a packet row; the value is the bit in PacketRows.anomalies, the wire name is `label`.
+
+    Names are Suricata's decoder events where one exists. Values are never reused.
+    """
+
+    PACKET_LATE = 0
+    PACKET_TIME_JUMP = 1
+    PACKET_UNKNOWN_LINK_TYPE = 2
+    PACKET_TOO_MANY_LAYERS = 3
+    PACKET_REPEAT = 4
+    PACKET_TRUNCATED = 5
+
+    @property
+    def label(self) -> str:
+        """The name a rule uses: `IPV4_TRUNC_PKT` is `ipv4.trunc_pkt`."""
+        protocol, _, name = self.name.lower().partition("_")
+        return f"{protocol}.{name}"

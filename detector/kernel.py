@@ -1,0 +1,60 @@
+"""The one decorator of compiled loops, where their machine code is kept, and how they are imported late.
+
+A kernel is a plain Python loop over packets, PDUs or objects that Numba compiles: it takes arrays, fills arrays, calls
+only other kernels. Bounds checks stay on in production, since these bytes are an attacker's. NUMBA_DISABLE_JIT=1 runs
+the same code as ordinary Python; to mean the same in both, a byte is widened as it is loaded: `int(buffer[i])`.
+
+Numba does not notice when a kernel that is called from another file changes, so the cache folder is named after a hash
+of all kernel sources and of the versions that compile them. Kernels lie in modules named `*_kernels.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+PACKAGE = Path(__file__).parent
+Loop = TypeVar("Loop", bound=Callable[..., Any])
+
+
+def kernel_files() -> list[Path]:
+    """Every source file whose change must make the compiled kernels anew."""
+    return [Path(__file__), *sorted(PACKAGE.rglob("*_kernels.py"))]
+
+
+def cache_folder() -> Path:
+    """Folder of this build's compiled kernels, below DETECTOR_CACHE or the user's cache folder."""
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {version('numba')} {version('numpy')}".encode())
+    for path in kernel_files():
+        digest.update(path.read_bytes())
+    root = os.environ.get("DETECTOR_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "detector"
+    return Path(root) / f"kernels-{digest.hexdigest()[:16]}"
+
+
+@cache
+def _njit() -> Callable[..., Any]:
+    """Numba's njit with its cache folder set, imported when the first kernel module is."""
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder()))
+    return import_module("numba").njit  # type: ignore[no-any-return]
+
+
+def kernel(loop: Loop) -> Loop:
+    """The loop compiled by Numba: cached on disk, with bounds checks, without the interpreter lock."""
+    return _njit()(cache=True, boundscheck=True, nogil=True)(loop)  # type: ignore[no-any-return]
+
+
+class Kernels:
+    """A kernel module that is imported at its first use, so that commands that decode nothing never load Numba."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._module), name)

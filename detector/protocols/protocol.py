@@ -1,0 +1,34 @@
+"""What a protocol declares, once, so that every stage to the right can work with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from detector.columns import Field
+from detector.protocols.table import ProtocolReader
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One protocol table. One row = one PDU.
+
+    name: the table's name and the rules' `protocol:`.
+    also: further field prefixes of this table (modbus: mbtcp).
+    tcp_ports, udp_ports: registered ports; flows/ is handed them to tell the server's side.
+    fields: every field of the table, in the order `detector fields` lists them; objects' fields have level "object".
+    anomalies: {name: meaning} of pdu.anomaly values, such as modbus.invalid_length; a name's place is its bit.
+    reader: makes the object that turns chunks of stream bytes into tables, with its state for a run.
+    scapy: dotted name of the Scapy class that dissects a whole PDU ("scapy.contrib.modbus.ModbusADURequest"), by
+        flow direction ("to_server", "to_client").
+    """
+
+    name: str
+    title: str
+    also: tuple[str, ...]
+    tcp_ports: tuple[int, ...]
+    udp_ports: tuple[int, ...]
+    fields: tuple[Field, ...]
+    anomalies: Mapping[str, str]
+    reader: Callable[[], ProtocolReader]
+    scapy: Mapping[str, str]

@@ -1,0 +1,25 @@
+"""Shared by all tests: where the real captures are, and the loud skip where they are not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def captures_folder() -> Path | None:
+    """The folder of real captures: DETECTOR_CAPTURES, by default shared/captures beside the checkout."""
+    folder = Path(os.environ.get("DETECTOR_CAPTURES", ROOT.parent / "shared" / "captures"))
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """Real captures; skips loudly where there are none."""
+    folder = captures_folder()
+    if folder is None:
+        pytest.skip("real captures are not here: set DETECTOR_CAPTURES")
+    return folder
