@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -47,3 +48,15 @@ class Batch:
             grown = np.zeros(max(self.used + size, len(self.buffer) * 3 // 2), np.uint8)
             grown[: self.used] = self.buffer[: self.used]
             self.buffer = grown
+
+
+def batch_of(packets: Sequence[bytes], times: Sequence[int], link_type: int = 1, path: str = "") -> Batch:
+    """A batch of packets at hand, whole as on the wire: for rule tests and warming, where no capture is read."""
+    lengths = np.array([len(packet) for packet in packets], np.int64)
+    stops = np.cumsum(lengths)
+    n, used = len(packets), int(lengths.sum())
+    buffer = np.zeros(used + 65536, np.uint8)
+    buffer[:used] = np.frombuffer(b"".join(packets), np.uint8)
+    return Batch(buffer, used, stops - lengths, stops, lengths, np.array(times, np.int64),
+                 np.full(n, link_type, np.int32), np.arange(1, n + 1), np.zeros(n, np.int32), np.zeros(n, np.int32),
+                 [path])  # fmt: skip

@@ -1,0 +1,39 @@
+# make demo: see it work.  make test: everything the tests need, then the tests.  make bench: speed beside Suricata.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types bench captures clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/detector warm
+	$(BIN)/detector replay replay_pcaps --var MODBUS_MASTERS=@replay_pcaps/masters.txt --home-net 10.0.0.0/8 --alerts alerts.jsonl
+
+test: $(VENV)/installed
+	tests/install_tools.sh
+	$(BIN)/pytest
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check detector tests replay_pcaps
+	$(BIN)/ruff check detector tests replay_pcaps
+	$(BIN)/detector lint rules
+
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+bench: $(VENV)/installed
+	tests/install_tools.sh
+	$(BIN)/python -m tests.bench.bench
+
+captures: $(VENV)/installed
+	$(BIN)/python replay_pcaps/build.py
+
+clean:
+	rm -rf $(VENV) build dist alerts.jsonl

@@ -1,0 +1,58 @@
+"""The console script: finds the command, imports it, and turns mistakes into one line and an exit code.
+
+Exit codes: 0 fine; 1 the command's own negative answer; 2 bad arguments or bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from detector import __version__
+from detector.errors import InputError, InputErrors
+
+COMMANDS = {
+    "replay": "read captures, match rules, show alerts",
+    "decode": "print fields of every packet or PDU",
+    "fields": "list the fields that rules and filters can name",
+    "lint": "find every mistake in rules",
+    "test": "run the tests of rules and scenarios",
+    "warm": "compile all kernels ahead",
+}
+
+
+def build_parser(command: str | None) -> argparse.ArgumentParser:
+    """The argument parser; only the chosen command's module is imported."""
+    parser = argparse.ArgumentParser(prog="detector", description="Detects attacks in the traffic of control networks.")
+    parser.add_argument("--version", action="version", version=f"detector {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in COMMANDS.items():
+        chosen = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        if name == command:
+            # The one import inside a function: each command loads only what it needs.
+            import_module(f"detector.cli.{name}").add_arguments(chosen)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = next((word for word in words if not word.startswith("-")), None)
+    parsed = build_parser(command).parse_args(words)
+    try:
+        return int(import_module(f"detector.cli.{parsed.command}").run(parsed))
+    except (InputError, InputErrors) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""`detector replay`: captures through the rules to alerts."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from detector.capture import open_source
+from detector.capture.source import BATCH_PACKETS, Source, SourceReport
+from detector.cli.options import add_rule_options, load_ruleset, positive, time_ns
+from detector.exercise.pacing import Pacer
+from detector.packets.decode import DecodeSettings
+from detector.pipeline import Pipeline, PipelineSettings
+from detector.silence import reasons
+from detector.sinks import ConsoleTable, JsonLines, Sink, Summary
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("captures", nargs="+", metavar="CAPTURE", help="capture files and folders, merged in time order; - is standard input")
+    add_rule_options(parser)
+    parser.add_argument("--alerts", metavar="FILE", help="write alerts as JSON lines; - is standard output")
+    parser.add_argument("--strict", action="store_true", help="exit 1 where silence could not be trusted")
+    parser.add_argument("--follow", action="store_true", help="wait for more at the end of a file, until interrupted")
+    parser.add_argument("--speed", type=float, default=0.0, metavar="X", help="1: in the capture's own time; 10: ten times as fast")
+    parser.add_argument("--since", type=time_ns, metavar="T", help="leave out packets before this time")
+    parser.add_argument("--until", type=time_ns, metavar="T", help="leave out packets from this time on")
+    parser.add_argument("--run", default="", dest="run_name", metavar="NAME", help="name of the exercise run, part of every alert and its id")
+    parser.add_argument("--batch-packets", type=positive, default=BATCH_PACKETS, metavar="N", help="packets per batch at most")
+    parser.add_argument("--learn-from", action="append", default=[], metavar="CAPTURE", help="known good traffic for new_value rules")
+    parser.add_argument("--check-checksums", action="store_true", help="verify IP, TCP, UDP and ICMP checksums")
+    parser.add_argument("--drop-repeats", action="store_true", help="leave out repeats that a mirror port makes")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replays, shows alerts and a summary."""
+    ruleset = load_ruleset(arguments)
+    decode = DecodeSettings(check_checksums=arguments.check_checksums, drop_repeats=arguments.drop_repeats)
+    pipeline = Pipeline(ruleset, PipelineSettings(decode=decode, run=arguments.run_name))
+    if arguments.learn_from:
+        pipeline.learn(open_source(arguments.learn_from))
+    source = open_source(arguments.captures, follow=arguments.follow, batch_packets=arguments.batch_packets,
+                         since_ns=arguments.since, until_ns=arguments.until)  # fmt: skip
+    on_stdout = arguments.alerts == "-"
+    console = Console(stderr=on_stdout, highlight=False, soft_wrap=True)
+    sinks: list[Sink] = [JsonLines(arguments.alerts)] if arguments.alerts else []
+    sinks += [Summary(console)] if on_stdout else [ConsoleTable(console), Summary(console)]
+    began = time.perf_counter()
+    with ended_by_signals(source), progress(console) as advance:
+        pacer = Pacer(arguments.speed, time.monotonic, time.sleep) if arguments.speed else None
+        for batch in pacer.paced(source.batches()) if pacer else source.batches():
+            alerts = pipeline.process(batch)
+            for sink in sinks:
+                sink.write(alerts)
+            advance(source.report)
+    for sink in sinks:
+        sink.close()
+    return summarise(console, pipeline, source.report, time.perf_counter() - began, arguments.strict)
+
+
+@contextmanager
+def ended_by_signals(source: Source) -> Iterator[None]:
+    """SIGINT and SIGTERM end the source after the packets at hand; the summary is still printed."""
+    before = {number: signal.signal(number, lambda *_: source.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+Advance = Callable[[SourceReport], None]
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[Advance]:
+    """A progress bar on a terminal, nothing in a pipe; yields what is to be called after each batch."""
+    if not console.is_terminal:
+        yield lambda report: None
+        return
+    columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[packets]:,} packets"),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("reading", total=None, packets=0)
+        yield lambda report: bar.update(
+            task, completed=report.read_bytes, total=report.size_bytes or None, packets=report.packets
+        )
+
+
+def summarise(console: Console, pipeline: Pipeline, report: SourceReport, seconds: float, strict: bool) -> int:
+    """Prints what was seen and what was not; the exit code."""
+    counts = pipeline.decoding.counts
+    pdus = ", ".join(f"{count:,} {name}" for name, count in counts.pdus.items())
+    console.print(
+        f"\n{counts.packets:,} packets, {counts.bytes:,} bytes, {pipeline.decoding.flows.created:,} flows, "
+        f"PDUs: {pdus}; {counts.alerts:,} alerts from {len(pipeline.ruleset.active)} rules; {seconds:.1f} s"
+    )
+    anomalies = pipeline.decoding.decoder.anomalies + counts.pdu_anomalies
+    if anomalies:
+        console.print("anomalies: " + ", ".join(f"{name} {count:,}" for name, count in sorted(anomalies.items())))
+    found = list(reasons(pipeline, report))
+    for reason in found:
+        console.print(f"[yellow]not seen:[/yellow] {escape(reason)}")
+    if strict and found:
+        console.print(f"[red]--strict:[/red] {len(found)} reasons why silence cannot be trusted")
+        return 1
+    return 0

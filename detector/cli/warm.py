@@ -1,0 +1,27 @@
+"""`detector warm`: compiles every kernel now, so that the first packets need not wait for it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import track
+
+from detector.kernel import cache_folder
+from detector.warming import steps
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command has no arguments."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compiles all kernels and says where they are kept."""
+    began = time.perf_counter()
+    todo = steps()
+    for _, step in track(todo, "compiling kernels", console=Console(stderr=True), disable=not sys.stderr.isatty()):
+        step()
+    print(f"{len(todo)} groups of kernels compiled in {time.perf_counter() - began:.1f} s, kept in {cache_folder()}")
+    return 0

@@ -1,0 +1,136 @@
+"""The loop that replay and daemon share: a source's batches through the stages to alerts.
+
+    capture -> packets -> flows, streams -> protocol tables -> rules -> alerts
+
+Each stage keeps its state in itself; a batch is only the unit of work, so its size changes no alert.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from detector.alerts.alert import Alert, AlertBuilder
+from detector.capture import open_source
+from detector.capture.batch import Batch
+from detector.capture.source import BATCH_PACKETS, Source, SourceReport
+from detector.columns import Table
+from detector.detect.engine import Engine, EngineSettings
+from detector.flows.columns import Chunks, FlowColumns
+from detector.flows.streams import StreamSettings, StreamTable
+from detector.flows.table import FlowSettings, FlowTable
+from detector.packets.decode import DecodeSettings, PacketDecoder
+from detector.packets.table import PacketTable
+from detector.protocols import PROTOCOLS
+from detector.protocols.table import PduTable
+from detector.rules.model import Ruleset
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """Settings of the stages, and what an alert says of the run and the sensor."""
+
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+    flows: FlowSettings = field(default_factory=FlowSettings)
+    streams: StreamSettings = field(default_factory=StreamSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    run: str = ""
+    observer: str = ""
+
+
+@dataclass
+class Counts:
+    """What went through, for the summary and later for metrics."""
+
+    packets: int = 0
+    bytes: int = 0
+    rows: int = 0  # packet rows that rules saw
+    pdus: Counter[str] = field(default_factory=Counter)  # by protocol
+    pdu_anomalies: Counter[str] = field(default_factory=Counter)
+    directions: Counter[str] = field(default_factory=Counter)  # packet rows of TCP and UDP, to_server and to_client
+    alerts: int = 0
+    first_ns: int | None = None
+    last_ns: int = 0
+
+
+class Decoding:
+    """Capture bytes to tables: the stages before rules, used by replay, daemon and `detector decode` alike."""
+
+    def __init__(self, settings: PipelineSettings) -> None:
+        self.decoder = PacketDecoder(settings.decode)
+        tcp = tuple(port for protocol in PROTOCOLS for port in protocol.tcp_ports)
+        udp = tuple(port for protocol in PROTOCOLS for port in protocol.udp_ports)
+        self.flows = FlowTable(settings.flows, tcp, udp)
+        self.streams = StreamTable(settings.streams, self.flows.slots)
+        self._readers = [(protocol.name, protocol.reader()) for protocol in PROTOCOLS]
+        self.counts = Counts()
+
+    def tables(self, batch: Batch) -> tuple[PacketTable, dict[str, PduTable]]:
+        """The packet table of a batch and a table for each protocol, in the order of PROTOCOLS."""
+        packets = self.decoder.decode(batch)
+        flows = self.flows.follow(packets)
+        tables = self.frame(batch, packets, self.streams.follow(packets, flows))
+        self._count(batch, packets, flows, tables)
+        return packets, tables
+
+    def frame(self, batch: Batch, packets: PacketTable, chunks: Chunks) -> dict[str, PduTable]:
+        """A table for each protocol, in the order of PROTOCOLS."""
+        return {name: reader.frame(batch, packets, chunks) for name, reader in self._readers}
+
+    def _count(self, batch: Batch, packets: PacketTable, flows: FlowColumns, tables: dict[str, PduTable]) -> None:
+        counts = self.counts
+        counts.packets += len(batch)
+        counts.bytes += int((batch.stops - batch.starts).sum())
+        counts.rows += packets.rows
+        for name, table in tables.items():
+            counts.pdus[name] += table.rows
+            if table.rows and table.anomalies.any():
+                column = table.column("pdu.anomaly")
+                counts.pdu_anomalies.update(column.field.labels[int(value)] for value in column.flat()[0])
+        transported = (packets.structure.transport == 6) | (packets.structure.transport == 17)
+        counts.directions["to_server"] += int((transported & (flows.direction == 0)).sum())
+        counts.directions["to_client"] += int((transported & (flows.direction == 1)).sum())
+        if len(batch):
+            counts.first_ns = int(batch.times[0]) if counts.first_ns is None else counts.first_ns
+            counts.last_ns = max(counts.last_ns, int(batch.times.max()))
+
+
+class Pipeline:
+    """One run of one ruleset. `process` takes batches in their order and returns their alerts in order."""
+
+    def __init__(self, ruleset: Ruleset, settings: PipelineSettings | None = None) -> None:
+        settings = self._settings = settings or PipelineSettings()
+        self.ruleset = ruleset
+        self.decoding = Decoding(settings)
+        self.engine = Engine(ruleset, settings.engine)
+        self._builder = AlertBuilder(settings.run, settings.observer)
+
+    def process(self, batch: Batch) -> list[Alert]:
+        """The alerts of a batch."""
+        packets, pdus = self.decoding.tables(batch)
+        tables: dict[str, Table] = {"packet": packets, **pdus}
+        alerts = [self._builder.build(match, tables) for match in self.engine.detect(tables)]
+        self.decoding.counts.alerts += len(alerts)
+        return alerts
+
+    def learn(self, source: Source) -> None:
+        """Takes a source as known good: new_value rules learn from it, nothing alerts, its flows and clock are its own."""
+        decoding = Decoding(self._settings)
+        for batch in source.batches():
+            packets, pdus = decoding.tables(batch)
+            self.engine.learn({"packet": packets, **pdus})
+
+    def run(self, source: Source) -> Iterator[tuple[list[Alert], SourceReport]]:
+        """The alerts of each batch of a source, with the source's report so far."""
+        for batch in source.batches():
+            yield self.process(batch), source.report
+
+
+def replay(
+    paths: Sequence[str], ruleset: Ruleset, settings: PipelineSettings | None = None, batch_packets: int = BATCH_PACKETS
+) -> list[Alert]:
+    """All alerts of the given captures, merged in time order."""
+    pipeline = Pipeline(ruleset, settings)
+    source = open_source(paths, batch_packets=batch_packets)
+    return [alert for alerts, _ in pipeline.run(source) for alert in alerts]

@@ -1,0 +1,48 @@
+"""Frames: one row = one captured packet with everything in it, the scope of a display filter in Wireshark.
+
+A field's values are those of all the frame's rows, outermost first: of every IP layer, of every PDU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.columns import Column, Table
+from detector.packets.table import PacketTable
+from detector.protocols.fields import table_of
+from detector.protocols.table import PduTable
+
+
+class FrameTable(Table):
+    """Columns over frames, gathered from packet rows and PDU rows; all of them ragged."""
+
+    def __init__(self, packets: PacketTable, pdus: Mapping[str, PduTable]) -> None:
+        super().__init__("frame", len(packets.batch))
+        self.packets = packets
+        self.pdus = pdus
+
+    def packet_of(self, table: Table) -> NDArray[np.int64]:
+        """int64[rows], the batch's packet of each row of a table; quoted rows have -1: their parent lists their values."""
+        structure = self.packets.structure
+        of_row = np.where(structure.is_quoted, -1, structure.packet.astype(np.int64))
+        return of_row[table.row_of_pdu] if isinstance(table, PduTable) else of_row
+
+    def _make(self, name: str) -> Column:
+        owner = table_of(name)
+        table: Table = self.packets if owner == "packet" else self.pdus[owner]
+        column = table.column(name)
+        values, rows = column.flat()
+        packets = self.packet_of(table)[rows]
+        kept = packets >= 0
+        if column.field.kind == "protocol":
+            kept &= values.astype(bool)
+        packets, values = packets[kept], values[kept]
+        if column.field.name.startswith("frame.") and len(packets):  # a frame's own fields are there once
+            packets, first = np.unique(packets, return_index=True)
+            values = values[first]
+        offsets = np.zeros(self.rows + 1, np.int64)
+        np.cumsum(np.bincount(packets, minlength=self.rows), out=offsets[1:])
+        return Column(column.field, values, None, offsets, column.buffer)
