@@ -160,9 +160,13 @@ class Table:
 
 
 class ObjectTable(Table):
-    """Objects (registers, points) below the rows of a parent table: `offsets` int64[parent rows + 1]."""
+    """Objects (registers, points) below the rows of a parent table.
+
+    offsets: int64[parent rows + 1].  parents: int64[rows], the parent row of each object.
+    """
 
     def __init__(self, name: str, offsets: NDArray[np.int64], columns: Mapping[str, Column]) -> None:
         super().__init__(name, int(offsets[-1]))
         self.offsets = offsets
+        self.parents = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
         self._columns.update(columns)

@@ -70,13 +70,13 @@ class Decoding:
         """The packet table of a batch and a table for each protocol, in the order of PROTOCOLS."""
         packets = self.decoder.decode(batch)
         flows = self.flows.follow(packets)
-        tables = self.frame(batch, packets, self.streams.follow(packets, flows))
+        tables = self.frame(packets, flows, self.streams.follow(packets, flows))
         self._count(batch, packets, flows, tables)
         return packets, tables
 
-    def frame(self, batch: Batch, packets: PacketTable, chunks: Chunks) -> dict[str, PduTable]:
+    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> dict[str, PduTable]:
         """A table for each protocol, in the order of PROTOCOLS."""
-        return {name: reader.frame(batch, packets, chunks) for name, reader in self._readers}
+        return {name: reader.frame(packets, flows, chunks) for name, reader in self._readers}
 
     def _count(self, batch: Batch, packets: PacketTable, flows: FlowColumns, tables: dict[str, PduTable]) -> None:
         counts = self.counts

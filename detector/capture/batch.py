@@ -49,6 +49,15 @@ class Batch:
             grown[: self.used] = self.buffer[: self.used]
             self.buffer = grown
 
+    def take(self, rows: NDArray[np.int64]) -> Batch:
+        """A batch of the chosen packets over the same buffer."""
+        places = {row: place for place, row in enumerate(rows.tolist())} if self.comments else {}
+        comments = {places[row]: said for row, said in self.comments.items() if row in places}
+        return Batch(
+            self.buffer, self.used, self.starts[rows], self.stops[rows], self.wire_lengths[rows], self.times[rows],
+            self.link_types[rows], self.numbers[rows], self.files[rows], self.interfaces[rows], self.paths, comments,
+        )  # fmt: skip
+
 
 def batch_of(packets: Sequence[bytes], times: Sequence[int], link_type: int = 1, path: str = "") -> Batch:
     """A batch of packets at hand, whole as on the wire: for rule tests and warming, where no capture is read."""

@@ -25,46 +25,65 @@ class FlowState(IntEnum):
     CLOSED = 3  # FIN both ways and acknowledged, or RST
 
 
+class Cell(IntEnum):
+    """Columns of FlowColumns.cells."""
+
+    FLOW = 0  # number of the flow, counted from 0 over the run, never used again; -1 where a row has none (quoted rows)
+    SLOT = 1  # place in the flow table; a later flow may take it over
+    DIRECTION = 2  # Direction
+    FLOW_STATE = 3  # FlowState after this row
+    IS_NEW = 4  # the flow's first row
+    CLOCK = 5  # ns: running maximum of packet times, at which everything in time is judged
+    BEGAN = 6  # ns, the clock at the flow's first row
+    RELATIVE_SEQ = 7  # as Wireshark's tcp.seq, -1 where there is none
+    RELATIVE_ACK = 8
+    PACKETS_SO_FAR = 9  # two columns, to server and to client, of the flow up to and including this row
+    BYTES_SO_FAR = 11  # as PACKETS_SO_FAR; bytes on the wire
+
+
+CELLS = 13
+
+# The same as plain numbers, which kernels need.
+(FLOW, SLOT, DIRECTION, FLOW_STATE, IS_NEW, CLOCK, BEGAN, RELATIVE_SEQ, RELATIVE_ACK, PACKETS_SO_FAR, BYTES_SO_FAR) = map(
+    int, Cell)  # fmt: skip
+
+
 class FlowColumns(NamedTuple):
-    """Arrays of one length, one row per packet row; -1 in `flow` where a row has none (quoted rows).
+    """cells: int64[rows, 13], one row per packet row, columns Cell. One array, for the reason given in packets/rows.py."""
 
-    flow: int64, number of the flow, counted from 0 over the run: never used again.
-    slot: int64, place in the flow table; a later flow may take it over.
-    direction: int8, Direction.  state: uint8, FlowState after this row.  is_new: bool, the flow's first row.
-    clock: int64, ns: running maximum of packet times, at which everything in time is judged.
-    started: int64, ns, the clock at the flow's first row.
-    packets, bytes: int64[rows, 2], of the flow up to and including this row, to server and to client; bytes on the wire.
-    relative_seq, relative_ack: int64, as Wireshark's tcp.seq and tcp.ack; -1 where there is none.
-    """
+    cells: NDArray[np.int64]
 
-    flow: NDArray[np.int64]
-    slot: NDArray[np.int64]
-    direction: NDArray[np.int8]
-    state: NDArray[np.uint8]
-    is_new: NDArray[np.bool_]
-    clock: NDArray[np.int64]
-    started: NDArray[np.int64]
-    packets: NDArray[np.int64]
-    bytes: NDArray[np.int64]
-    relative_seq: NDArray[np.int64]
-    relative_ack: NDArray[np.int64]
+    @property
+    def flow(self) -> NDArray[np.int64]:
+        """Number of each row's flow, -1 for none."""
+        return self.cells[:, FLOW]
+
+    @property
+    def direction(self) -> NDArray[np.int64]:
+        """Direction of each row."""
+        return self.cells[:, DIRECTION]
+
+
+class Chunk(IntEnum):
+    """Columns of Chunks.cells."""
+
+    ROW = 0  # packet row with which the bytes became available (the one that filled a gap, for bytes that waited)
+    STREAM = 1  # slot * 2 + direction: index into per-stream state arrays of the protocols
+    START = 2  # bounds in the batch's buffer
+    STOP = 3
+    IS_FIRST = 4  # first bytes of this stream since its flow began (the state of the slot is to be reset)
+    IS_GAP = 5  # bytes before this chunk are missing for good: what waited unfinished is to be given up
+    IS_DATAGRAM = 6  # a UDP payload: complete in itself, nothing is carried over
 
 
 class Chunks(NamedTuple):
-    """Bytes of TCP streams in stream order, and whole UDP payloads; arrays of one length in the order of packet rows.
+    """Bytes of TCP streams in stream order, and whole UDP payloads, in the order of packet rows.
 
-    row: int64, packet row with which the bytes became available (the one that filled a gap, for bytes that waited).
-    stream: int64, slot * 2 + direction: index into per-stream state arrays of the protocols.
-    start, stop: int64, bounds in the batch's buffer.
-    is_first: bool, first bytes of this stream since its flow began (the state of the slot is to be reset).
-    is_gap: bool, bytes before this chunk are missing for good: what waited unfinished is to be given up.
-    is_datagram: bool, a UDP payload: complete in itself, nothing is carried over.
+    cells: int64[chunks, 7], columns Chunk.
     """
 
-    row: NDArray[np.int64]
-    stream: NDArray[np.int64]
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    is_first: NDArray[np.bool_]
-    is_gap: NDArray[np.bool_]
-    is_datagram: NDArray[np.bool_]
+    cells: NDArray[np.int64]
+
+
+# The same as plain numbers, which kernels need.
+ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM = map(int, Chunk)

@@ -3,6 +3,9 @@
 Rows stand in packet order, outermost first. `outer` of an inner row (tunnel) is its parent. A header quoted inside an
 ICMP error is a row too, set in `is_quoted` with the ICMP row as its parent: it has columns like any other, so that
 `ip.src` of the ICMP row lists it, but neither flows nor rules take it for a packet of its own.
+
+All numbers of a row lie side by side in two arrays, since a kernel that is handed one array for each of them spends thirty
+times as long on counting references to arrays as on the packet (measured: 2,200 against 70 ns a packet).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 
 
 class Layer(IntEnum):
-    """Columns of PacketRows.layers: where each header begins in the buffer."""
+    """Where each header begins in the buffer: the first columns of PacketRows.cells; -1 means "no such header"."""
 
     LINK = 0  # Ethernet, SLL, SLL2, NULL, PPP: which one says the packet's link type
     ETH = 1
@@ -35,59 +38,98 @@ class Layer(IntEnum):
     TUNNEL = 15  # GRE or VXLAN header that this row's payload begins with
 
 
+class Cell(IntEnum):
+    """The other columns of PacketRows.cells."""
+
+    PACKET = 16  # row of the batch
+    OUTER = 17  # parent row or -1
+    STOP = 18  # end of the capture, of the IP total length if that is sooner, or of the reassembled datagram
+    PAYLOAD_START = 19  # bytes above TCP/UDP/SCTP (above ICMP's first 8; above IP for others; above the link header
+    PAYLOAD_STOP = 20  # where there is no IP); start == stop: none
+    NETWORK = 21  # 4, 6 or 0
+    TRANSPORT = 22  # IP protocol after extension headers; 255 where there is no IP
+    ETHERTYPE = 23  # after VLAN tags and MPLS; 0 for LLC length fields
+    SOURCE_PORT = 24
+    DESTINATION_PORT = 25
+    TCP_FLAGS = 26  # 12 bits
+    VLAN_ID = 27  # of the outermost tag, or -1
+    VLAN_COUNT = 28
+    MPLS_COUNT = 29
+    IS_QUOTED = 30
+    IS_FRAGMENT = 31  # an IP fragment: the row that completes the datagram has transport columns, the others none
+
+
+class Word(IntEnum):
+    """Columns of PacketRows.words. Addresses are 16 bytes, IPv4 mapped (::ffff:a.b.c.d); MAC addresses in the low halves
+    where there is no IP."""
+
+    SOURCE_HIGH = 0
+    SOURCE_LOW = 1
+    DESTINATION_HIGH = 2
+    DESTINATION_LOW = 3
+    ANOMALIES = 4  # two words: bit n of 128 is PacketAnomaly(n)
+    SEQUENCE = 6  # TCP's sequence number << 32 | acknowledgement number
+
+
+CELLS = 32
+WORDS = 7
+
+# The same as plain numbers, which kernels need.
+LINK, ETH, VLAN, MPLS, LLC, ARP, IP, IPV6, IPV6_EXT, TCP, UDP, ICMP, ICMPV6, IGMP, SCTP, TUNNEL = map(int, Layer)
+(PACKET, OUTER, STOP, PAYLOAD_START, PAYLOAD_STOP, NETWORK, TRANSPORT, ETHERTYPE, SOURCE_PORT, DESTINATION_PORT, TCP_FLAGS,
+ VLAN_ID, VLAN_COUNT, MPLS_COUNT, IS_QUOTED, IS_FRAGMENT) = map(int, Cell)  # fmt: skip
+ANOMALIES, SEQUENCE = int(Word.ANOMALIES), int(Word.SEQUENCE)
 LAYER_COUNT = len(Layer)
 
 
 class PacketRows(NamedTuple):
-    """Arrays of one length, filled by the decode kernel; offsets are into the batch's buffer, -1 means "no such header".
+    """cells: int32[rows, 32], columns Layer and Cell.  words: uint64[rows, 7], columns Word.
 
-    packet: int32, row of the batch.  outer: int32, parent row or -1.
-    layers: int32[rows, LAYER_COUNT].
-    stop: int32, where the row's bytes end: the end of the capture, or of the IP total length if that is sooner, or of
-        the reassembled datagram in the appended part of the buffer (then transport offsets point there too).
-    payload_start, payload_stop: int32, bytes above TCP/UDP/SCTP (above ICMP's first 8 bytes; above IP for others; above
-        the link header where there is no IP); start == stop: none.
-    network: uint8, 4, 6 or 0.  transport: uint8, IP protocol after extension headers (255 where there is no IP).
-    ethertype: uint16, after VLAN tags and MPLS (0 for LLC length fields).
-    addresses: uint64[rows, 4]: source high, low, destination high, low: 16 bytes, IPv4 mapped (::ffff:a.b.c.d); MAC
-        addresses in the low halves where there is no IP.
-    ports: uint16[rows, 2].  tcp_flags: uint16 (12 bits).  tcp_seq, tcp_ack: uint32.
-    vlan: int32, id of the outermost tag or -1.  vlan_count, mpls_count: uint8.
-    is_quoted: bool.  is_fragment: bool: an IP fragment (the row that completes the datagram has transport columns, the
-        others none).
-    anomalies: uint64[rows, 2], bit n of 128 is PacketAnomaly(n).
+    Offsets are into the batch's buffer. The properties are views of columns.
     """
 
-    packet: NDArray[np.int32]
-    outer: NDArray[np.int32]
-    layers: NDArray[np.int32]
-    stop: NDArray[np.int32]
-    payload_start: NDArray[np.int32]
-    payload_stop: NDArray[np.int32]
-    network: NDArray[np.uint8]
-    transport: NDArray[np.uint8]
-    ethertype: NDArray[np.uint16]
-    addresses: NDArray[np.uint64]
-    ports: NDArray[np.uint16]
-    tcp_flags: NDArray[np.uint16]
-    tcp_seq: NDArray[np.uint32]
-    tcp_ack: NDArray[np.uint32]
-    vlan: NDArray[np.int32]
-    vlan_count: NDArray[np.uint8]
-    mpls_count: NDArray[np.uint8]
-    is_quoted: NDArray[np.bool_]
-    is_fragment: NDArray[np.bool_]
-    anomalies: NDArray[np.uint64]
+    cells: NDArray[np.int32]
+    words: NDArray[np.uint64]
+
+    def cell(self, column: Cell) -> NDArray[np.int32]:
+        """A column of cells, int32[rows]."""
+        return self.cells[:, column]
+
+    def layer(self, layer: Layer) -> NDArray[np.int32]:
+        """Where each row's header of a layer begins, int32[rows]; -1 for none."""
+        return self.cells[:, layer]
+
+    @property
+    def packet(self) -> NDArray[np.int32]:
+        """Row of the batch, int32[rows]."""
+        return self.cells[:, Cell.PACKET]
+
+    @property
+    def outer(self) -> NDArray[np.int32]:
+        """Parent row or -1, int32[rows]."""
+        return self.cells[:, Cell.OUTER]
+
+    @property
+    def is_quoted(self) -> NDArray[np.bool_]:
+        """Whether the row is a header quoted in an ICMP error, bool[rows]."""
+        return self.cells[:, Cell.IS_QUOTED] != 0
+
+    @property
+    def transport(self) -> NDArray[np.int32]:
+        """IP protocol, int32[rows]; 255 where there is no IP."""
+        return self.cells[:, Cell.TRANSPORT]
+
+    @property
+    def addresses(self) -> NDArray[np.uint64]:
+        """Source high, low, destination high, low, uint64[rows, 4]."""
+        return self.words[:, :4]
+
+    @property
+    def anomalies(self) -> NDArray[np.uint64]:
+        """Bits of PacketAnomaly, uint64[rows, 2]."""
+        return self.words[:, Word.ANOMALIES : Word.SEQUENCE]
 
 
 def make_rows(capacity: int) -> PacketRows:
-    """Rows with room for `capacity`, zeroed."""
-    n = capacity
-    return PacketRows(
-        packet=np.zeros(n, np.int32), outer=np.zeros(n, np.int32), layers=np.zeros((n, LAYER_COUNT), np.int32),
-        stop=np.zeros(n, np.int32), payload_start=np.zeros(n, np.int32), payload_stop=np.zeros(n, np.int32),
-        network=np.zeros(n, np.uint8), transport=np.zeros(n, np.uint8), ethertype=np.zeros(n, np.uint16),
-        addresses=np.zeros((n, 4), np.uint64), ports=np.zeros((n, 2), np.uint16), tcp_flags=np.zeros(n, np.uint16),
-        tcp_seq=np.zeros(n, np.uint32), tcp_ack=np.zeros(n, np.uint32), vlan=np.zeros(n, np.int32),
-        vlan_count=np.zeros(n, np.uint8), mpls_count=np.zeros(n, np.uint8), is_quoted=np.zeros(n, np.bool_),
-        is_fragment=np.zeros(n, np.bool_), anomalies=np.zeros((n, 2), np.uint64))  # fmt: skip
+    """Rows with room for `capacity`."""
+    return PacketRows(np.zeros((capacity, CELLS), np.int32), np.zeros((capacity, WORDS), np.uint64))

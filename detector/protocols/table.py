@@ -6,15 +6,17 @@ open requests) lives in arrays that outlive the batch, so the size of a batch ch
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.capture.batch import Batch
-from detector.columns import Column, Table
-from detector.flows.columns import Chunks
+from detector.columns import Column, Field, Table
+from detector.flows.columns import Chunks, FlowColumns
 from detector.packets.table import PacketTable
+
+KINDS = {0: "request", 1: "response", 2: "exception"}
 
 
 class PduTable(Table):
@@ -22,26 +24,47 @@ class PduTable(Table):
 
     row_of_pdu: int64[pdus], the packet row with which the PDU was complete.
     starts, stops: int64[pdus], its bytes in the batch's buffer, contiguous.
-    anomalies: uint64[pdus], bits by the order of the protocol's `anomalies`.
+    anomalies: int64[pdus], bits in the order of the protocol's `anomalies`.
     A field of packets, flows or frames is the packet row's value.
     """
 
     def __init__(self, name: str, packets: PacketTable, row_of_pdu: NDArray[np.int64], starts: NDArray[np.int64],
-                 stops: NDArray[np.int64], anomalies: NDArray[np.uint64]) -> None:
+                 stops: NDArray[np.int64], anomalies: NDArray[np.int64], fields: Mapping[str, Field]) -> None:  # fmt: skip
         super().__init__(name, len(row_of_pdu))
         self.packets = packets
         self.row_of_pdu = row_of_pdu
         self.starts = starts
         self.stops = stops
         self.anomalies = anomalies
+        self.fields = fields
 
     def _make(self, name: str) -> Column:
-        return self.packets.column(name).take(self.row_of_pdu)
+        field = self.fields.get(name)
+        if field is None:
+            return self.packets.column(name).take(self.row_of_pdu)
+        if field.name == self.name or field.kind == "protocol":
+            return Column(field, np.ones(self.rows, np.bool_))
+        if field.name == "pdu.anomaly":
+            return self._anomalies(field)
+        return self._make_own(field)
+
+    def _make_own(self, field: Field) -> Column:
+        """A column of the protocol's own."""
+        raise KeyError(field.name)
+
+    def _anomalies(self, field: Field) -> Column:
+        bits = (self.anomalies[:, None] >> np.arange(len(field.labels))) & 1
+        rows, values = np.nonzero(bits)
+        offsets = np.zeros(self.rows + 1, np.int64)
+        np.cumsum(np.bincount(rows, minlength=self.rows), out=offsets[1:])
+        return Column(field, values.astype(np.uint8), None, offsets)
 
 
 class ProtocolReader(Interface):
     """Turns chunks into PDU rows; one for each protocol and run."""
 
-    def frame(self, batch: Batch, packets: PacketTable, chunks: Chunks) -> PduTable:
+    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
         """The PDUs that became complete with this batch, in the order of (packet row, position)."""
         ...
+
+

@@ -115,7 +115,7 @@ def stages(capture: Path, rules: Path) -> None:
         table = timed("packets", lambda: decoding.decoder.decode(batch))
         flows = timed("flows", lambda: decoding.flows.follow(table))
         chunks = timed("streams", lambda: decoding.streams.follow(table, flows))
-        pdus = timed("protocols", lambda: decoding.frame(batch, table, chunks))
+        pdus = timed("protocols", lambda: decoding.frame(table, flows, chunks))
         timed("rules", lambda: pipeline.engine.detect({"packet": table, **pdus}))
         if packets == len(batch):  # the first batch loads kernels
             spent.clear()

@@ -1,0 +1,59 @@
+"""A bounded store of byte strings in arrays: chained blocks of fixed size with a free list.
+
+Fragments, segments that wait for a gap, and unfinished PDUs live here between packets. A string is known by its first
+block; nothing is moved, nothing grows: what does not fit is refused, and the caller counts it.
+"""
+
+from __future__ import annotations
+
+from detector.kernel import kernel
+
+NONE = -1
+
+
+@kernel
+def store_blocks(blocks, links, meta, buffer, start, stop):
+    """Keeps buffer[start:stop]; its first block, or NONE where there is no room."""
+    size = blocks.shape[1]
+    wanted = max(1, (stop - start + size - 1) // size)
+    if meta[1] < wanted:
+        return NONE
+    head, last = NONE, NONE
+    while wanted > 0:
+        block = meta[0]
+        meta[0] = links[block]
+        links[block] = NONE
+        if last == NONE:
+            head = block
+        else:
+            links[last] = block
+        length = min(size, stop - start)
+        blocks[block, :length] = buffer[start : start + length]
+        start += length
+        last = block
+        wanted -= 1
+        meta[1] -= 1
+    return head
+
+
+@kernel
+def load_blocks(blocks, links, head, length, buffer, at):
+    """Copies the first `length` bytes of a string to buffer[at:]."""
+    size = blocks.shape[1]
+    while length > 0:
+        here = min(size, length)
+        buffer[at : at + here] = blocks[head, :here]
+        at += here
+        length -= here
+        head = links[head]
+
+
+@kernel
+def free_blocks(links, meta, head):
+    """Gives the blocks of a string back."""
+    while head != NONE:
+        following = links[head]
+        links[head] = meta[0]
+        meta[0] = head
+        meta[1] += 1
+        head = following

@@ -1,0 +1,279 @@
+"""The kernel that gives every packet row its flow. One slot = one flow.
+
+Slots lie in 64 shards, chosen by a symmetric hash of the flow key. Each shard has its own slots, its own hash chains and
+its own list from least to most recently used; a full shard gives up its least recently used flow, in packet order, so that
+what happens in one shard never depends on another. Whether a flow has expired is asked when its next packet arrives.
+
+TCP's state follows RFC 9293's as far as an observer can: a handshake, or data of both sides where it began unseen, makes a
+flow ESTABLISHED; a FIN CLOSING; FINs of both sides or a RST CLOSED. A SYN with another initial sequence number is a new
+flow, as it is to Wireshark.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.flows.columns import (
+    BEGAN, BYTES_SO_FAR, CLOCK, DIRECTION, FLOW, FLOW_STATE, IS_NEW, PACKETS_SO_FAR, RELATIVE_ACK, RELATIVE_SEQ, SLOT,
+    Direction, FlowState,
+)  # fmt: skip
+from detector.kernel import kernel
+from detector.packets.rows import (
+    DESTINATION_PORT, ETHERTYPE, ICMP, ICMPV6, IS_QUOTED, NETWORK, PACKET, SEQUENCE, SOURCE_PORT, STOP, TCP, TCP_FLAGS,
+    TRANSPORT, VLAN_ID,
+)  # fmt: skip
+
+SHARDS = 64
+TO_SERVER, TO_CLIENT = int(Direction.TO_SERVER), int(Direction.TO_CLIENT)
+NEW, ESTABLISHED, CLOSING, CLOSED = (int(x) for x in (FlowState.NEW, FlowState.ESTABLISHED, FlowState.CLOSING,
+                                                      FlowState.CLOSED))  # fmt: skip
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+
+# Columns of Flows.slots.
+NEXT, OLDER, NEWER, BUCKET, NUMBER, STARTED, LAST, STATE, SIDE = 0, 1, 2, 3, 4, 5, 6, 7, 8
+PACKETS, BYTES, BASE, SENT, FINS = 9, 11, 13, 15, 17  # PACKETS, BYTES, BASE, SENT: two columns each, by direction
+COLUMNS = 18
+NO_BASE = -1
+SENT_SYN, SENT_OTHER = 1, 2
+# Columns of Flows.shards: slots taken, oldest flow, newest flow.
+TAKEN, OLDEST, NEWEST = 0, 1, 2
+# Flows.counts.
+CREATED, EXPIRED, EVICTED, NEXT_NUMBER = 0, 1, 2, 3
+
+ECHO_PAIRS_4 = ((8, 0), (0, 8), (13, 14), (14, 13), (15, 16), (16, 15), (10, 9), (9, 10), (17, 18), (18, 17))
+ECHO_PAIRS_6 = ((128, 129), (129, 128), (133, 134), (134, 133), (135, 136), (136, 135), (130, 131), (131, 130),
+                (144, 145), (145, 144))  # fmt: skip
+
+
+@kernel
+def icmp_ports(transport, kind, code):
+    """The two "ports" that Community ID v1 gives ICMP: type and the type that answers it, or type and code."""
+    pairs = ECHO_PAIRS_6 if transport == 58 else ECHO_PAIRS_4
+    for pair in pairs:
+        if pair[0] == kind:
+            return kind, pair[1]
+    return kind, code
+
+
+@kernel
+def mix64(value):
+    """A 64-bit finalizer."""
+    value ^= value >> np.uint64(33)
+    value = value * np.uint64(0xFF51AFD7ED558CCD)
+    value ^= value >> np.uint64(33)
+    value = value * np.uint64(0xC4CEB9FE1A85EC53)
+    return value ^ (value >> np.uint64(33))
+
+
+@kernel
+def unlink(slots, shards, shard, slot):
+    """Takes a slot out of its shard's list."""
+    older, newer = slots[slot, OLDER], slots[slot, NEWER]
+    if older >= 0:
+        slots[older, NEWER] = newer
+    else:
+        shards[shard, OLDEST] = newer
+    if newer >= 0:
+        slots[newer, OLDER] = older
+    else:
+        shards[shard, NEWEST] = older
+
+
+@kernel
+def append(slots, shards, shard, slot):
+    """Puts a slot at the list's most recently used end."""
+    newest = shards[shard, NEWEST]
+    slots[slot, OLDER] = newest
+    slots[slot, NEWER] = -1
+    if newest >= 0:
+        slots[newest, NEWER] = slot
+    else:
+        shards[shard, OLDEST] = slot
+    shards[shard, NEWEST] = slot
+
+
+@kernel
+def unchain(slots, buckets, slot):
+    """Takes a slot out of its hash chain."""
+    bucket = slots[slot, BUCKET]
+    at = buckets[bucket]
+    if at == slot:
+        buckets[bucket] = slots[slot, NEXT]
+        return
+    while slots[at, NEXT] != slot:
+        at = slots[at, NEXT]
+    slots[at, NEXT] = slots[slot, NEXT]
+
+
+@kernel
+def take_slot(slots, shards, buckets, counts, shard, bucket):
+    """A slot for a new flow: a fresh one, or the shard's least recently used."""
+    per_shard = len(slots) // SHARDS
+    if shards[shard, TAKEN] < per_shard:
+        slot = shard * per_shard + shards[shard, TAKEN]
+        shards[shard, TAKEN] += 1
+    else:
+        slot = shards[shard, OLDEST]
+        unlink(slots, shards, shard, slot)
+        unchain(slots, buckets, slot)
+        counts[EVICTED] += 1
+    slots[slot, BUCKET] = bucket
+    slots[slot, NEXT] = buckets[bucket]
+    buckets[bucket] = slot
+    append(slots, shards, shard, slot)
+    return slot
+
+
+@kernel
+def begin_flow(slots, counts, slot, side, clock):
+    """A slot's state for a new flow; side: whether the key's first end is the client (0) or the server (1)."""
+    slots[slot, NUMBER] = counts[NEXT_NUMBER]
+    counts[NEXT_NUMBER] += 1
+    counts[CREATED] += 1
+    slots[slot, STARTED] = clock
+    slots[slot, STATE] = NEW
+    slots[slot, SIDE] = side
+    slots[slot, FINS] = 0
+    for d in range(2):
+        slots[slot, PACKETS + d] = 0
+        slots[slot, BYTES + d] = 0
+        slots[slot, BASE + d] = NO_BASE
+        slots[slot, SENT + d] = 0
+
+
+@kernel
+def is_expired(slots, slot, transport, clock, timeouts):
+    """Whether a flow was idle for longer than its kind may be. timeouts: int64[5] ns: TCP new, established, closed; UDP;
+    others."""
+    idle = clock - slots[slot, LAST]
+    if transport == 6:
+        state = slots[slot, STATE]
+        return idle > (timeouts[0] if state == NEW else timeouts[1] if state == ESTABLISHED else timeouts[2])
+    return idle > (timeouts[3] if transport == 17 else timeouts[4])
+
+
+@kernel
+def client_is_sender(cells, words, row, transport, source_port, destination_port, tcp_ports, udp_ports):
+    """Direction of a flow at its first packet: by handshake, else by service port, else the first sender asks."""
+    if transport == 6:
+        flags = cells[row, TCP_FLAGS] & (SYN | ACK)
+        if flags == SYN:
+            return True
+        if flags == SYN | ACK:
+            return False
+        known_source, known_destination = tcp_ports[source_port], tcp_ports[destination_port]
+    elif transport == 17:
+        known_source, known_destination = udp_ports[source_port], udp_ports[destination_port]
+    else:
+        return True
+    return not (known_source and not known_destination)
+
+
+@kernel
+def follow_tcp(slots, slot, direction, cells, words, row, out):
+    """TCP state and relative sequence numbers of one row."""
+    flags = np.int64(cells[row, TCP_FLAGS])
+    sequence, acknowledged = np.int64(words[row, SEQUENCE] >> np.uint64(32)), np.int64(words[row, SEQUENCE] & np.uint64(0xFFFFFFFF))
+    if slots[slot, BASE + direction] == NO_BASE:
+        slots[slot, BASE + direction] = sequence if flags & SYN else (sequence - 1) & 0xFFFFFFFF
+    if flags & ACK and slots[slot, BASE + 1 - direction] == NO_BASE:
+        slots[slot, BASE + 1 - direction] = (acknowledged - 1) & 0xFFFFFFFF
+    out[row, RELATIVE_SEQ] = (sequence - slots[slot, BASE + direction]) & 0xFFFFFFFF
+    if flags & ACK:
+        out[row, RELATIVE_ACK] = (acknowledged - slots[slot, BASE + 1 - direction]) & 0xFFFFFFFF
+    else:
+        out[row, RELATIVE_ACK] = acknowledged
+    state = slots[slot, STATE]
+    slots[slot, SENT + direction] |= SENT_SYN if flags & SYN else SENT_OTHER
+    both = slots[slot, SENT] & slots[slot, SENT + 1]
+    handshake = slots[slot, SENT] == SENT_SYN | SENT_OTHER and slots[slot, SENT + 1] & SENT_SYN
+    if state == NEW and (both & SENT_OTHER or handshake):
+        state = ESTABLISHED
+    if flags & FIN:
+        slots[slot, FINS] |= 1 << direction
+        state = CLOSED if slots[slot, FINS] == 3 else max(state, CLOSING)
+    if flags & RST:
+        state = CLOSED
+    slots[slot, STATE] = state
+
+
+@kernel
+def follow_rows(cells, words, buffer, clocks, wire_lengths, keys, slots, buckets, shards, counts, tcp_ports, udp_ports, timeouts, vlan_in_key, out):
+    """Fills FlowColumns for all cells, words, in their order.
+
+    Args:
+        clocks: int64[rows], ns.
+        wire_lengths: int64[packets].
+        tcp_ports, udp_ports: bool[65536], known service ports.
+        vlan_in_key: whether flows of different VLANs are different flows.
+    """
+    for row in range(len(cells)):
+        out[row, RELATIVE_SEQ] = -1
+        out[row, RELATIVE_ACK] = -1
+        out[row, CLOCK] = clocks[row]
+        if cells[row, IS_QUOTED]:
+            out[row, FLOW] = -1
+            out[row, SLOT] = -1
+            out[row, DIRECTION] = -1
+            continue
+        transport = np.int64(cells[row, TRANSPORT])
+        source_port, destination_port = np.int64(cells[row, SOURCE_PORT]), np.int64(cells[row, DESTINATION_PORT])
+        if transport == 1 or transport == 58:
+            at = np.int64(cells[row, ICMP if transport == 1 else ICMPV6])
+            if at >= 0 and at + 2 <= cells[row, STOP]:
+                source_port, destination_port = icmp_ports(transport, np.int64(buffer[at]), np.int64(buffer[at + 1]))
+        a_high, a_low = words[row, 0], words[row, 1]
+        b_high, b_low = words[row, 2], words[row, 3]
+        is_swapped = a_high > b_high or (a_high == b_high and (a_low > b_low or (a_low == b_low and source_port > destination_port)))
+        a_port, b_port = source_port, destination_port
+        if is_swapped:
+            a_high, a_low, b_high, b_low, a_port, b_port = b_high, b_low, a_high, a_low, b_port, a_port
+        kind = transport if cells[row, NETWORK] else 0x10000 + np.int64(cells[row, ETHERTYPE])
+        tag = np.int64(cells[row, VLAN_ID]) + 1 if vlan_in_key else np.int64(0)
+        last = np.uint64((a_port << 16) | b_port) | (np.uint64(kind) << np.uint64(32)) | (np.uint64(tag) << np.uint64(50))
+        value = mix64(mix64(a_high ^ (b_high << np.uint64(1)) ^ (a_low * np.uint64(0x9E3779B97F4A7C15))) ^ b_low ^ (last * np.uint64(0xD6E8FEB86659FD93)))
+        shard = np.int64(value & np.uint64(SHARDS - 1))
+        per_shard = len(buckets) // SHARDS
+        bucket = shard * per_shard + np.int64((value >> np.uint64(6)) & np.uint64(per_shard - 1))
+        slot = buckets[bucket]
+        while slot >= 0 and not (
+            keys[slot, 4] == last and keys[slot, 1] == a_low and keys[slot, 3] == b_low
+            and keys[slot, 0] == a_high and keys[slot, 2] == b_high
+        ):  # fmt: skip
+            slot = slots[slot, NEXT]
+        is_new = slot < 0
+        if is_new:
+            slot = take_slot(slots, shards, buckets, counts, shard, bucket)
+            keys[slot, 0], keys[slot, 1] = a_high, a_low
+            keys[slot, 2], keys[slot, 3], keys[slot, 4] = b_high, b_low, last
+        else:
+            if is_expired(slots, slot, transport, clocks[row], timeouts):
+                is_new = True
+                counts[EXPIRED] += 1
+            elif transport == 6 and cells[row, TCP_FLAGS] & (SYN | ACK | RST) == SYN:
+                sender = slots[slot, SIDE] ^ np.int64(is_swapped)
+                base = slots[slot, BASE + sender]
+                is_new = base != NO_BASE and base != np.int64(words[row, SEQUENCE] >> np.uint64(32))
+            if shards[shard, NEWEST] != slot:
+                unlink(slots, shards, shard, slot)
+                append(slots, shards, shard, slot)
+        if is_new:
+            sends = client_is_sender(cells, words, row, transport, source_port, destination_port, tcp_ports, udp_ports)
+            begin_flow(slots, counts, slot, np.int64(is_swapped) if sends else 1 - np.int64(is_swapped), clocks[row])
+        direction = slots[slot, SIDE] ^ np.int64(is_swapped)
+        slots[slot, LAST] = clocks[row]
+        slots[slot, PACKETS + direction] += 1
+        slots[slot, BYTES + direction] += wire_lengths[cells[row, PACKET]]
+        if transport == 6 and cells[row, TCP] >= 0:
+            follow_tcp(slots, slot, direction, cells, words, row, out)
+        elif slots[slot, PACKETS] > 0 and slots[slot, PACKETS + 1] > 0:
+            slots[slot, STATE] = ESTABLISHED
+        out[row, FLOW] = slots[slot, NUMBER]
+        out[row, SLOT] = slot
+        out[row, DIRECTION] = direction
+        out[row, FLOW_STATE] = slots[slot, STATE]
+        out[row, IS_NEW] = np.int64(is_new)
+        out[row, BEGAN] = slots[slot, STARTED]
+        for d in range(2):
+            out[row, PACKETS_SO_FAR + d] = slots[slot, PACKETS + d]
+            out[row, BYTES_SO_FAR + d] = slots[slot, BYTES + d]

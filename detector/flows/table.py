@@ -1,0 +1,137 @@
+"""The flow table: ids, direction, state and counts for every packet row.
+
+Input: PacketTable. Output: FlowColumns, and the columns of FLOW_FIELDS on the packet table. One slot = one flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.columns import Array, Column
+from detector.flows.columns import CELLS, Cell, FlowColumns
+from detector.flows.fields import FLOW_FIELDS
+from detector.kernel import Kernels
+from detector.packets.rows import Cell as RowCell
+from detector.packets.rows import Layer
+from detector.packets.table import PacketTable
+
+kernels = Kernels("detector.flows.flow_kernels")
+
+SECOND = 10**9
+SLOT_COLUMNS = 18  # flow_kernels.COLUMNS; named here so that the table can be made without loading Numba
+SHARDS = 64
+
+# Services that are no protocol table of ours but tell which side is the server.
+SERVICE_PORTS = (
+    *(7, 20, 21, 22, 23, 25, 37, 53, 67, 69, 79, 80, 88, 102, 110, 111, 119, 123, 135, 137, 138, 139, 143, 161, 162, 179),
+    *(389, 443, 445, 465, 502, 512, 513, 514, 515, 548, 554, 587, 623, 631, 636, 873, 902, 989, 990, 993, 995, 1080, 1433),
+    *(1521, 1723, 1883, 1900, 1911, 2049, 2222, 2404, 3128, 3306, 3389, 4712, 4713, 4840, 4911, 5060, 5094, 5432, 5601),
+    *(5900, 5985, 5986, 6379, 8000, 8080, 8443, 8883, 9092, 9200, 9600, 11740, 18245, 20000, 20256, 44818, 47808),
+)
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """flows: ceiling of all shards together. Idle timeouts in seconds of event time; there are no hard ones."""
+
+    flows: int = 262144
+    vlan_in_key: bool = False
+    tcp_new_seconds: int = 60
+    tcp_established_seconds: int = 24 * 3600
+    tcp_closed_seconds: int = 60
+    udp_seconds: int = 300
+    other_seconds: int = 300
+
+
+class Flows(NamedTuple):
+    """keys: uint64[slots, 5].  slots: int64[slots, 18].  buckets: int64[2 * slots].  shards: int64[64, 3].
+    counts: int64[4]. Columns are named in flow_kernels.py."""
+
+    keys: NDArray[np.uint64]
+    slots: NDArray[np.int64]
+    buckets: NDArray[np.int64]
+    shards: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+def known_ports(ports: Iterable[int]) -> NDArray[np.bool_]:
+    """bool[65536], set for service ports."""
+    known = np.zeros(65536, np.bool_)
+    known[[*SERVICE_PORTS, *ports]] = True
+    return known
+
+
+class FlowTable:
+    """Follows the flows of one run. `created`, `expired`, `evicted` count them."""
+
+    def __init__(self, settings: FlowSettings, tcp_ports: Iterable[int] = (), udp_ports: Iterable[int] = ()) -> None:
+        self.slots = 1 << max(6, settings.flows - 1).bit_length()
+        self._settings = settings
+        shards = np.zeros((SHARDS, 3), np.int64)
+        shards[:, 1:] = -1
+        self._flows = Flows(
+            np.zeros((self.slots, 5), np.uint64), np.zeros((self.slots, SLOT_COLUMNS), np.int64), np.full(2 * self.slots, -1, np.int64),
+            shards, np.zeros(4, np.int64),
+        )  # fmt: skip
+        self._tcp_ports, self._udp_ports = known_ports(tcp_ports), known_ports(udp_ports)
+        seconds = (settings.tcp_new_seconds, settings.tcp_established_seconds, settings.tcp_closed_seconds,
+                   settings.udp_seconds, settings.other_seconds)  # fmt: skip
+        self._timeouts = np.array(seconds, np.int64) * SECOND
+
+    @property
+    def created(self) -> int:
+        """Flows begun."""
+        return int(self._flows.counts[0])
+
+    @property
+    def expired(self) -> int:
+        """Flows whose next packet came too late and began another."""
+        return int(self._flows.counts[1])
+
+    @property
+    def evicted(self) -> int:
+        """Flows given up because their shard was full."""
+        return int(self._flows.counts[2])
+
+    def follow(self, packets: PacketTable) -> FlowColumns:
+        """The flow of every packet row; adds the columns of FLOW_FIELDS to the table."""
+        out = np.zeros((packets.rows, CELLS), np.int64)
+        structure = packets.structure
+        kernels.follow_rows(
+            structure.cells, structure.words, packets.batch.buffer, packets.clock, packets.batch.wire_lengths, *self._flows,
+            self._tcp_ports, self._udp_ports, self._timeouts, self._settings.vlan_in_key, out,
+        )  # fmt: skip
+        flows = FlowColumns(out)
+        add_columns(packets, flows)
+        return flows
+
+
+def add_columns(packets: PacketTable, flows: FlowColumns) -> None:
+    """The columns of FLOW_FIELDS on packet rows."""
+    structure = packets.structure
+    cell = {column: flows.cells[:, column] for column in Cell}
+    has_flow = cell[Cell.FLOW] >= 0
+    has_tcp = has_flow & (structure.layer(Layer.TCP) >= 0) & (cell[Cell.RELATIVE_SEQ] >= 0)
+    length = structure.cell(RowCell.PAYLOAD_STOP) - structure.cell(RowCell.PAYLOAD_START)
+    behind = (cell[Cell.RELATIVE_SEQ] + length + ((structure.cell(RowCell.TCP_FLAGS) & 3) > 0)) & 0xFFFFFFFF
+    values: dict[str, tuple[Array, NDArray[np.bool_]]] = {
+        "flow.id": (cell[Cell.FLOW], has_flow),
+        "flow.direction": (cell[Cell.DIRECTION], has_flow),
+        "flow.state": (cell[Cell.FLOW_STATE], has_flow),
+        "flow.is_new": (cell[Cell.IS_NEW] != 0, has_flow),
+        "flow.age": (cell[Cell.CLOCK] - cell[Cell.BEGAN], has_flow),
+        "flow.packets_to_server": (flows.cells[:, Cell.PACKETS_SO_FAR], has_flow),
+        "flow.packets_to_client": (flows.cells[:, Cell.PACKETS_SO_FAR + 1], has_flow),
+        "flow.bytes_to_server": (flows.cells[:, Cell.BYTES_SO_FAR], has_flow),
+        "flow.bytes_to_client": (flows.cells[:, Cell.BYTES_SO_FAR + 1], has_flow),
+        "tcp.seq": (cell[Cell.RELATIVE_SEQ], has_tcp),
+        "tcp.ack": (cell[Cell.RELATIVE_ACK], has_tcp),
+        "tcp.nxtseq": (behind, has_tcp),
+    }
+    for field in FLOW_FIELDS:  # per field
+        packets.add(Column(field, *values[field.name]))

@@ -1,0 +1,111 @@
+"""What a packet's arrival says before its bytes are looked at: the run's clock; and repeats that a mirror port makes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.bytes_kernels import be16, be32, u8
+from detector.errors import PacketAnomaly as Odd
+from detector.kernel import kernel
+from detector.packets.rows import ANOMALIES, ETHERTYPE, IP, OUTER, PACKET, PAYLOAD_START, STOP, TCP, UDP
+
+LATE, JUMP, REPEAT = int(Odd.PACKET_LATE), int(Odd.PACKET_TIME_JUMP), int(Odd.PACKET_REPEAT)
+REPEAT_NS = 1000000
+LONGEST_HASHED = 256  # bytes of a packet without a transport checksum that take part in its hash
+
+CLOCK, PENDING, HAS_CLOCK = 0, 1, 2
+
+
+@kernel
+def follow_clock(times, step_ns, state, clocks, odds):
+    """The clock at each packet: the running maximum of times, where a lone jump forward does not count.
+
+    A time more than step_ns ahead is held back until the next packet is as far ahead (within the step): then the clock
+    follows. One packet with a wrong time so moves nothing.
+
+    Args:
+        state: int64[3]: clock, the time that waits to be confirmed, whether there is a clock.
+        clocks: int64[packets], filled.
+        odds: uint8[packets], filled: 0, 1 late, 2 jump.
+    """
+    for i in range(len(times)):
+        now = times[i]
+        odds[i] = 0
+        if state[HAS_CLOCK] == 0:
+            state[CLOCK], state[PENDING], state[HAS_CLOCK] = now, now, 1
+        if now < state[CLOCK]:
+            odds[i] = 1
+            state[PENDING] = state[CLOCK]
+        elif now - state[CLOCK] <= step_ns:
+            state[CLOCK], state[PENDING] = now, now
+        elif state[PENDING] > state[CLOCK] and abs(now - state[PENDING]) <= step_ns:
+            state[CLOCK] = max(now, state[PENDING])
+            state[PENDING] = state[CLOCK]
+        else:
+            odds[i] = 2
+            state[PENDING] = now
+        clocks[i] = state[CLOCK]
+
+
+@kernel
+def mix(value, word):
+    """A 62-bit hash step."""
+    value = (value ^ word) & 0x3FFFFFFFFFFFFFFF
+    value = ((value & 0x7FFFFFFF) * 0x1B873593 + (value >> 29) * 3) & 0x3FFFFFFFFFFFFFFF
+    return value ^ (value >> 31)
+
+
+@kernel
+def hash_bytes(buffer, start, stop, value):
+    """The bytes mixed into a hash, eight at a time."""
+    while start + 8 <= stop:
+        value = mix(value, (be32(buffer, start) << 30) ^ be32(buffer, start + 4))
+        start += 8
+    while start < stop:
+        value = mix(value, u8(buffer, start))
+        start += 1
+    return value
+
+
+@kernel
+def hash_packet(buffer, cells, words, n, wire_length):
+    """What two sightings of one packet have in common: everything but VLAN, TTL and the checksum that covers it.
+
+    TCP's and UDP's checksum stands for their payload, so only headers are read; other packets are hashed as bytes.
+    """
+    value = mix(cells[n, ETHERTYPE] + 1, np.int64(cells[n, STOP]) - np.int64(cells[n, PAYLOAD_START]))
+    at, stop = np.int64(cells[n, IP]), np.int64(cells[n, STOP])
+    if at >= 0:
+        value = mix(value, (be32(buffer, at + 4) << 16) | be16(buffer, at + 2))
+    for word in range(4):
+        value = mix(value, np.int64(words[n, word] & np.uint64(0x3FFFFFFFFFFFFFFF)))
+    header = np.int64(cells[n, TCP])
+    if header >= 0 and header + 20 <= stop:
+        value = mix(value, (be32(buffer, header) << 30) ^ be32(buffer, header + 4))
+        value = mix(value, (be32(buffer, header + 8) << 30) ^ be32(buffer, header + 12))
+        return mix(value, be32(buffer, header + 16))
+    header = np.int64(cells[n, UDP])
+    if header >= 0 and header + 8 <= stop and be16(buffer, header + 6) != 0:
+        return mix(value, (be32(buffer, header) << 30) ^ be32(buffer, header + 4))
+    at = np.int64(cells[n, PAYLOAD_START]) if at < 0 else min(stop, at + 20)
+    return hash_bytes(buffer, at, min(stop, at + LONGEST_HASHED), value)
+
+
+@kernel
+def find_repeats(buffer, cells, words, n, times, wire_lengths, table, repeats):
+    """Sets repeats[packet] and its anomaly where the same packet was seen within REPEAT_NS.
+
+    Args:
+        table: int64[power of two, 2]: hash and time of the latest packet in each place.
+    """
+    for row in range(n):
+        packet = cells[row, PACKET]
+        if cells[row, OUTER] >= 0:
+            continue
+        value = hash_packet(buffer, cells, words, row, wire_lengths[packet])
+        place = value & (len(table) - 1)
+        repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS
+        if repeats[packet]:
+            words[row, ANOMALIES + (REPEAT >> 6)] |= np.uint64(1) << np.uint64(REPEAT & 63)
+        table[place, 0] = value
+        table[place, 1] = times[packet]

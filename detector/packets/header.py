@@ -1,0 +1,103 @@
+"""How a packet field gets its column: from a place in a header, or by a function of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.columns import Array, Column, Field
+from detector.packets.load import Place, layout
+from detector.packets.rows import Layer
+
+if TYPE_CHECKING:
+    from detector.packets.table import PacketTable
+
+Make = Callable[["PacketTable", Field], Column]
+PLACE = re.compile(r"(?:(?P<layer>\w+)\.(?P<name>\w+)|@(?P<at>\d+):(?P<width>\d+))(?:\[(?P<start>\d+):(?P<stop>\d+)\])?")
+
+
+@dataclass(frozen=True)
+class PacketField:
+    """A field and how its column is made.
+
+    layer, at: the header it lies in, and the place there: Scapy's "IP.ttl", some bits of it "IP.tos[0:6]", or
+        "@offset:width" in bits where Scapy's layer has no fixed field.
+    when: {field: values}, the field is there only in rows where that other field has one of the values.
+    make: for what is not one place of one header.
+    """
+
+    field: Field
+    layer: Layer | None = None
+    at: str = ""
+    when: tuple[str, tuple[int, ...]] | None = None
+    make: Make | None = None
+
+
+def place_of(text: str) -> Place:
+    """The place that a PacketField's `at` names."""
+    found = PLACE.fullmatch(text)
+    assert found is not None, text
+    if found["layer"]:
+        whole = layout(found["layer"])[found["name"]]
+    else:
+        whole = Place(int(found["at"]), int(found["width"]), False)
+    if found["start"] is None:
+        return whole
+    start, stop = int(found["start"]), int(found["stop"])
+    return Place(whole.offset + start, stop - start, False)
+
+
+def header(layer: Layer, rows: str, labels: Mapping[str, Mapping[int, str]] | None = None) -> tuple[PacketField, ...]:
+    """PacketFields from a table: one line each of name, kind, place, [when field=1,2,] meaning."""
+    made = []
+    for line in filter(None, map(str.strip, rows.splitlines())):  # per field
+        name, kind, at, rest = line.split(None, 3)
+        when = None
+        if rest.startswith("when "):
+            _, condition, rest = rest.split(None, 2)
+            other, _, values = condition.partition("=")
+            when = (other, tuple(int(value) for value in values.split(",")))
+        base = 16 if kind.endswith("x") else 10
+        scapy = at if not at.startswith("@") else ""
+        field = Field(name, kind.rstrip("x"), rest, base=base, labels=(labels or {}).get(name, {}), scapy=scapy)
+        made.append(PacketField(field, layer, at, when))
+    return tuple(made)
+
+
+def made(name: str, kind: str, meaning: str, make: Make, **more: Any) -> PacketField:
+    """A field with a function of its own."""
+    return PacketField(Field(name, kind, meaning, **more), make=make)
+
+
+def ragged(field: Field, values: Array, of_row: NDArray[np.int64], rows: int, buffer: NDArray[np.uint8] | None = None) -> Column:
+    """A ragged column of flat values whose rows do not fall."""
+    offsets = np.zeros(rows + 1, np.int64)
+    np.cumsum(np.bincount(of_row, minlength=rows), out=offsets[1:])
+    return Column(field, values, None, offsets, buffer)
+
+
+def both(first: str, second: str) -> Make:
+    """Values of two fields, the first one's first: ip.addr of ip.src and ip.dst."""
+
+    def make(table: PacketTable, field: Field) -> Column:
+        parts = [table.own(name).flat() for name in (first, second)]
+        values = np.concatenate([values for values, _ in parts])
+        rows = np.concatenate([rows for _, rows in parts])
+        order = np.argsort(rows, kind="stable")
+        return ragged(field, values[order], rows[order], table.rows)
+
+    return make
+
+
+def presence(layer: Layer) -> Make:
+    """Whether the row has a header."""
+
+    def make(table: PacketTable, field: Field) -> Column:
+        return Column(field, table.structure.layer(layer) >= 0)
+
+    return make

@@ -1,0 +1,95 @@
+"""Fields of link headers: Ethernet, VLAN tags, MPLS, LLC, Linux cooked captures, ARP."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.columns import Column, Field
+from detector.packets.header import Make, PacketField, both, header, made, presence, ragged
+from detector.packets.load import Place, load
+from detector.packets.rows import Cell, Layer
+from detector.packets.table import PacketTable
+
+ETHERTYPES = {0x0800: "IPv4", 0x0806: "ARP", 0x86DD: "IPv6", 0x8100: "802.1Q", 0x88A8: "802.1ad", 0x8847: "MPLS",
+              0x88B8: "GOOSE", 0x88BA: "Sampled Values", 0x8892: "PROFINET", 0x88CC: "LLDP"}  # fmt: skip
+ARP_OPERATIONS = {1: "request", 2: "reply", 3: "reverse request", 4: "reverse reply"}
+
+
+def tag(offset: int, width: int) -> Make:
+    """Some bits of every VLAN tag of a row; tags are four bytes each, one behind the other."""
+
+    def make(table: PacketTable, field: Field) -> Column:
+        structure = table.structure
+        counts = structure.cell(Cell.VLAN_COUNT).astype(np.int64)
+        rows = np.repeat(np.arange(table.rows), counts)
+        nth = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        starts = (structure.cells[rows, Layer.VLAN] + 4 * nth).astype(np.int32)
+        column = load(field, Place(offset, width, False), table.batch.buffer, starts, structure.cell(Cell.STOP)[rows])
+        return ragged(field, column.values, rows, table.rows)
+
+    return make
+
+
+def ethernet_type(is_type: bool) -> Make:
+    """Ethernet II's type (1536 and more), or 802.3's length."""
+
+    def make(table: PacketTable, field: Field) -> Column:
+        starts = table.structure.layer(Layer.ETH)
+        column = load(field, Place(96, 16, False), table.batch.buffer, starts, table.structure.cell(Cell.STOP))
+        assert column.present is not None
+        return Column(field, column.values, column.present & ((column.values >= 1536) == is_type))
+
+    return make
+
+
+def is_gratuitous(table: PacketTable, field: Field) -> Column:
+    """ARP that names its own address as the target (RFC 5227 3)."""
+    source, target = table.own("arp.src.proto_ipv4"), table.own("arp.dst.proto_ipv4")
+    assert source.present is not None and target.present is not None
+    return Column(field, source.values == target.values, source.present & target.present)
+
+
+FIELDS: tuple[PacketField, ...] = (
+    made("eth", "protocol", "the packet has an Ethernet header", presence(Layer.ETH)),
+    *header(Layer.ETH, """
+        eth.dst     ether Ether.dst        MAC address of the receiver
+        eth.src     ether Ether.src        MAC address of the sender
+        eth.dst.lg  bool  Ether.dst[6:7]   locally administered receiver address
+        eth.dst.ig  bool  Ether.dst[7:8]   group (multicast or broadcast) receiver address
+        eth.src.lg  bool  Ether.src[6:7]   locally administered sender address
+        eth.src.ig  bool  Ether.src[7:8]   group bit of the sender address
+        eth.dst.oui uint  Ether.dst[0:24]  vendor part of the receiver address
+        eth.src.oui uint  Ether.src[0:24]  vendor part of the sender address
+    """),
+    made("eth.addr", "ether", "MAC address of either side", both("eth.dst", "eth.src")),
+    made("eth.type", "uint", "EtherType", ethernet_type(True), base=16, labels=ETHERTYPES),
+    made("eth.len", "uint", "length of an 802.3 frame", ethernet_type(False), unit="B"),
+    made("vlan", "protocol", "the packet has a VLAN tag", presence(Layer.VLAN)),
+    made("vlan.priority", "uint", "priority of each VLAN tag", tag(0, 3)),
+    made("vlan.dei", "bool", "drop eligible bit of each VLAN tag", tag(3, 1)),
+    made("vlan.id", "uint", "id of each VLAN tag, outermost first", tag(4, 12)),
+    made("vlan.etype", "uint", "EtherType behind each VLAN tag", tag(16, 16), base=16, labels=ETHERTYPES),
+    made("mpls", "protocol", "the packet has MPLS labels", presence(Layer.MPLS)),
+    *header(Layer.MPLS, """
+        mpls.label uint @0:20  outermost label
+        mpls.ttl   uint @24:8  lifetime of the outermost label
+    """),
+    made("llc", "protocol", "the frame has an LLC header (802.2)", presence(Layer.LLC)),
+    *header(Layer.LLC, """
+        llc.dsap uintx LLC.dsap  destination service access point
+        llc.ssap uintx LLC.ssap  source service access point
+    """),
+    made("arp", "protocol", "the packet is ARP", presence(Layer.ARP)),
+    *header(Layer.ARP, """
+        arp.hw.type        uint  ARP.hwtype  kind of hardware address, 1 for Ethernet
+        arp.proto.type     uintx ARP.ptype   kind of protocol address, 0x0800 for IPv4
+        arp.hw.size        uint  ARP.hwlen   bytes of a hardware address
+        arp.proto.size     uint  ARP.plen    bytes of a protocol address
+        arp.opcode         uint  ARP.op      1 request, 2 reply
+        arp.src.hw_mac     ether @64:48      when arp.hw.size=6 sender's MAC address
+        arp.src.proto_ipv4 ipv4  @112:32     when arp.hw.size=6 sender's IPv4 address
+        arp.dst.hw_mac     ether @144:48     when arp.hw.size=6 target's MAC address
+        arp.dst.proto_ipv4 ipv4  @192:32     when arp.hw.size=6 target's IPv4 address
+    """, {"arp.opcode": ARP_OPERATIONS}),
+    made("arp.isgratuitous", "bool", "sender and target address are the same", is_gratuitous),
+)  # fmt: skip

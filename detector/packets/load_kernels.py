@@ -1,0 +1,124 @@
+"""The shared kernels that load fields of headers, and those that walk lists of options and tags."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.bytes_kernels import be16, u8
+from detector.kernel import kernel
+
+
+@kernel
+def load_bits(buffer, starts, stops, offset, width, is_little, values, present):
+    """values[i] = `width` bits at bit `offset` of the header at starts[i], where it is captured as far as that.
+
+    Bits are numbered as in the RFCs, the most significant first; little-endian fields are whole bytes.
+    """
+    first, last = offset >> 3, (offset + width + 7) >> 3
+    shift = last * 8 - offset - width
+    mask = (np.int64(1) << width) - 1 if width < 63 else np.int64(-1)
+    for i in range(len(starts)):
+        start = np.int64(starts[i])
+        if start < 0 or start + last > stops[i]:
+            continue
+        value = np.int64(0)
+        for k in range(last - first):
+            at = start + (last - 1 - k if is_little else first + k)
+            value = (value << 8) | np.int64(buffer[at])
+        values[i] = (value >> shift) & mask
+        present[i] = True
+
+
+@kernel
+def load_bytes(buffer, starts, stops, offset, values, present):
+    """values[i] = the bytes at `offset` of the header at starts[i], as many as values has columns."""
+    size = values.shape[1]
+    for i in range(len(starts)):
+        start = np.int64(starts[i]) + offset
+        if starts[i] < 0 or start + size > stops[i]:
+            continue
+        for k in range(size):
+            values[i, k] = buffer[start + k]
+        present[i] = True
+
+
+@kernel
+def walk_options(buffer, starts, stops, out):
+    """Type-length options of IPv4 or TCP (0 ends, 1 is a single byte): fills out int64[n, 4] of (row, kind, start, length).
+
+    Returns:
+        How many there are; where that is more than len(out), the rest was counted only.
+    """
+    found = 0
+    for row in range(len(starts)):
+        at, stop = np.int64(starts[row]), np.int64(stops[row])
+        while 0 <= at < stop:
+            kind = u8(buffer, at)
+            length = np.int64(1)
+            if kind > 1:
+                if at + 1 >= stop:
+                    break
+                length = u8(buffer, at + 1)
+                if length < 2 or at + length > stop:
+                    break
+            if found < len(out):
+                out[found, 0] = row
+                out[found, 1] = kind
+                out[found, 2] = at
+                out[found, 3] = length
+            found += 1
+            if kind == 0:
+                break
+            at += length
+    return found
+
+
+@kernel
+def walk_discovery(buffer, starts, stops, out):
+    """Neighbour discovery options (RFC 4861 4.6, length in units of eight bytes): as walk_options."""
+    found = 0
+    for row in range(len(starts)):
+        at, stop = np.int64(starts[row]), np.int64(stops[row])
+        while 0 <= at and at + 8 <= stop:
+            length = u8(buffer, at + 1) * 8
+            if length == 0 or at + length > stop:
+                break
+            if found < len(out):
+                out[found, 0] = row
+                out[found, 1] = u8(buffer, at)
+                out[found, 2] = at
+                out[found, 3] = length
+            found += 1
+            at += length
+    return found
+
+
+@kernel
+def walk_extensions(buffer, starts, stops, headers, out):
+    """IPv6 extension headers (RFC 8200 4): as walk_options. headers: int32[rows], where the IPv6 header begins."""
+    found = 0
+    for row in range(len(starts)):
+        at, stop = np.int64(starts[row]), np.int64(stops[row])
+        if at < 0:
+            continue
+        kind = u8(buffer, headers[row] + 6)
+        while kind in (0, 43, 44, 51, 60, 135, 139, 140) and at + 8 <= stop:
+            length = (u8(buffer, at + 1) + 1) * 8
+            if kind == 44:
+                length = np.int64(8)
+            elif kind == 51:
+                length = (u8(buffer, at + 1) + 2) * 4
+            if at + length > stop:
+                break
+            if found < len(out):
+                out[found, 0] = row
+                out[found, 1] = kind
+                out[found, 2] = at
+                out[found, 3] = length
+            found += 1
+            middle = kind == 44 and be16(buffer, at + 2) & 0xFFF8 > 0
+            kind = u8(buffer, at)
+            at += length
+            if middle:
+                break
+    return found

@@ -1,0 +1,73 @@
+"""The packet table: one row = one IP layer of a packet; columns of any packet field, made when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.capture.batch import Batch
+from detector.columns import Column, Table
+from detector.packets.header import PacketField, place_of, ragged
+from detector.packets.load import load
+from detector.packets.rows import Cell, PacketRows
+
+
+class PacketTable(Table):
+    """Packets of one batch.
+
+    structure: PacketRows.  clock: int64[rows], ns, at which a row is judged.
+    times: int64[packets] each, ns since the previous and since the first frame.
+    fields: every packet field by its name.
+    """
+
+    def __init__(self, batch: Batch, structure: PacketRows, clock: NDArray[np.int64],
+                 times: tuple[NDArray[np.int64], NDArray[np.int64]], fields: Mapping[str, PacketField]) -> None:  # fmt: skip
+        super().__init__("packet", len(structure.packet))
+        self.batch = batch
+        self.structure = structure
+        self.clock = clock
+        self.times = times
+        self.fields = fields
+        self._has_quotes = bool(structure.is_quoted.any())
+        self.kept: dict[str, NDArray[np.int64]] = {}  # what fields share: walks through options
+        self._own: dict[str, Column] = {}
+
+    def _make(self, name: str) -> Column:
+        column = self.own(name)
+        if self._has_quotes and column.field.protocol not in ("frame", "packet", "flow"):
+            return self._with_quotes(column)
+        return column
+
+    def own(self, name: str) -> Column:
+        """The column without what quoted rows add to their parents' values."""
+        found = self._own.get(name)
+        if found is None:
+            found = self._own[name] = self._make_own(name)
+        return found
+
+    def _make_own(self, name: str) -> Column:
+        declared = self.fields[name]
+        if declared.make is not None:
+            column = declared.make(self, declared.field)
+        else:
+            assert declared.layer is not None
+            starts = self.structure.layer(declared.layer)
+            column = load(declared.field, place_of(declared.at), self.batch.buffer, starts, self.structure.cell(Cell.STOP))
+        if declared.when is None:
+            return column
+        other, wanted = declared.when
+        condition = self.own(other)
+        holds = np.isin(condition.values, wanted)
+        if condition.present is not None:
+            holds &= condition.present
+        return Column(column.field, column.values, holds if column.present is None else column.present & holds, None, column.buffer)
+
+    def _with_quotes(self, column: Column) -> Column:
+        """The column in which an ICMP error's row lists what its quoted headers say behind its own values."""
+        values, rows = column.flat()
+        if column.field.kind == "protocol":
+            rows, values = rows[values], values[values]
+        structure = self.structure
+        return ragged(column.field, values, np.where(structure.is_quoted[rows], structure.outer[rows], rows), self.rows, column.buffer)

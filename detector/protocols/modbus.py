@@ -1,0 +1,284 @@
+"""Modbus/TCP, the model of every protocol table. One row = one PDU: MBAP header, function code, body.
+
+Input: chunks of TCP streams and UDP payloads on port 502, and of any TCP stream that is consistent with the specification
+from its first chunk on. Output: PduTable with Wireshark's mbtcp.* and modbus.* fields; registers, coils and identity
+objects as rows below it.
+
+MODBUS Messaging on TCP/IP 1.0b, 3.1.3 (MBAP); MODBUS Application Protocol V1.1b3, 6 (functions), 7 (exceptions).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.arena import make_arena
+from detector.columns import Array, Column, Field, ObjectTable
+from detector.flows.columns import Chunks, FlowColumns
+from detector.kernel import Kernels
+from detector.packets.header import place_of, ragged
+from detector.packets.load import load
+from detector.packets.table import PacketTable
+from detector.protocols.protocol import Protocol
+from detector.protocols.table import KINDS, PduTable
+
+kernels = Kernels("detector.protocols.modbus_kernels")
+
+FUNCTIONS = {
+    1: "Read Coils", 2: "Read Discrete Inputs", 3: "Read Holding Registers", 4: "Read Input Registers", 5: "Write Single Coil",
+    6: "Write Single Register", 7: "Read Exception Status", 8: "Diagnostics", 11: "Get Comm. Event Counters",
+    12: "Get Comm. Event Log", 15: "Write Multiple Coils", 16: "Write Multiple Registers", 17: "Report Slave ID",
+    20: "Read File Record", 21: "Write File Record", 22: "Mask Write Register", 23: "Read Write Register",
+    24: "Read FIFO Queue", 43: "Encapsulated Interface Transport", 90: "Unity (Schneider)",
+}  # fmt: skip
+EXCEPTIONS = {1: "Illegal function", 2: "Illegal data address", 3: "Illegal data value", 4: "Slave device failure", 5: "Acknowledge",
+              6: "Slave device busy", 8: "Memory parity error", 10: "Gateway path unavailable",
+              11: "Gateway target device failed to respond"}  # fmt: skip
+DIAGNOSTICS = {0: "Return Query Data", 1: "Restart Communications Option", 2: "Return Diagnostic Register",
+               3: "Change ASCII Input Delimiter", 4: "Force Listen Only Mode", 10: "Clear Counters and Diagnostic Register",
+               11: "Return Bus Message Count", 12: "Return Bus Communication Error Count", 13: "Return Bus Exception Error Count",
+               14: "Return Slave Message Count", 15: "Return Slave No Response Count", 16: "Return Slave NAK Count",
+               17: "Return Slave Busy Count", 18: "Return Bus Character Overrun Count"}  # fmt: skip
+ANOMALIES = {
+    "modbus.invalid_protocol_id": "protocol id other than 0: something else speaks on Modbus' port",
+    "modbus.invalid_length": "a length that does not fit the header or the function",
+    "modbus.invalid_function_code": "a function code that the specification reserves",
+    "modbus.invalid_value": "a quantity or value outside what the function allows",
+    "modbus.invalid_exception_code": "an exception code that the specification does not define",
+    "modbus.unsolicited_response": "a reply whose request was not seen",
+    "modbus.value_mismatch": "a reply to a write that repeats another address or value",
+    "modbus.no_room": "an unfinished PDU for which there was no memory",
+}
+BIT, REGISTER, IDENTITY, RECORD = 0, 1, 2, 3
+CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 4 * 2**20, 65536, 11, 4, 2**20
+
+
+@dataclass(frozen=True)
+class Part:
+    """A field at a fixed place of some PDUs: of the given functions, in requests ("q"), replies ("r") or both.
+
+    at: "@offset:width" in bits from the start of the MBAP header. sub: the diagnostic code or MEI type it needs.
+    """
+
+    field: Field
+    at: str
+    functions: tuple[int, ...] = ()
+    kinds: str = "qr"
+    sub: int = -1
+
+
+def part(name: str, kind: str, at: str, meaning: str, functions: tuple[int, ...] = (), kinds: str = "qr", sub: int = -1,
+         base: int = 10, labels: dict[int, str] | None = None) -> Part:  # fmt: skip
+    """A Part with its field."""
+    scapy = at if not at.startswith("@") else ""
+    return Part(Field(name, kind, meaning, base=base, labels=labels or {}, scapy=scapy), at, functions, kinds, sub)
+
+
+PARTS: tuple[Part, ...] = (
+    part("mbtcp.trans_id", "uint", "ModbusADURequest.transId", "transaction id, repeated in the reply"),
+    part("mbtcp.prot_id", "uint", "ModbusADURequest.protoId", "protocol id, 0 for Modbus"),
+    part("mbtcp.len", "uint", "ModbusADURequest.len", "bytes from the unit id on"),
+    part("mbtcp.unit_id", "uint", "ModbusADURequest.unitId", "unit (slave) behind a gateway; 0 is broadcast, 255 the device itself"),
+    part("modbus.func_code", "uint", "@57:7", "function code; an exception has modbus.exception_code as well", labels=FUNCTIONS),
+    part("modbus.exception_code", "uint", "@64:8", "why a request was refused", kinds="x", labels=EXCEPTIONS),
+    part("modbus.reference_num", "uint", "@64:16", "first coil or register, counted from 0", (1, 2, 3, 4, 15, 16), "q"),
+    part("modbus.reference_num", "uint", "@64:16", "first coil or register, counted from 0", (5, 6, 15, 16, 22)),
+    part("modbus.reference_num", "uint", "@64:16", "first coil or register, counted from 0", (24,), "q"),
+    part("modbus.bit_cnt", "uint", "@80:16", "number of coils", (1, 2), "q"),
+    part("modbus.bit_cnt", "uint", "@80:16", "number of coils", (15,)),
+    part("modbus.word_cnt", "uint", "@80:16", "number of registers", (3, 4), "q"),
+    part("modbus.word_cnt", "uint", "@80:16", "number of registers", (16,)),
+    part("modbus.word_cnt", "uint", "@80:16", "number of registers", (24,), "r"),
+    part("modbus.byte_cnt", "uint", "@64:8", "bytes of data", (1, 2, 3, 4, 12, 17, 20, 23), "r"),
+    part("modbus.byte_cnt", "uint", "@64:8", "bytes of data", (20,), "q"),
+    part("modbus.byte_cnt", "uint", "@64:8", "bytes of data", (21,)),
+    part("modbus.byte_cnt", "uint", "@96:8", "bytes of data", (15, 16), "q"),
+    part("modbus.byte_cnt", "uint", "@128:8", "bytes of data", (23,), "q"),
+    part("modbus.byte_cnt_16", "uint", "@64:8", "bytes of a FIFO queue, the high byte", (24,), "r"),
+    part("modbus.and_mask", "uint", "@80:16", "bits kept by a mask write", (22,), base=16),
+    part("modbus.or_mask", "uint", "@96:16", "bits set by a mask write", (22,), base=16),
+    part("modbus.read_reference_num", "uint", "@64:16", "first register that is read", (23,), "q"),
+    part("modbus.read_word_cnt", "uint", "@80:16", "number of registers that are read", (23,), "q"),
+    part("modbus.write_reference_num", "uint", "@96:16", "first register that is written", (23,), "q"),
+    part("modbus.write_word_cnt", "uint", "@112:16", "number of registers that are written", (23,), "q"),
+    part("modbus.diagnostic_code", "uint", "@64:16", "diagnostic subfunction; 1 restarts, 4 silences a device", (8,),
+         labels=DIAGNOSTICS),
+    part("modbus.diagnostic.restart_communication_option", "uint", "@80:16", "0xff00 clears the event log", (8,), "qr", 1, base=16),
+    part("modbus.diagnostic.return_diag_register", "uint", "@80:16", "diagnostic register", (8,), "r", 2, base=16),
+    part("modbus.diagnostic.ascii_input_delimiter", "uint", "@80:8", "delimiter of messages", (8,), "qr", 3, base=16),
+    part("modbus.diagnostic.clear_ctr_diag_reg", "uint", "@80:16", "data of a clear", (8,), "qr", 10),
+    part("modbus.diagnostic.bus_message_count", "uint", "@80:16", "messages seen on the bus", (8,), "r", 11),
+    part("modbus.diagnostic.bus_comm_error_count", "uint", "@80:16", "messages with wrong checksum", (8,), "r", 12),
+    part("modbus.diagnostic.bus_exception_error_count", "uint", "@80:16", "exceptions sent", (8,), "r", 13),
+    part("modbus.diagnostic.slave_message_count", "uint", "@80:16", "messages to this device", (8,), "r", 14),
+    part("modbus.diagnostic.no_slave_response_count", "uint", "@80:16", "messages without an answer", (8,), "r", 15),
+    part("modbus.diagnostic.slave_nak_count", "uint", "@80:16", "messages refused", (8,), "r", 16),
+    part("modbus.diagnostic.slave_busy_count", "uint", "@80:16", "messages answered with busy", (8,), "r", 17),
+    part("modbus.diagnostic.bus_char_overrun_count", "uint", "@80:16", "messages lost to overrun", (8,), "r", 18),
+    part("modbus.ev_status", "uint", "@64:16", "whether the device is busy", (11,), "r", base=16),
+    part("modbus.ev_status", "uint", "@72:16", "whether the device is busy", (12,), "r", base=16),
+    part("modbus.ev_count", "uint", "@80:16", "event counter", (11,), "r"),
+    part("modbus.ev_count", "uint", "@88:16", "event counter", (12,), "r"),
+    part("modbus.ev_msg_count", "uint", "@104:16", "message counter", (12,), "r"),
+    part("modbus.mei", "uint", "@64:8", "kind of encapsulated interface, 14 for device identification", (43,)),
+    part("modbus.read_device_id", "uint", "@72:8", "access to identification: 1 basic, 2 regular, 3 extended, 4 one object", (43,),
+         "qr", 14),
+    part("modbus.conformity_level", "uint", "@80:8", "what a device can tell of itself", (43,), "r", 14, base=16),
+    part("modbus.more_follows", "uint", "@88:8", "0xff where further identification waits", (43,), "r", 14, base=16),
+    part("modbus.next_object_id", "uint", "@96:8", "where to read on", (43,), "r", 14),
+    part("modbus.num_objects", "uint", "@104:8", "number of identification objects", (43,), "r", 14),
+)  # fmt: skip
+
+OBJECTS = {
+    Field("modbus.regnum16", "uint", "register, counted from 0", level="object"): (REGISTER, "number"),
+    Field("modbus.regval_uint16", "uint", "value of the register", level="object"): (REGISTER, "value"),
+    Field("modbus.bitnum", "uint", "coil or input, counted from 0", level="object"): (BIT, "number"),
+    Field("modbus.bitval", "bool", "state of the coil or input", level="object"): (BIT, "value"),
+    Field("modbus.object_id", "uint", "identification object", level="object"): (IDENTITY, "number"),
+    Field("modbus.objects_len", "uint", "length of an identification object", unit="B", level="object"): (IDENTITY, "value"),
+    Field("modbus.object_str_value", "string", "text of an identification object", level="object"): (IDENTITY, "span"),
+    Field("modbus.reference_num_32", "uint", "record of a file access", level="object"): (RECORD, "number"),
+}
+OTHERS = (
+    Field("modbus", "protocol", "the row is a Modbus PDU"),
+    Field("mbtcp", "protocol", "the row has an MBAP header"),
+    Field("modbus.request_frame", "uint", "frame of the request that this answers"),
+    Field("modbus.response_time", "duration", "since the request that this answers", unit="s"),
+    Field("modbus.data", "bytes", "body of a function without a structure of its own"),
+    Field("pdu.kind", "label", "what the PDU is", labels=KINDS),
+    Field("pdu.anomaly", "label", "what is odd about the PDU", labels=dict(enumerate(ANOMALIES))),
+)
+FIELDS: tuple[Field, ...] = tuple({
+    field.name: field for field in (*OTHERS[:2], *(one.field for one in PARTS), *OTHERS[2:5], *OBJECTS, *OTHERS[5:])
+}.values())  # fmt: skip
+BY_NAME = {field.name: field for field in FIELDS}
+
+
+class ModbusTable(PduTable):
+    """Modbus PDUs. cells: int64[pdus, 11], columns named in modbus_kernels.py."""
+
+    def __init__(self, packets: PacketTable, cells: NDArray[np.int64]) -> None:
+        super().__init__("modbus", packets, cells[:, 0], cells[:, 1], cells[:, 2], cells[:, 3], BY_NAME)
+        self._cells = cells
+        self._kind, self._function = cells[:, 4], cells[:, 5]
+        self._objects: ObjectTable | None = None
+
+    def _make_own(self, field: Field) -> Column:
+        if field.level == "object":
+            objects = self.objects()
+            column = objects.column(field.name)
+            values, rows = column.flat()
+            return ragged(field, values, objects.parents[rows], self.rows, self.packets.batch.buffer)
+        match field.name:
+            case "pdu.kind":
+                return Column(field, self._kind.astype(np.uint8))
+            case "modbus.request_frame":
+                return Column(field, self._cells[:, 6], self._cells[:, 6] >= 0)
+            case "modbus.response_time":
+                times = self.packets.batch.times[self.packets.structure.packet[self.row_of_pdu]]
+                return Column(field, times - self._cells[:, 7], self._cells[:, 7] >= 0)
+            case "modbus.data":
+                return self._data(field)
+            case _:
+                return self._parts(field)
+
+    def _parts(self, field: Field) -> Column:
+        """A field from its place in every kind of PDU that has it."""
+        buffer, found = self.packets.batch.buffer, []
+        for one in (one for one in PARTS if one.field.name == field.name):  # per place of the field
+            starts = np.where(self._holds(one), self.starts, -1).astype(np.int32)
+            found.append(load(field, place_of(one.at), buffer, starts, self.stops.astype(np.int32)))
+        values, present = found[0].values, found[0].present
+        for column in found[1:]:  # per further place
+            assert column.present is not None and present is not None
+            values, present = np.where(column.present, column.values, values), present | column.present
+        return Column(field, values, present)
+
+    def _holds(self, one: Part) -> NDArray[np.bool_]:
+        """The PDUs in which a part has its place."""
+        if not one.functions:
+            return self._kind == 2 if one.kinds == "x" else np.ones(self.rows, np.bool_)
+        holds = np.isin(self._function, one.functions) & (self._kind != 2)
+        if one.kinds != "qr":
+            holds &= self._kind == (0 if one.kinds == "q" else 1)
+        if one.sub >= 0:
+            code = self.column("modbus.diagnostic_code" if 8 in one.functions else "modbus.mei")
+            assert code.present is not None
+            holds &= code.present & (code.values == one.sub)
+        return holds
+
+    def _data(self, field: Field) -> Column:
+        """Bodies of user-defined functions, Report Slave ID and other data that has no fields; value of a single coil."""
+        spans = np.stack((self.starts + 8, self.stops), axis=1)
+        is_plain = ~np.isin(self._function, (*range(1, 9), 11, 12, 15, 16, 17, 20, 21, 22, 23, 24, 43))
+        is_coil = self._function == 5
+        spans[is_coil] = np.stack((self.starts + 10, self.starts + 11), axis=1)[is_coil]
+        is_identity = (self._function == 17) & (self._kind == 1)
+        spans[is_identity, 0] += 1
+        present = (is_plain | is_coil | is_identity) & (self._kind != 2) & (spans[:, 0] < spans[:, 1]) & (spans[:, 1] <= self.stops)
+        return Column(field, spans, present, None, self.packets.batch.buffer)
+
+    def objects(self) -> ObjectTable:
+        """Registers, coils, identity objects and file records, made at the first call."""
+        if self._objects is None:
+            buffer = self.packets.batch.buffer
+            cells = np.zeros((self.rows * 16 + 64, 6), np.int64)
+            while (count := kernels.list_objects(self._cells, buffer, cells)) > len(cells):  # per growth
+                cells = np.zeros((count, 6), np.int64)
+            cells = cells[:count]
+            offsets = np.zeros(self.rows + 1, np.int64)
+            np.cumsum(np.bincount(cells[:, 0], minlength=self.rows), out=offsets[1:])
+            columns = {field.name: object_column(field, cells, *how, buffer) for field, how in OBJECTS.items()}
+            self._objects = ObjectTable("modbus", offsets, columns)
+        return self._objects
+
+
+def object_column(field: Field, cells: NDArray[np.int64], kind: int, what: str, buffer: NDArray[np.uint8]) -> Column:
+    """A column of objects of one kind; other kinds have no value in it."""
+    values: Array = cells[:, 4:6] if what == "span" else cells[:, 2 if what == "number" else 3]
+    if field.kind == "bool":
+        values = values != 0
+    return Column(field, values, cells[:, 1] == kind, None, buffer if what == "span" else None)
+
+
+class ModbusReader:
+    """Frames the Modbus PDUs of one run."""
+
+    def __init__(self) -> None:
+        self._state = np.zeros((0, STATE_COLUMNS), np.int64)
+        self._arena = make_arena(CARRY_BYTES)
+        self._requests = np.zeros((REQUESTS, 6), np.int64)
+
+    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
+        """The PDUs that became complete with these chunks."""
+        batch, cells = packets.batch, chunks.cells
+        if len(cells) and (most := int(cells[:, 1].max()) | 1) >= len(self._state):
+            grown = np.zeros((max(2 * len(self._state), most + 1), STATE_COLUMNS), np.int64)
+            grown[: len(self._state)] = self._state
+            self._state = grown
+        out = np.zeros((len(cells) + 1024, OUT_COLUMNS), np.int64)
+        chunk, found = 0, 0
+        while True:  # per growth of the buffer or the rows
+            chunk, found, batch.used = kernels.frame_chunks(
+                cells, chunk, packets.structure.cells, flows.cells, batch.times, batch.numbers, batch.buffer, batch.used,
+                self._state, *self._arena, self._requests, out, found,
+            )  # fmt: skip
+            if chunk == len(cells):
+                return ModbusTable(packets, out[:found])
+            batch.reserve(ROOM)
+            out = np.concatenate((out, np.zeros((len(out), OUT_COLUMNS), np.int64)))
+
+
+MODBUS = Protocol(
+    name="modbus",
+    title="Modbus/TCP",
+    also=("mbtcp",),
+    tcp_ports=(502,),
+    udp_ports=(502,),
+    fields=FIELDS,
+    anomalies=ANOMALIES,
+    reader=ModbusReader,
+    scapy={"to_server": "scapy.contrib.modbus.ModbusADURequest", "to_client": "scapy.contrib.modbus.ModbusADUResponse"},
+)

@@ -1,0 +1,334 @@
+"""Modbus/TCP framing, pairing and objects (MODBUS Messaging on TCP/IP 1.0b, MODBUS Application Protocol V1.1b3).
+
+Three outcomes at the front of a stream's bytes: a PDU, not yet, malformed. What is malformed becomes a row, so that a rule
+can ask for it, and framing begins anew with the next segment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.bytes_kernels import be16, be32, u8
+from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, ROW, START, STOP, STREAM
+from detector.kernel import kernel
+from detector.packets.rows import DESTINATION_PORT, PACKET, SOURCE_PORT
+from detector.protocols.framing_kernels import F_OWN, close_span, open_span
+
+PORT = 502
+HEADER = 7  # the MBAP header
+SHORTEST, LONGEST = 2, 254  # of its length field: unit id and function code; the specification's 260 bytes less six
+# Stream state behind framing's own: what the stream was found to be, and the flow that was found of.
+F_MODE, F_FLOW = F_OWN, F_OWN + 1
+UNKNOWN, MODBUS, OTHER = 0, 1, 2
+STATE_COLUMNS = F_OWN + 2
+# Columns of out.
+(P_ROW, P_START, P_STOP, P_ANOMALIES, P_KIND, P_FUNCTION, P_REQUEST_FRAME, P_REQUEST_NS, P_REFERENCE, P_QUANTITY, P_BODY) = range(11)
+OUT_COLUMNS = 11
+REQUEST, RESPONSE, EXCEPTION = 0, 1, 2
+# Bits of anomalies, in the order of modbus.ANOMALIES.
+O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATCH, O_NO_ROOM = (1, 2, 4, 8, 16, 32, 64, 128)
+# Columns of requests: flow number plus one, key, frame number, time, reference, quantity, first body word.
+R_FLOW, R_KEY, R_FRAME, R_TIME, R_REFERENCE, R_QUANTITY = 0, 1, 2, 3, 4, 5
+
+
+@kernel
+def body_length(buffer, at, stop, function, is_request):
+    """How long a PDU's body behind the function code should be, by its own bytes; -1 where that cannot be said."""
+    have = stop - at
+    if is_request:
+        if function in (1, 2, 3, 4, 5, 6):
+            return 4
+        if function in (7, 11, 12, 17):
+            return 0
+        if function == 15 or function == 16:
+            return 5 + u8(buffer, at + 4) if have >= 5 else 5
+        if function in (20, 21):
+            return 1 + u8(buffer, at) if have >= 1 else 1
+        if function == 22:
+            return 6
+        if function == 23:
+            return 9 + u8(buffer, at + 8) if have >= 9 else 9
+        if function == 24:
+            return 2
+        return -1
+    if function in (1, 2, 3, 4, 12, 17, 20, 21, 23):
+        return 1 + u8(buffer, at) if have >= 1 else 1
+    if function in (5, 6, 11, 15, 16):
+        return 4
+    if function == 7:
+        return 1
+    if function == 22:
+        return 6
+    if function == 24:
+        return 2 + be16(buffer, at) if have >= 2 else 2
+    return -1
+
+
+@kernel
+def has_bad_value(buffer, at, stop, function):
+    """Quantities and values of a request outside what the specification allows (clause 6 of each function)."""
+    if function in (1, 2, 3, 4, 15, 16) and stop - at >= 4:
+        quantity = be16(buffer, at + 2)
+        most = 2000 if function <= 2 else 125 if function <= 4 else 1968 if function == 15 else 123
+        if quantity < 1 or quantity > most:
+            return True
+        if function == 15 and stop - at >= 5:
+            return u8(buffer, at + 4) != (quantity + 7) // 8
+        if function == 16 and stop - at >= 5:
+            return u8(buffer, at + 4) != 2 * quantity
+        return False
+    if function == 5 and stop - at >= 4:
+        return be16(buffer, at + 2) not in (0x0000, 0xFF00)
+    if function == 23 and stop - at >= 9:
+        read, write = be16(buffer, at + 2), be16(buffer, at + 6)
+        return read < 1 or read > 125 or write < 1 or write > 121 or u8(buffer, at + 8) != 2 * write
+    return False
+
+
+@kernel
+def is_public(function):
+    """Whether a function code is one that the specification defines."""
+    return 1 <= function <= 8 or function in (11, 12, 15, 16, 17, 20, 21, 22, 23, 24, 43)
+
+
+@kernel
+def is_strict(buffer, start, stop, is_request):
+    """Whether a chunk is one or more whole PDUs whose every length and quantity fits: Modbus on a port of its own choice.
+
+    The shortest request fixes 16 bits of protocol id, 16 of length, and the function code's seven with what must follow;
+    random bytes pass in less than one of 2**36 segments.
+    """
+    if stop <= start:
+        return False
+    while start < stop:
+        if stop - start < 8 or be16(buffer, start + 2) != 0:
+            return False
+        length = be16(buffer, start + 4)
+        if length < SHORTEST or length > LONGEST or start + 6 + length > stop:
+            return False
+        function, at, end = u8(buffer, start + 7), start + 8, start + 6 + length
+        if function & 0x80:
+            if is_request or length != 3 or not is_public(function & 0x7F) or not 1 <= u8(buffer, at) <= 11:
+                return False
+        elif not is_public(function) or body_length(buffer, at, end, function, is_request) != end - at:
+            return False
+        elif is_request and has_bad_value(buffer, at, end, function):
+            return False
+        start = end
+    return True
+
+
+@kernel
+def judge(buffer, start, stop, kind, function):
+    """Anomaly bits of a whole PDU."""
+    odd = 0
+    if kind == EXCEPTION:
+        if stop - start != HEADER + 2:
+            odd |= O_LENGTH
+        elif not 1 <= u8(buffer, start + 8) <= 11 or u8(buffer, start + 8) == 9:
+            odd |= O_EXCEPTION
+        return odd
+    if not (is_public(function) or 65 <= function <= 72 or 100 <= function <= 110 or function == 90):
+        odd |= O_FUNCTION
+    expected = body_length(buffer, start + 8, stop, function, kind == REQUEST)
+    if expected >= 0 and expected != stop - start - 8:
+        odd |= O_LENGTH
+    if kind == REQUEST and has_bad_value(buffer, start + 8, stop, function):
+        odd |= O_VALUE
+    return odd
+
+
+@kernel
+def pair(requests, out, i, buffer, flow, frame, now):
+    """Remembers a request; joins a reply with its request."""
+    start, stop, function = out[i, P_START], out[i, P_STOP], out[i, P_FUNCTION]
+    key = (be16(buffer, start) << 16) | (u8(buffer, start + 6) << 8) | function
+    place = ((flow * 0x9E3779B1) ^ (key * 0x85EBCA6B) ^ (key >> 9)) & (len(requests) - 1)
+    if out[i, P_KIND] == REQUEST:
+        requests[place, R_FLOW] = flow + 1
+        requests[place, R_KEY] = key
+        requests[place, R_FRAME] = frame
+        requests[place, R_TIME] = now
+        requests[place, R_REFERENCE] = be16(buffer, start + 8) if stop - start >= 10 else -1
+        requests[place, R_QUANTITY] = be16(buffer, start + 10) if stop - start >= 12 else -1
+        return
+    if requests[place, R_FLOW] != flow + 1 or requests[place, R_KEY] != key:
+        out[i, P_ANOMALIES] |= O_UNSOLICITED
+        return
+    out[i, P_REQUEST_FRAME] = requests[place, R_FRAME]
+    out[i, P_REQUEST_NS] = requests[place, R_TIME]
+    out[i, P_REFERENCE] = requests[place, R_REFERENCE]
+    out[i, P_QUANTITY] = requests[place, R_QUANTITY]
+    if out[i, P_KIND] == RESPONSE and function in (5, 6, 15, 16) and stop - start >= 12:
+        if be16(buffer, start + 8) != requests[place, R_REFERENCE] or be16(buffer, start + 10) != requests[place, R_QUANTITY]:
+            out[i, P_ANOMALIES] |= O_MISMATCH
+
+
+@kernel
+def add_row(out, found, row, start, stop, odd, direction, buffer):
+    """A row for the bytes of a PDU, or of what should have been one."""
+    function = u8(buffer, start + 7) if stop - start >= 8 else 0
+    out[found, P_ROW] = row
+    out[found, P_START] = start
+    out[found, P_STOP] = stop
+    out[found, P_KIND] = REQUEST if direction == 0 else EXCEPTION if function & 0x80 else RESPONSE
+    out[found, P_FUNCTION] = function & 0x7F
+    out[found, P_REQUEST_FRAME] = -1
+    out[found, P_REQUEST_NS] = -1
+    out[found, P_REFERENCE] = -1
+    out[found, P_QUANTITY] = -1
+    out[found, P_ANOMALIES] = odd
+
+
+@kernel
+def mode_of(state, chunks, i, cells, flows, buffer, start, stop):
+    """Whether a chunk's stream speaks Modbus: on port 502, or like its other direction, or by its own consistency."""
+    row, stream = chunks[i, ROW], chunks[i, STREAM]
+    if cells[row, SOURCE_PORT] == PORT or cells[row, DESTINATION_PORT] == PORT:
+        return MODBUS
+    if chunks[i, IS_DATAGRAM]:
+        return OTHER
+    number = flows[row, FLOW] + 1
+    if chunks[i, IS_FIRST] or state[stream, F_FLOW] != number:
+        state[stream, F_FLOW] = number
+        state[stream, F_MODE] = UNKNOWN
+    if state[stream, F_MODE] == UNKNOWN and start < stop:
+        other = stream ^ 1
+        like_other = state[other, F_FLOW] == number and state[other, F_MODE] == MODBUS
+        known = like_other or is_strict(buffer, start, stop, flows[row, DIRECTION] == 0)
+        state[stream, F_MODE] = MODBUS if known else OTHER
+    return state[stream, F_MODE]
+
+
+@kernel
+def frame_chunks(chunks, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, out, found):
+    """PDUs of all chunks, in their order.
+
+    Args:
+        times, numbers: int64[packets], ns and frame number.
+        state: int64[streams, STATE_COLUMNS].
+        requests: int64[power of two, 6], open requests; one that is pushed out by another goes unpaired.
+        out: int64[capacity, OUT_COLUMNS].
+
+    Returns:
+        (next chunk, PDUs found, bytes used): next chunk < len(chunks) asks for room in out or buffer.
+    """
+    for i in range(first, len(chunks)):
+        row, stream = chunks[i, ROW], chunks[i, STREAM]
+        if mode_of(state, chunks, i, cells, flows, buffer, chunks[i, START], chunks[i, STOP]) != MODBUS:
+            continue
+        size = chunks[i, STOP] - chunks[i, START]
+        if found + size // 8 + 2 > len(out) or len(buffer) - used < size + LONGEST + 6:
+            return i, found, used
+        is_datagram = chunks[i, IS_DATAGRAM] != 0
+        if is_datagram:
+            start, stop = chunks[i, START], chunks[i, STOP]
+        else:
+            start, stop, used = open_span(state, blocks, links, meta, chunks, i, buffer, used)
+        direction, packet = flows[row, DIRECTION], cells[row, PACKET]
+        while start < stop:
+            have = stop - start
+            odd = 0
+            if have >= 4 and be16(buffer, start + 2) != 0:
+                odd = O_PROTOCOL
+            elif have >= 6 and not SHORTEST <= be16(buffer, start + 4) <= LONGEST:
+                odd = O_LENGTH
+            if odd or (is_datagram and (have < 8 or have < 6 + be16(buffer, start + 4))):
+                add_row(out, found, row, start, stop, odd if odd else O_LENGTH, direction, buffer)
+                found += 1
+                start = stop
+                break
+            if have < 8 or have < 6 + be16(buffer, start + 4):
+                break
+            end = start + 6 + be16(buffer, start + 4)
+            add_row(out, found, row, start, end, 0, direction, buffer)
+            out[found, P_ANOMALIES] = judge(buffer, start, end, out[found, P_KIND], out[found, P_FUNCTION])
+            pair(requests, out, found, buffer, flows[row, FLOW], numbers[packet], times[packet])
+            found += 1
+            start = end
+        if start < stop and not close_span(state, blocks, links, meta, stream, buffer, start, stop):
+            add_row(out, found, row, start, stop, O_NO_ROOM, direction, buffer)
+            found += 1
+    return len(chunks), found, used
+
+
+# Kinds of object, and columns of objects.
+BIT, REGISTER, IDENTITY, RECORD = 0, 1, 2, 3
+B_PDU, B_KIND, B_NUMBER, B_VALUE, B_START, B_STOP = 0, 1, 2, 3, 4, 5
+
+
+@kernel
+def put_object(objects, found, pdu, kind, number, value, start, stop):
+    """One object, where there is room; they are counted in any case."""
+    if found < len(objects):
+        objects[found, B_PDU] = pdu
+        objects[found, B_KIND] = kind
+        objects[found, B_NUMBER] = number
+        objects[found, B_VALUE] = value
+        objects[found, B_START] = start
+        objects[found, B_STOP] = stop
+    return found + 1
+
+
+@kernel
+def list_objects(pdus, buffer, objects):
+    """Registers, coils and identity objects of every PDU, each with its number and value; how many there are.
+
+    Args:
+        pdus: int64[pdus, OUT_COLUMNS].
+        objects: int64[capacity, 6]: PDU, kind, number (-1: the request was not seen), value, start, stop.
+    """
+    found = 0
+    for pdu in range(len(pdus)):
+        start, stop = pdus[pdu, P_START], pdus[pdu, P_STOP]
+        kind, function = pdus[pdu, P_KIND], pdus[pdu, P_FUNCTION]
+        at, have = start + 8, stop - start - 8
+        if kind == EXCEPTION or have < 1:
+            continue
+        is_request = kind == REQUEST
+        number, quantity, end = pdus[pdu, P_REFERENCE], pdus[pdu, P_QUANTITY], at
+        what = REGISTER
+        if function == 15 and is_request and have >= 5:
+            number, quantity, what, at = be16(buffer, at), be16(buffer, at + 2), BIT, at + 5
+            end = min(stop, at + u8(buffer, at - 1))
+        elif function == 16 and is_request and have >= 5:
+            number, at = be16(buffer, at), at + 5
+            end = min(stop, at + u8(buffer, at - 1))
+        elif function == 6 and have >= 4:
+            number, at = be16(buffer, at), at + 2
+            end = at + 2
+        elif function == 23 and is_request and have >= 9:
+            number, at = be16(buffer, at + 4), at + 9
+            end = min(stop, at + u8(buffer, at - 1))
+        elif function in (1, 2) and not is_request:
+            what, at = BIT, at + 1
+            end = min(stop, at + u8(buffer, at - 1))
+            if quantity < 0:
+                quantity = 8 * (end - at)
+        elif function in (3, 4, 23) and not is_request:
+            at += 1
+            end = min(stop, at + u8(buffer, at - 1))
+        elif function == 43 and not is_request and have >= 6 and u8(buffer, at) == 14:
+            count, at = u8(buffer, at + 5), at + 6
+            while count > 0 and at + 2 <= stop and at + 2 + u8(buffer, at + 1) <= stop:
+                length = u8(buffer, at + 1)
+                found = put_object(objects, found, pdu, IDENTITY, u8(buffer, at), length, at + 2, at + 2 + length)
+                at += 2 + length
+                count -= 1
+            continue
+        elif function in (20, 21) and (is_request or function == 21) and have >= 1:
+            end = min(stop, at + 1 + u8(buffer, at))
+            at += 1
+            while at + 7 <= end:
+                found = put_object(objects, found, pdu, RECORD, be32(buffer, at + 1), be16(buffer, at + 5), at, at + 7)
+                at += 7 + (2 * be16(buffer, at + 5) if function == 21 else 0)
+            continue
+        if what == BIT:
+            for k in range(min(quantity, 8 * (end - at))):
+                value = (u8(buffer, at + (k >> 3)) >> (k & 7)) & 1
+                found = put_object(objects, found, pdu, BIT, number + k if number >= 0 else k, value, at + (k >> 3), at + (k >> 3) + 1)
+        else:
+            for k in range((end - at) // 2):
+                word = at + 2 * k
+                found = put_object(objects, found, pdu, REGISTER, number + k if number >= 0 else k, be16(buffer, word), word, word + 2)
+    return found
