@@ -1,0 +1,161 @@
+"""YAML with positions: nodes that know where they stand, and a reader that collects every mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from detector.errors import InputError, InputErrors, Position, nearest
+from detector.rules.lexer import Place
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SPAN = re.compile(r"(\d+)\s*(ms|s|m|h|d|w)")
+UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 7 * 86400 * 10**9}
+LARGEST_FILE = 4 * 2**20
+
+
+class Document:
+    """The text of one file; turns nodes into positions and gathers mistakes."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = str(path)
+        self.lines = text.splitlines()
+        self.errors: list[InputError] = []
+
+    def position(self, node: Any) -> Position:
+        """Where a node stands."""
+        start, end = node.start_mark, node.end_mark
+        line = self.lines[start.line] if start.line < len(self.lines) else ""
+        length = end.column - start.column if end.line == start.line else len(line) - start.column
+        return Position(self.path, start.line + 1, start.column + 1, max(1, length), line)
+
+    def place(self, node: Any) -> Place:
+        """Where the text inside a scalar begins, for filters in it."""
+        at = self.position(node)
+        shift = 1 if node.style in ("'", '"') else 0
+        if node.style in ("|", ">"):
+            line = at.line + 1
+            source = self.lines[line - 1] if line <= len(self.lines) else ""
+            return Place(self.path, line, len(source) - len(source.lstrip()) + 1, source)
+        return Place(self.path, at.line, at.column + shift, at.text)
+
+    def error(self, node: Any, problem: str, hint: str = "") -> None:
+        """Notes a mistake at a node."""
+        self.errors.append(InputError(problem, position=self.position(node), hint=hint))
+
+    def mapping(self, node: Any, what: str, allowed: Collection[str] | None = None, required: Collection[str] = ()) -> dict[str, tuple[Any, Any]]:
+        """{key: (key node, value node)}; unknown, repeated and missing keys are noted."""
+        if not isinstance(node, yaml.MappingNode):
+            self.error(node, f"{what} must be a mapping", "write it as key: value lines")
+            return {}
+        found: dict[str, tuple[Any, Any]] = {}
+        for key, value in node.value:
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+            if not name:
+                self.error(key, f"a key of {what} must be a text")
+            elif name in found:
+                first = self.position(found[name][0])
+                self.error(key, f"{name!r} is given twice", f"the first is on line {first.line}: keep one of them")
+            elif allowed is not None and name not in allowed:
+                guess = nearest(name, allowed)
+                self.error(key, f"unknown key {name!r} in {what}", f"did you mean {guess}?" if guess else f"known are {', '.join(allowed)}")
+            else:
+                found[name] = (key, value)
+        for name in required:
+            if name not in found:
+                self.error(node.value[0][0] if node.value else node, f"{what} has no {name!r}", f"add a line {name}: ...")
+        return found
+
+    def text(self, node: Any, what: str, choices: Collection[str] = ()) -> str:
+        """A text, one of the choices where there are any."""
+        if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null":
+            self.error(node, f"{what} must be a text")
+            return ""
+        value = str(node.value)
+        if choices and value not in choices:
+            guess = nearest(value, choices)
+            self.error(node, f"{what} cannot be {value!r}", f"did you mean {guess}?" if guess else f"one of {', '.join(choices)}")
+            return ""
+        return value
+
+    def texts(self, node: Any, what: str) -> tuple[str, ...]:
+        """A list of texts; one text stands for a list of one."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        return tuple(self.text(one, what) for one in nodes)
+
+    def number(self, node: Any, what: str, least: int = 0) -> int:
+        """A whole number."""
+        try:
+            value = int(str(node.value), 0)
+        except (ValueError, TypeError):
+            self.error(node, f"{what} must be a whole number", f"for example {max(1, least)}")
+            return least
+        if value < least:
+            self.error(node, f"{what} must be at least {least}")
+        return value
+
+    def span(self, node: Any, what: str) -> int:
+        """A duration such as 10m, in ns."""
+        text = self.text(node, what)
+        if not text:
+            return 1
+        found = SPAN.fullmatch(text.strip())
+        if found is None or int(found[1]) == 0:
+            self.error(node, f"{what} must be a duration, not {text!r}", "a number and a unit: 500ms, 30s, 10m, 2h, 7d")
+            return 1
+        return int(found[1]) * UNITS[found[2]]
+
+
+def scalar(node: Any) -> Any:
+    """The Python value of a scalar node: text, number, bool or None, as YAML resolves it."""
+    match node.tag.rpartition(":")[2]:
+        case "null":
+            return None
+        case "bool":
+            return node.value.lower() in ("true", "yes", "on")
+        case "int":
+            try:
+                return int(node.value.replace("_", ""), 0)
+            except ValueError:
+                return node.value
+        case _:
+            return node.value
+
+
+def read_documents(path: Path) -> tuple[Document, Iterator[Any]]:
+    """The nodes of a YAML file's documents.
+
+    Raises:
+        InputError: the file cannot be read or is no YAML.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise InputError(f"{path}: is larger than {LARGEST_FILE // 2**20} MiB", hint="a rule file holds rules")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
+    document = Document(path, text)
+    try:
+        nodes = [node for node in yaml.compose_all(text, Loader=Loader) if node is not None]
+    except yaml.YAMLError as error:
+        raise InputErrors([yaml_error(document, error)]) from None
+    except RecursionError:
+        raise InputError(f"{path}: is nested too deeply", hint="rules need a handful of levels") from None
+    return document, iter(nodes)
+
+
+def yaml_error(document: Document, error: yaml.YAMLError) -> InputError:
+    """PyYAML's complaint as one of ours."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    if mark is None:
+        return InputError(f"not YAML: {problem}", position=Position(document.path, 1, 1), hint="check indentation and quotes")
+    line = document.lines[mark.line] if mark.line < len(document.lines) else ""
+    hint = "indent with spaces" if "\t" in line or "\\t" in problem else "check indentation, colons and quotes around here"
+    return InputError(f"not YAML: {problem}", position=Position(document.path, mark.line + 1, mark.column + 1, 1, line), hint=hint)

@@ -1,0 +1,388 @@
+"""Rule files to a Ruleset. Every mistake of every file is reported in one go, each with its place and a hint."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from detector.columns import Field
+from detector.errors import InputError, InputErrors, Position, nearest
+from detector.protocols import PROTOCOLS
+from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
+from detector.rules.compiler import ConditionCompiler, SelectionCompiler
+from detector.rules.document import Document, read_documents
+from detector.rules.model import LEVELS, STATUSES, And, Correlation, Limit, NewValue, Rule, Ruleset, RuleTest, Test
+from detector.rules.overrides import Override, apply_overrides, read_overrides
+from detector.rules.variables import Variables, make_variables
+
+KEYS = ("title", "id", "name", "status", "level", "description", "references", "author", "date", "modified", "tags", "falsepositives",
+        "protocol", "detection", "correlation", "anomaly", "alert", "generate", "tests", "license")  # fmt: skip
+TABLES = (PACKET, *(protocol.name for protocol in PROTOCOLS))
+CONDITIONS = ("gt", "gte", "lt", "lte", "eq")
+DEFAULT_BY = ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst")
+DEFAULT_LIMIT_NS = 600 * 10**9  # one alert in ten minutes for each pair of hosts: a flood is told once, and counted
+NO_LIMIT = Limit((), 2**31, 1)
+MOST_VALUES = 100_000
+LEARN_NS = 24 * 3600 * 10**9
+TAG = re.compile(r"[a-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
+REFERENCE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+MATCH_FACTS = ("count", "group", "stood_for", "note")
+OVERRIDES = "overrides.yml"
+
+
+@dataclass
+class Draft:
+    """A rule whose correlation still names its base rules by name."""
+
+    rule: Rule
+    document: Document
+    bases: tuple[tuple[str, Any], ...] = ()
+
+
+def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | None = None, home_net: Sequence[str] = (),
+               overrides: Sequence[Path] = (), today: date | None = None) -> Ruleset:  # fmt: skip
+    """The rules of files and folders, in the order of (path, place). A folder's overrides.yml is an override file.
+
+    Raises:
+        InputErrors: every mistake found, by position.
+    """
+    errors: list[InputError] = []
+    try:
+        values = make_variables(variables or {}, home_net)
+    except InputError as error:
+        raise InputErrors([error]) from None
+    drafts: list[Draft] = []
+    files, found = expand([Path(path) for path in paths], errors)
+    for file in files:
+        drafts += load_file(file, values, errors)
+    refuse_duplicates(drafts, errors)
+    rules = resolve(drafts, errors)
+    changes: list[Override] = []
+    for path in (*found, *overrides):
+        changes += read_overrides(path, {rule.id: rule for rule in rules}, values, errors)
+    if errors:
+        raise InputErrors(sorted(errors, key=place))
+    return apply_overrides(Ruleset(tuple(rules)), changes, today)
+
+
+def place(error: InputError) -> tuple[str, int, int]:
+    """What mistakes are ordered by."""
+    at = error.position
+    return (at.path, at.line, at.column) if at else ("", 0, 0)
+
+
+def expand(paths: Sequence[Path], errors: list[InputError]) -> tuple[list[Path], list[Path]]:
+    """Rule files, and override files, of paths; folders are searched to the bottom."""
+    files: list[Path] = []
+    overrides: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.suffix in (".yml", ".yaml") and file.is_file())
+            overrides += [file for file in inside if file.name == OVERRIDES]
+            files += [file for file in inside if file.name != OVERRIDES and not file.name.startswith("variables")]
+            if not inside:
+                errors.append(InputError(f"{path}: no rule in this folder", hint="rules are .yml files"))
+        elif path.suffix == ".rules":
+            errors.append(InputError(f"{path}: Suricata rules cannot be loaded yet", hint="rules are .yml files"))
+        elif not path.exists():
+            errors.append(InputError(f"{path}: no such file or folder"))
+        else:
+            files.append(path)
+    return files, overrides
+
+
+def load_file(path: Path, variables: Variables, errors: list[InputError]) -> list[Draft]:
+    """The rules of one file."""
+    try:
+        document, nodes = read_documents(path)
+    except InputErrors as found:
+        errors += found.errors
+        return []
+    except InputError as error:
+        errors.append(error)
+        return []
+    drafts = [RuleReader(document, variables, node).read() for node in nodes]
+    errors += document.errors
+    if not drafts:
+        errors.append(InputError("the file holds no rule", position=Position(str(path), 1, 1), hint="a rule begins with title: ..."))
+    return drafts
+
+
+def refuse_duplicates(drafts: Sequence[Draft], errors: list[InputError]) -> None:
+    """Ids and names are unique; the error names both places."""
+    for what in ("id", "name"):
+        seen: dict[str, Rule] = {}
+        for draft in drafts:
+            key = getattr(draft.rule, what)
+            if key and key in seen:
+                errors.append(InputError(f"{what} {key!r} is already used by {seen[key].position}", position=draft.rule.position,
+                                         hint=f"give this rule {'an id' if what == 'id' else 'a name'} of its own"))  # fmt: skip
+            elif key:
+                seen[key] = draft.rule
+
+
+def resolve(drafts: Sequence[Draft], errors: list[InputError]) -> list[Rule]:
+    """Correlations with the ids and the table of their base rules."""
+    by_name = {key: draft.rule for draft in drafts for key in (draft.rule.id, draft.rule.name) if key}
+    rules = []
+    for draft in drafts:
+        rule = draft.rule
+        if rule.correlation is not None:
+            bases = []
+            for name, node in draft.bases:
+                base = by_name.get(name)
+                if base is None or base.correlation is not None:
+                    guess = nearest(name, by_name)
+                    problem = f"no rule {name!r} to correlate" if base is None else f"{name!r} is a correlation itself"
+                    errors.append(InputError(problem, position=draft.document.position(node),
+                                             hint=f"did you mean {guess}?" if guess and base is None else "name base rules by name or id"))  # fmt: skip
+                else:
+                    bases.append(base)
+            missing = next((base.inactive for base in bases if base.inactive), "")
+            rule = replace(rule, correlation=replace(rule.correlation, rules=tuple(base.id for base in bases)),
+                           table=bases[0].table if bases else PACKET, inactive=rule.inactive or missing)  # fmt: skip
+        rules.append(rule)
+    return rules
+
+
+class RuleReader:
+    """Reads one rule of a document; mistakes go to the document."""
+
+    def __init__(self, document: Document, variables: Variables, node: Any) -> None:
+        self.document, self.variables, self.node = document, variables, node
+        self.names: dict[str, Any] = {}  # every field the rule names, with the node that names it first
+        self.keys = document.mapping(node, "a rule", KEYS, ("title", "id", "level"))
+
+    def value(self, key: str) -> Any:
+        """The node of a key's value, or None."""
+        return self.keys[key][1] if key in self.keys else None
+
+    def text(self, key: str, choices: Sequence[str] = ()) -> str:
+        """A text."""
+        node = self.value(key)
+        return "" if node is None else self.document.text(node, key, choices)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts."""
+        node = self.value(key)
+        return () if node is None else self.document.texts(node, key)
+
+    def read(self) -> Draft:
+        """The rule; parts that are wrong are left empty, and the mistakes keep it from being used."""
+        document = self.document
+        self.variables.missing.clear()
+        test = self.detection()
+        correlation, bases = self.correlation()
+        new_value = self.new_value()
+        if correlation is None and test is None and new_value is None and self.keys:
+            document.error(self.keys.get("title", (self.node,))[0], "the rule has neither detection nor correlation",
+                           "add detection: with selections and a condition")  # fmt: skip
+        if correlation is not None and (test is not None or new_value is not None):
+            document.error(self.keys["correlation"][0], "a correlation has no detection of its own", "put them into two rules")
+        message, limit = self.alert(correlation)
+        table = self.table()
+        missing = ", ".join(f"${name}" for name in sorted(self.variables.missing))
+        position = document.position(self.keys["id"][1] if "id" in self.keys else self.node)
+        rule = Rule(
+            id=self.identity(), name=self.text("name"), title=self.text("title"), level=self.text("level", LEVELS) or "low",
+            status=self.text("status", STATUSES), description=self.text("description"), references=self.texts("references"),
+            author=self.text("author"), date=self.text("date"), tags=self.tags(), falsepositives=self.texts("falsepositives"),
+            table=table, test=test if test is not None or correlation is not None else And(()) if new_value else None,
+            correlation=correlation, new_value=new_value, message=message, limit=limit, fields=tuple(self.names), tests=self.tests(),
+            position=position, silent=self.text("generate") == "false",
+            inactive=f"{missing} is not set" if missing else "", source="",
+        )  # fmt: skip
+        return Draft(rule, document, bases)
+
+    def identity(self) -> str:
+        """The id, a UUID."""
+        text = self.text("id")
+        if text:
+            try:
+                return str(uuid.UUID(text))
+            except ValueError:
+                self.document.error(self.value("id"), f"id must be a UUID, not {text!r}", f"for example {uuid.uuid5(uuid.NAMESPACE_URL, text)}")
+        return ""
+
+    def tags(self) -> tuple[str, ...]:
+        """Tags such as attack.ics.t0855."""
+        node = self.value("tags")
+        if node is None:
+            return ()
+        for one in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            if isinstance(one, yaml.ScalarNode) and not TAG.fullmatch(one.value):
+                self.document.error(one, f"a tag has a namespace and a name, not {one.value!r}", "for example attack.ics.t0855")
+        return self.document.texts(node, "tags")
+
+    def table(self) -> str:
+        """The table whose rows are tested: what `protocol` says, else the one whose fields are named."""
+        owners = {table_of(name): name for name in reversed(self.names) if name in FIELDS}
+        for general in (PACKET, ANY_PDU):
+            owners.pop(general, None)
+        wanted = self.text("protocol", TABLES) if "protocol" in self.keys else ""
+        if not wanted:
+            wanted = next(iter(owners), PACKET)
+        for owner, name in owners.items():
+            if owner != wanted:
+                self.document.error(self.names[name], f"{name} is a field of {owner}, the rule tests rows of {wanted}",
+                                    f"one rule tests one table: write protocol: {owner}, or two rules and a correlation")  # fmt: skip
+        for name, node in self.names.items():
+            if wanted == PACKET and name in FIELDS and table_of(name) == ANY_PDU:
+                self.document.error(node, f"{name} needs a protocol", "add protocol: modbus")
+        return wanted
+
+    def detection(self) -> Test | None:
+        """Selections and their condition."""
+        if "detection" not in self.keys:
+            return None
+        document, (key, node) = self.document, self.keys["detection"]
+        parts = document.mapping(node, "detection", None, ("condition",))
+        compiler = SelectionCompiler(document, FIELDS, self.variables, self.names)
+        selections = {name: compiler.selection(value) for name, (_, value) in parts.items() if name != "condition"}
+        if "condition" not in parts:
+            return And(())
+        where = parts["condition"][1]
+        text = document.text(where, "condition")
+        try:
+            condition = ConditionCompiler(text, document.place(where), selections)
+            test = condition.compile()
+        except InputError as error:
+            document.errors.append(error)
+            return And(())
+        for name in selections:
+            if name not in condition.used:
+                document.error(parts[name][0], f"selection {name!r} is never used", "name it in condition, or remove it")
+        return test
+
+    def field(self, node: Any, name: str) -> str:
+        """A field's name, checked."""
+        field: Field | None = FIELDS.get(name)
+        if field is None:
+            guess = nearest(name, FIELDS)
+            self.document.error(node, f"unknown field {name!r}", f"did you mean {guess}?" if guess else "all fields: detector fields")
+        else:
+            self.names.setdefault(name, node)
+        return name
+
+    def field_list(self, node: Any) -> tuple[str, ...]:
+        """A list of fields' names."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        return tuple(self.field(one, self.document.text(one, "a field")) for one in nodes)
+
+    def correlation(self) -> tuple[Correlation | None, tuple[tuple[str, Any], ...]]:
+        """Sigma's correlation, and the names of its base rules with their nodes."""
+        if "correlation" not in self.keys:
+            return None, ()
+        document, (key, node) = self.document, self.keys["correlation"]
+        parts = document.mapping(node, "correlation", ("type", "rules", "group-by", "timespan", "condition", "aliases"),
+                                 ("type", "rules", "timespan", "condition"))  # fmt: skip
+        kind = document.text(parts["type"][1], "type", ("event_count", "value_count")) if "type" in parts else ""
+        rules = parts["rules"][1] if "rules" in parts else None
+        nodes = [] if rules is None else rules.value if isinstance(rules, yaml.SequenceNode) else [rules]
+        bases = tuple((document.text(one, "rules"), one) for one in nodes)
+        group_by = self.field_list(parts["group-by"][1]) if "group-by" in parts else ()
+        timespan = document.span(parts["timespan"][1], "timespan") if "timespan" in parts else 1
+        condition, field = self.counting(parts["condition"][1], kind) if "condition" in parts else ({"gte": 1}, "")
+        if kind == "value_count":
+            return Correlation("value_count", (), group_by, timespan, condition, field), bases
+        return Correlation("event_count", (), group_by, timespan, condition), bases
+
+    def counting(self, node: Any, kind: str) -> tuple[dict[str, int], str]:
+        """A correlation's condition: {gte: 10}, for value_count with the field whose values are counted."""
+        document = self.document
+        parts = document.mapping(node, "condition", (*CONDITIONS, "field"))
+        field = ""
+        if "field" in parts:
+            field = self.field(parts["field"][1], document.text(parts["field"][1], "field"))
+        if (kind == "value_count") != bool(field) and kind:
+            document.error(node, "value_count counts the values of a field" if kind == "value_count" else "event_count counts events, not values",
+                           "condition: {field: ip.dst, gte: 10}" if kind == "value_count" else "remove field, or use type: value_count")  # fmt: skip
+        numbers = {name: document.number(value, name, 1 if name != "lt" else 2) for name, (_, value) in parts.items() if name != "field"}
+        if not numbers and parts:
+            document.error(node, "the condition has no number", "for example gte: 10")
+        if any(number > 100_000 for number in numbers.values()):
+            document.error(node, "a count above 100000 would need too much memory for every group", "count less, in a shorter timespan")
+        return numbers or {"gte": 1}, field
+
+    def new_value(self) -> NewValue | None:
+        """`anomaly: {type: new_value, ...}`."""
+        if "anomaly" not in self.keys:
+            return None
+        document, (key, node) = self.document, self.keys["anomaly"]
+        parts = document.mapping(node, "anomaly", ("type", "fields", "learn", "max_values"), ("type", "fields"))
+        if "type" in parts:
+            document.text(parts["type"][1], "type", ("new_value",))
+        fields = self.field_list(parts["fields"][1]) if "fields" in parts else ()
+        learn = document.span(parts["learn"][1], "learn") if "learn" in parts else LEARN_NS
+        most = document.number(parts["max_values"][1], "max_values", 1) if "max_values" in parts else MOST_VALUES
+        if most > 10_000_000:
+            document.error(parts["max_values"][1], "max_values above 10000000 would need too much memory", "each value takes 32 bytes")
+        return NewValue(fields, learn, most)
+
+    def alert(self, correlation: Correlation | None) -> tuple[str, Limit]:
+        """Message and limit."""
+        by = correlation.group_by if correlation and correlation.group_by else DEFAULT_BY
+        default = Limit(by, 1, DEFAULT_LIMIT_NS)
+        if "alert" not in self.keys:
+            return "", default
+        document, (key, node) = self.document, self.keys["alert"]
+        parts = document.mapping(node, "alert", ("message", "limit"))
+        message = document.text(parts["message"][1], "message") if "message" in parts else ""
+        for found in REFERENCE.finditer(message):
+            name = found.group(1)
+            if name is not None and name not in MATCH_FACTS:
+                self.field(parts["message"][1], name)
+        return message, self.limit(parts["limit"][1], default) if "limit" in parts else default
+
+    def limit(self, node: Any, default: Limit) -> Limit:
+        """`{by: [...], count: 1, every: 10m}`, or none."""
+        if isinstance(node, yaml.ScalarNode) and node.value == "none":
+            return NO_LIMIT
+        parts = self.document.mapping(node, "limit", ("by", "count", "every"))
+        by = self.field_list(parts["by"][1]) if "by" in parts else default.by
+        count = self.document.number(parts["count"][1], "count", 1) if "count" in parts else default.count
+        every = self.document.span(parts["every"][1], "every") if "every" in parts else default.every_ns
+        return Limit(by, count, every)
+
+    def tests(self) -> tuple[RuleTest, ...]:
+        """The rule's own tests."""
+        node = self.value("tests")
+        if node is None:
+            return ()
+        if not isinstance(node, yaml.SequenceNode):
+            self.document.error(node, "tests must be a list", "- {capture: a.pcap, alerts: 1}")
+            return ()
+        return tuple(self.one_test(one) for one in node.value)
+
+    def one_test(self, node: Any) -> RuleTest:
+        """One test: packets or a capture, and how many alerts."""
+        document = self.document
+        parts = document.mapping(node, "a test", ("packets", "capture", "alerts", "variables", "learn"), ("alerts",))
+        alerts = document.number(parts["alerts"][1], "alerts") if "alerts" in parts else 0
+        if ("packets" in parts) == ("capture" in parts) and parts:
+            document.error(node, "a test has either packets or a capture", 'packets: [\'IP(dst="10.0.0.5")/TCP(dport=502)\']')
+        packets: tuple[tuple[str, Position], ...] = ()
+        if "packets" in parts:
+            listed = parts["packets"][1]
+            nodes = listed.value if isinstance(listed, yaml.SequenceNode) else [listed]
+            packets = tuple((document.text(one, "a packet"), document.position(one)) for one in nodes)
+        capture = ""
+        if "capture" in parts:
+            capture = str((Path(document.path).parent / document.text(parts["capture"][1], "capture")).resolve())
+            if not Path(capture).is_file():
+                document.error(parts["capture"][1], "no such capture", f"looked for {capture}")
+        variables: dict[str, str] = {}
+        if "variables" in parts:
+            for name, (_, value) in document.mapping(parts["variables"][1], "variables").items():
+                variables[name] = ",".join(document.texts(value, name))
+        learn = document.number(parts["learn"][1], "learn") if "learn" in parts else 0
+        return RuleTest(document.position(node), alerts, packets, capture, variables, learn)
+
+

@@ -1,0 +1,129 @@
+"""Texts and YAML values to values as columns store them, by the kind of the field they are compared with."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from detector.columns import Field
+from detector.errors import InputError, nearest
+from detector.rules.model import Literal_
+
+HEX_BYTES = re.compile(r"[0-9A-Fa-f]{2}(?:[:.\-]?[0-9A-Fa-f]{2})*")
+TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
+EXAMPLES = {
+    "uint": "a whole number such as 5 or 0x1f", "int": "a whole number", "float": "a number such as 1.5", "bool": "true or false",
+    "ipv4": "an IPv4 address or network such as 10.0.0.0/8", "ipv6": "an IPv6 address or network such as fe80::/10",
+    "ether": "a MAC address such as 00:1d:9c:c7:b0:70", "bytes": "bytes such as 0a:ff:20", "string": "a text in quotes",
+    "time": "a time such as 2024-05-01T08:00:00 or seconds since 1970", "duration": "seconds such as 0.5", "label": "a name",
+    "protocol": "true or false",
+}  # fmt: skip
+
+
+def convert(field: Field, value: Any, quoted: bool = False) -> Literal_:
+    """The value that a text (or a YAML scalar) stands for.
+
+    Raises:
+        InputError: without a position; the caller adds it.
+    """
+    text = value if isinstance(value, str) else str(value)
+    try:
+        return Literal_(CONVERTERS[field.kind](field, text, quoted))
+    except InputError:
+        raise
+    except (ValueError, OverflowError):
+        problem = f"{text!r} is no value of {field.name}, which is {EXAMPLES[field.kind]}"
+        names = [label for label in field.labels.values()]
+        guess = nearest(text, names)
+        hint = f"did you mean {guess!r}?" if guess else f"its values: detector fields {field.protocol}"
+        raise InputError(problem, hint=hint) from None
+
+
+def whole(field: Field, text: str, quoted: bool) -> int:
+    """A number in any base, a character, or the name of a value."""
+    for number, label in field.labels.items():
+        if label.lower() == text.lower():
+            return number
+    if quoted and len(text) == 1:
+        return ord(text)
+    number = int(text, 0) if not re.fullmatch(r"0\d+", text) else int(text, 8)
+    if number < 0 and field.kind == "uint":
+        raise InputError(f"{field.name} is never negative", hint="compare with a number from 0 on")
+    if not -(2**63) <= number < 2**63:
+        raise InputError(f"{text} is too large for {field.name}", hint="fields are 64 bits at most")
+    return number
+
+
+def truth(field: Field, text: str, quoted: bool) -> bool:
+    """true or false."""
+    if text.lower() in TRUE or text.lower() in FALSE:
+        return text.lower() in TRUE
+    raise ValueError(text)
+
+
+def ipv4(field: Field, text: str, quoted: bool) -> Any:
+    """An address as a number, a network as (first, last)."""
+    network = ip_network(text, strict=False) if "/" in text else ip_address(text)
+    if network.version != 4:
+        raise InputError(f"{text} is an IPv6 address, {field.name} is IPv4", hint=f"use {field.name.replace('ip.', 'ipv6.', 1)}")
+    if isinstance(network, IPv4Network):
+        return int(network[0]), int(network[-1])
+    return int(network)  # type: ignore[arg-type]
+
+
+def ipv6(field: Field, text: str, quoted: bool) -> Any:
+    """An address as 16 bytes, a network as (first, last)."""
+    network = ip_network(text, strict=False) if "/" in text else ip_address(text)
+    if network.version != 6:
+        raise InputError(f"{text} is an IPv4 address, {field.name} is IPv6", hint=f"use {field.name.replace('ipv6.', 'ip.', 1)}")
+    if isinstance(network, IPv6Network):
+        return network[0].packed, network[-1].packed
+    return network.packed  # type: ignore[union-attr]
+
+
+def octets(text: str) -> bytes:
+    """Bytes written in hexadecimal, with or without colons, dots or dashes."""
+    if not HEX_BYTES.fullmatch(text):
+        raise ValueError(text)
+    return bytes.fromhex(re.sub(r"[:.\-]", "", text))
+
+
+def ether(field: Field, text: str, quoted: bool) -> int:
+    """A MAC address as a number."""
+    if len(found := octets(text)) != 6:
+        raise ValueError(text)
+    return int.from_bytes(found, "big")
+
+
+def raw(field: Field, text: str, quoted: bool) -> bytes:
+    """Bytes: as hexadecimal, or as the text itself where it is quoted."""
+    return text.encode() if quoted else octets(text)
+
+
+def nanoseconds(field: Field, text: str, quoted: bool) -> int:
+    """Seconds, or a point in time, as ns."""
+    try:
+        seconds, _, fraction = text.partition(".")
+        return int(seconds) * 10**9 + (int(f"{fraction:0<9.9}") if fraction else 0)
+    except ValueError:
+        if field.kind == "duration":
+            raise
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 10**6) * 1000
+
+
+def label(field: Field, text: str, quoted: bool) -> int:
+    """The number of a name."""
+    for number, name in field.labels.items():
+        if name.lower() == text.lower():
+            return number
+    raise ValueError(text)
+
+
+CONVERTERS = {
+    "uint": whole, "int": whole, "float": lambda field, text, quoted: float(text), "bool": truth, "protocol": truth,
+    "ipv4": ipv4, "ipv6": ipv6, "ether": ether, "bytes": raw, "string": lambda field, text, quoted: text.encode(),
+    "time": nanoseconds, "duration": nanoseconds, "label": label,
+}  # fmt: skip
