@@ -8,12 +8,13 @@ from typing import Any
 
 from detector.columns import Table
 from detector.flows.communityid import community_id
-from detector.packets.rows import PacketRows
+from detector.packets.rows import Layer, PacketRows
 from detector.packets.table import PacketTable
 from detector.protocols.table import PduTable
 
 TRANSPORTS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 58: "ipv6-icmp", 132: "sctp"}
 WITH_PORTS = (6, 17, 132)
+ICMP_LAYERS = {1: Layer.ICMP, 58: Layer.ICMPV6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Row:
         start = self.bounds[0]
         first, stop = int(self.batch.starts[self.packet]), int(self.batch.stops[self.packet])
         if not isinstance(self.table, PduTable):
-            return sum(1 for _ in self._outer_rows())
+            return len(self._outer_rows())
         return start - first if first <= start < stop else -1
 
     def _outer_rows(self) -> list[int]:
@@ -127,8 +128,11 @@ class Row:
         source, destination = (
             found[12:] if rows.network[at] == 4 else found for found in map(self._address_bytes, (0, 2))
         )
-        ports = int(rows.ports[at, 0]), int(rows.ports[at, 1])
-        return community_id(source, destination, int(rows.transport[at]), *ports)
+        transport = int(rows.transport[at])
+        first, second = int(rows.ports[at, 0]), int(rows.ports[at, 1])
+        if transport in ICMP_LAYERS and (start := int(rows.layer(ICMP_LAYERS[transport])[at])) >= 0:
+            first, second = self.batch.buffer[start : start + 2].tolist()
+        return community_id(source, destination, transport, first, second)
 
 
 def address_text(packed: bytes) -> str:

@@ -57,6 +57,8 @@ def layout(layer: str) -> dict[str, Place]:
 
 def width_of(declared: Any) -> int:
     """Bits of a Scapy field that always has the same width, else 0."""
+    if type(declared).__name__ == "Emph":  # a mark for printing around the field itself
+        declared = declared.fld
     kinds = {kind.__name__ for kind in type(declared).__mro__}
     if not kinds & FIXED:
         return 0

@@ -120,6 +120,21 @@ class PacketRows(NamedTuple):
         return self.cells[:, Cell.TRANSPORT]
 
     @property
+    def network(self) -> NDArray[np.int32]:
+        """IP version, int32[rows]: 4, 6 or 0."""
+        return self.cells[:, Cell.NETWORK]
+
+    @property
+    def ports(self) -> NDArray[np.int32]:
+        """Source and destination port, int32[rows, 2]."""
+        return self.cells[:, Cell.SOURCE_PORT : Cell.TCP_FLAGS]
+
+    @property
+    def vlan(self) -> NDArray[np.int32]:
+        """Id of the outermost VLAN tag or -1, int32[rows]."""
+        return self.cells[:, Cell.VLAN_ID]
+
+    @property
     def addresses(self) -> NDArray[np.uint64]:
         """Source high, low, destination high, low, uint64[rows, 4]."""
         return self.words[:, :4]

@@ -143,6 +143,9 @@ def resolve(drafts: Sequence[Draft], errors: list[InputError]) -> list[Rule]:
                     problem = f"no rule {name!r} to correlate" if base is None else f"{name!r} is a correlation itself"
                     errors.append(InputError(problem, position=draft.document.position(node),
                                              hint=f"did you mean {guess}?" if guess and base is None else "name base rules by name or id"))  # fmt: skip
+                elif bases and base.table != bases[0].table:
+                    errors.append(InputError(f"{name!r} tests rows of {base.table}, the rules before it {bases[0].table}",
+                                             position=draft.document.position(node), hint="correlate rules of one table"))  # fmt: skip
                 else:
                     bases.append(base)
             missing = next((base.inactive for base in bases if base.inactive), "")

@@ -1,0 +1,59 @@
+"""Groups of rows by the values of fields, as 128-bit hashes; the same values give the same hash in every batch."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.columns import Column, Table
+
+Hashes = NDArray[np.uint64]
+LANES = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+MISSING = np.uint64(0xA0761D6478BD642F)
+
+
+def mixed(values: Hashes) -> Hashes:
+    """A 64-bit finalizer."""
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    values = (values ^ (values >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return values ^ (values >> np.uint64(33))
+
+
+def words_of(column: Column) -> Hashes:
+    """uint64[values, ...] words that stand for each value."""
+    values = column.values
+    if values.ndim == 2:
+        assert column.buffer is not None
+        texts = (column.buffer[start:stop].tobytes() for start, stop in values.tolist())
+        return np.array([zlib.crc32(text) << 32 | zlib.adler32(text) for text in texts], np.uint64).reshape(-1, 1)
+    if values.dtype.kind == "S":
+        return np.frombuffer(values.astype("S16").tobytes(), np.uint64).reshape(-1, 2)
+    if values.dtype.kind == "f":
+        return values.astype(np.float64).view(np.uint64).reshape(-1, 1)
+    return values.astype(np.int64).view(np.uint64).reshape(-1, 1)
+
+
+def group_hashes(table: Table, fields: Sequence[str], rows: NDArray[np.int64]) -> Hashes:
+    """uint64[rows, 2], the group of each chosen row; a row without a value is in the group of those without."""
+    hashes = np.zeros((len(rows), 2), np.uint64)
+    for name in fields:  # per field
+        column = table.column(name).take(rows)
+        words = words_of(column)
+        for lane, seed in enumerate(LANES):  # per half of the hash
+            each = np.full(len(words), seed, np.uint64)
+            for word in range(words.shape[1]):  # per word
+                each = mixed(each * LANES[0] + words[:, word])
+            hashes[:, lane] = mixed(hashes[:, lane] * seed + of_rows(column, each, len(rows)))
+    return hashes
+
+
+def of_rows(column: Column, each: Hashes, rows: int) -> Hashes:
+    """One word for each row: of its value, or of all its values where there are several."""
+    if column.offsets is not None:
+        total = np.full(rows, MISSING, np.uint64)
+        np.add.at(total, np.repeat(np.arange(rows), np.diff(column.offsets)), each)
+        return total
+    return each if column.present is None else np.where(column.present, each, MISSING)

@@ -1,0 +1,103 @@
+"""The state that limits, correlations and new values keep, each for one rule, in arrays of fixed size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.detect.groups import Hashes
+from detector.kernel import Kernels
+from detector.rules.model import Correlation, Limit, NewValue
+
+kernels = Kernels("detector.detect.state_kernels")
+
+ENTRY_COLUMNS = 5
+WAYS = 8
+STATE_BYTES = 16 * 2**20  # of a correlation's lists: fewer groups where each needs a longer list
+
+Clocks = NDArray[np.int64]
+
+
+class LimitState:
+    """Groups of one rule's limit. `lost` counts groups that were pushed out."""
+
+    def __init__(self, limit: Limit, groups: int) -> None:
+        self._limit = limit
+        self._keys, self._entries = make_groups(groups)
+        self.lost = 0
+
+    def pass_events(self, hashes: Hashes, clocks: Clocks) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """(which events pass, how many each stands for)."""
+        passed, stood_for = np.zeros(len(hashes), np.bool_), np.zeros(len(hashes), np.int64)
+        self.lost += kernels.limit_events(
+            hashes, clocks, self._keys, self._entries, self._limit.count, self._limit.every_ns, passed, stood_for
+        )
+        return passed, stood_for
+
+
+class CorrelationState:
+    """Groups of one correlation. `lost` counts groups that were pushed out."""
+
+    def __init__(self, correlation: Correlation, groups: int) -> None:
+        self._correlation = correlation
+        size = max(correlation.condition.values()) + 1
+        per_group = size * (16 if correlation.kind == "value_count" else 8)
+        groups = max(WAYS, min(groups, STATE_BYTES // per_group // WAYS * WAYS))
+        self._keys, self._entries = make_groups(groups)
+        self._clocks = np.zeros((groups, size), np.int64)
+        self._values = np.zeros((groups if correlation.kind == "value_count" else 0, size), np.uint64)
+        self.lost = 0
+
+    def count(self, hashes: Hashes, clocks: Clocks, values: NDArray[np.uint64] | None) -> NDArray[np.int64]:
+        """int64[events]: what each event's window holds, itself included."""
+        counts = np.zeros(len(hashes), np.int64)
+        timespan = self._correlation.timespan_ns
+        if values is None:
+            self.lost += kernels.count_events(hashes, clocks, self._keys, self._entries, self._clocks, timespan, counts)
+        else:
+            self.lost += kernels.count_values(
+                hashes, clocks, values, self._keys, self._entries, self._values, self._clocks, timespan, counts
+            )
+        return counts
+
+    def holds(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Where the condition holds."""
+        compare = {"gt": np.greater, "gte": np.greater_equal, "lt": np.less, "lte": np.less_equal, "eq": np.equal}
+        out = np.ones(len(counts), np.bool_)
+        for name, number in self._correlation.condition.items():  # per condition
+            out &= compare[name](counts, number)
+        return out
+
+
+class NewValueState:
+    """Values of one rule seen so far. `is_learned`: known good traffic was given, so that no time is spent on learning."""
+
+    def __init__(self, declared: NewValue) -> None:
+        self._declared = declared
+        places = 1 << (2 * declared.max_values - 1).bit_length()
+        self._keys, self._used = np.zeros((places, 2), np.uint64), np.zeros(places, np.bool_)
+        self.stored = 0
+        self.is_learned = False
+        self.first_ns: int | None = None
+
+    def learn(self, hashes: Hashes) -> None:
+        """Remembers values without judging them."""
+        self.is_learned = True
+        self._add(hashes)
+
+    def judge(self, hashes: Hashes, clocks: Clocks) -> NDArray[np.uint8]:
+        """uint8[events]: 0 known or still learning, 1 new, 2 new and no room to remember it."""
+        out = self._add(hashes)
+        if not self.is_learned and self.first_ns is not None:
+            out[clocks < self.first_ns + self._declared.learn_ns] = 0
+        return out
+
+    def _add(self, hashes: Hashes) -> NDArray[np.uint8]:
+        out = np.zeros(len(hashes), np.uint8)
+        self.stored = int(kernels.add_values(hashes, self._keys, self._used, self._declared.max_values, self.stored, out))
+        return out
+
+
+def make_groups(groups: int) -> tuple[Hashes, NDArray[np.int64]]:
+    """Empty keys and entries of a power-of-ways number of groups."""
+    return np.zeros((groups, 2), np.uint64), np.zeros((groups, ENTRY_COLUMNS), np.int64)
