@@ -16,8 +16,21 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-KINDS: Final = ("protocol", "bool", "uint", "int", "float", "label", "ipv4", "ipv6", "ether", "bytes", "string", "time",
-                "duration")
+KINDS: Final = (
+    "protocol",
+    "bool",
+    "uint",
+    "int",
+    "float",
+    "label",
+    "ipv4",
+    "ipv6",
+    "ether",
+    "bytes",
+    "string",
+    "time",
+    "duration",
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +91,13 @@ class Column:
             return Column(self.field, self.values[flat], None, offsets, self.buffer)
         present = rows >= 0
         if len(self.values) == 0:
-            return Column(self.field, np.zeros((len(rows), *self.values.shape[1:]), self.values.dtype),
-                          np.zeros(len(rows), bool), None, self.buffer)
+            return Column(
+                self.field,
+                np.zeros((len(rows), *self.values.shape[1:]), self.values.dtype),
+                np.zeros(len(rows), bool),
+                None,
+                self.buffer,
+            )
         if self.present is not None:
             present = present & self.present[rows]
         return Column(self.field, self.values[rows], present, None, self.buffer)

@@ -34,7 +34,9 @@ def cache_folder() -> Path:
     digest = hashlib.sha256(f"{sys.version_info[:2]} {version('numba')} {version('numpy')}".encode())
     for path in kernel_files():
         digest.update(path.read_bytes())
-    root = os.environ.get("DETECTOR_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "detector"
+    root = (
+        os.environ.get("DETECTOR_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "detector"
+    )
     return Path(root) / f"kernels-{digest.hexdigest()[:16]}"
 
 

@@ -25,7 +25,9 @@ def read_list(path: Path) -> tuple[str, ...]:
     for number, line in enumerate(text.splitlines(), 1):
         entry = line.partition("#")[0].strip()
         if len(entry) > LONGEST_ENTRY:
-            raise InputError("an entry is too long", position=Position(str(path), number, 1, 1, line[:80]), hint="one entry a line")
+            raise InputError(
+                "an entry is too long", position=Position(str(path), number, 1, 1, line[:80]), hint="one entry a line"
+            )
         if entry:
             entries.append(entry)
     return tuple(entries)

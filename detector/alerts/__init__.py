@@ -1,0 +1,1 @@
+"""Matches to alerts: ECS documents with deterministic ids."""

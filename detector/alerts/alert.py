@@ -60,7 +60,7 @@ class AlertBuilder:
         parts = (self.run, match.rule.id, row.time_ns // 1000, row.community_id, row.offset, *match.group)
         for part in parts:
             digest.update(f"{part}\0".encode())
-        digest.update(row.bytes)
+        digest.update(row.data)
         key = digest.digest()
         occurrence = self._seen.pop(key, -1) + 1
         self._seen[key] = occurrence

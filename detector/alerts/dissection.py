@@ -37,7 +37,7 @@ def scapy_class(dotted: str) -> Any:
 def text_of(row: Row) -> str:
     """Scapy's `show()` of the PDU, or of the packet where the row is one. Says so where Scapy cannot."""
     try:
-        text = class_of(row)(row.bytes).show(dump=True)
+        text = class_of(row)(row.data).show(dump=True)
     except Exception as error:  # noqa: BLE001 - Scapy raises what it likes on hostile bytes; the alert must leave
         return f"Scapy could not dissect this: {type(error).__name__}: {error}"
     return COLOUR.sub("", text)[:LONGEST]
@@ -53,4 +53,4 @@ def class_of(row: Row) -> Any:
     if link_type in LINK_CLASSES:
         return scapy_class(LINK_CLASSES[link_type])
     versions = {4: "scapy.layers.inet.IP", 6: "scapy.layers.inet6.IPv6"}
-    return scapy_class(versions.get(row.bytes[0] >> 4 if row.bytes else 0, "scapy.packet.Raw"))
+    return scapy_class(versions.get(row.data[0] >> 4 if row.data else 0, "scapy.packet.Raw"))

@@ -44,8 +44,9 @@ def document(
         "source": end(ends.source_ip, ends.source_port, ends.source_mac),
         "destination": end(ends.destination_ip, ends.destination_port, ends.destination_mac),
         "network": network_of(row),
-        "observer": present({"vendor": "detector", "product": "detector", "type": "ids", "version": __version__,
-                             "name": observer}),
+        "observer": present(
+            {"vendor": "detector", "product": "detector", "type": "ids", "version": __version__, "name": observer}
+        ),
         "related": present({"ip": distinct(ends.source_ip, ends.destination_ip)}),
         "packet": {"number": int(row.batch.numbers[row.packet])},
         "log": {"file": {"path": row.batch.paths[int(row.batch.files[row.packet])]}},
@@ -57,15 +58,17 @@ def document(
 
 def rule_of(rule: Rule) -> dict[str, Any]:
     """ECS `rule.*`."""
-    return present({
-        "id": rule.id,
-        "uuid": rule.id,
-        "name": rule.title,
-        "description": rule.description,
-        "author": [rule.author] if rule.author else [],
-        "reference": rule.references[0] if rule.references else "",
-        "category": rule.table,
-    })
+    return present(
+        {
+            "id": rule.id,
+            "uuid": rule.id,
+            "name": rule.title,
+            "description": rule.description,
+            "author": [rule.author] if rule.author else [],
+            "reference": rule.references[0] if rule.references else "",
+            "category": rule.table,
+        }
+    )
 
 
 def end(ip: str | None, port: int | None, mac: str | None) -> dict[str, Any]:
@@ -79,31 +82,35 @@ def network_of(row: Row) -> dict[str, Any]:
     transport = int(rows.transport[at])
     has_ip = bool(rows.network[at])
     vlan = int(rows.vlan[at])
-    return present({
-        "type": {4: "ipv4", 6: "ipv6"}.get(int(rows.network[at]), ""),
-        "transport": TRANSPORTS.get(transport, "") if has_ip else "",
-        "iana_number": str(transport) if has_ip else "",
-        "protocol": row.table.name if isinstance(row.table, PduTable) else "",
-        "community_id": row.community_id,
-        "vlan": {"id": str(vlan)} if vlan >= 0 else None,
-    })
+    return present(
+        {
+            "type": {4: "ipv4", 6: "ipv6"}.get(int(rows.network[at]), ""),
+            "transport": TRANSPORTS.get(transport, "") if has_ip else "",
+            "iana_number": str(transport) if has_ip else "",
+            "protocol": row.table.name if isinstance(row.table, PduTable) else "",
+            "community_id": row.community_id,
+            "vlan": {"id": str(vlan)} if vlan >= 0 else None,
+        }
+    )
 
 
 def detector_of(match: Match, row: Row, dissection: str) -> dict[str, Any]:
     """What ECS has no place for: level, the fields the rule names, the group, the dissection."""
     rule = match.rule
     fields = {name: row.values(name) for name in rule.fields}
-    return present({
-        "level": rule.level,
-        "tags": list(rule.tags),
-        "table": match.table,
-        "fields": {name: found[0] if len(found) == 1 else found for name, found in fields.items() if found},
-        "group": [str(value) for value in match.group],
-        "count": match.count,
-        "stood_for": match.stood_for or None,
-        "note": match.note,
-        "dissection": dissection,
-    })
+    return present(
+        {
+            "level": rule.level,
+            "tags": list(rule.tags),
+            "table": match.table,
+            "fields": {name: found[0] if len(found) == 1 else found for name, found in fields.items() if found},
+            "group": [str(value) for value in match.group],
+            "count": match.count,
+            "stood_for": match.stood_for or None,
+            "note": match.note,
+            "dissection": dissection,
+        }
+    )
 
 
 def present(values: dict[str, Any]) -> dict[str, Any]:

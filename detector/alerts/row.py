@@ -73,7 +73,7 @@ class Row:
         return int(self.batch.starts[self.packet]), int(self.batch.stops[self.packet])
 
     @property
-    def bytes(self) -> bytes:
+    def data(self) -> bytes:
         """The row's own bytes: of the PDU, or of the packet."""
         start, stop = self.bounds
         return self.batch.buffer[start:stop].tobytes()

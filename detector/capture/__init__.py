@@ -55,6 +55,9 @@ def open_source(
     """
     found = expand(paths)
     block = BLOCK_BYTES if len(found) == 1 else MERGE_BYTES // len(found)
-    readers = [CaptureReader(path, follow=follow, batch_packets=batch_packets, block_bytes=min(block, BLOCK_BYTES)) for path in found]
+    readers = [
+        CaptureReader(path, follow=follow, batch_packets=batch_packets, block_bytes=min(block, BLOCK_BYTES))
+        for path in found
+    ]
     source: Source = readers[0] if len(readers) == 1 else MergedSource(readers, batch_packets)
     return source if since_ns is None and until_ns is None else Between(source, since_ns, until_ns)

@@ -102,7 +102,8 @@ class MergedSource:
         """A batch of its own of (capture, row) pairs."""
         n = len(row)
         columns: dict[str, NDArray[np.int64]] = {
-            name: np.zeros(n, np.int64) for name in ("starts", "stops", "wire_lengths", "times", "link_types", "numbers", "interfaces")
+            name: np.zeros(n, np.int64)
+            for name in ("starts", "stops", "wire_lengths", "times", "link_types", "numbers", "interfaces")
         }
         comments: dict[int, list[str]] = {}
         for index in np.unique(source).tolist():  # per capture

@@ -36,7 +36,16 @@ class Pcapng:
             out = np.empty((min(limit, (stop - position) // 16 + 1), 5), np.int64)
             said = np.empty((COMMENTS_PER_CALL, 3), np.int64)
             count, comments, position, why = kernels.index_pcapng(
-                buffer, position, stop, self._is_big, self._interfaces, len(self._interfaces), LONGEST_BLOCK, out, said, len(out)
+                buffer,
+                position,
+                stop,
+                self._is_big,
+                self._interfaces,
+                len(self._interfaces),
+                LONGEST_BLOCK,
+                out,
+                said,
+                len(out),
             )
             damaged = why == kernels.DAMAGED
             if count or why != kernels.META:

@@ -59,7 +59,7 @@ class CaptureReader:
         if self.path == STDIN:
             return PipeBytes(cast(BinaryIO, sys.stdin.buffer), self._stopped)
         try:
-            raw = Path(self.path).open("rb", buffering=0)
+            raw = Path(self.path).open("rb", buffering=0)  # noqa: SIM115 - read until its end or stop()
         except OSError as error:
             raise InputError(f"{self.path}: cannot be read: {error.strerror}") from None
         path = Path(self.path)
@@ -161,7 +161,7 @@ class CaptureReader:
         self.report.packets += n
         self.report.bytes += int((packets[:, 1] - packets[:, 0]).sum())
         return Batch(
-            buffer, filled, *(packets[:, column].copy() for column in range(4)), found.link_types,
+            buffer, filled, packets[:, 0].copy(), packets[:, 1].copy(), packets[:, 2].copy(), packets[:, 3].copy(), found.link_types,
             np.arange(number + 1, number + n + 1), np.zeros(n, np.int32), packets[:, 4].astype(np.int32), [self.path],
             found.comments,
         )  # fmt: skip

@@ -32,8 +32,15 @@ class Source(Protocol):
     opened or is none. `stop` may be called from a signal handler: the iterator ends after the packets at hand.
     """
 
-    report: SourceReport
+    @property
+    def report(self) -> SourceReport:
+        """What was read so far."""
+        ...
 
-    def batches(self) -> Iterator[Batch]: ...
+    def batches(self) -> Iterator[Batch]:
+        """The packets."""
+        ...
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Ends the iterator after the packets at hand."""
+        ...

@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("capture", metavar="CAPTURE", help="capture file, folder, or - for standard input")
     parser.add_argument("--fields", required=True, metavar="a,b,c", help="Wireshark field names; see detector fields")
-    parser.add_argument("--filter", default="", metavar="'display filter'", help="only frames that Wireshark would show")
+    parser.add_argument(
+        "--filter", default="", metavar="'display filter'", help="only frames that Wireshark would show"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
@@ -56,18 +58,26 @@ def table_of_fields(names: Sequence[str]) -> str:
     for name in names:
         if name not in FIELDS:
             guess = nearest(name, FIELDS)
-            raise InputError(f"--fields: unknown field {name!r}", hint=f"did you mean {guess}?" if guess else "all of them: detector fields")
+            raise InputError(
+                f"--fields: unknown field {name!r}",
+                hint=f"did you mean {guess}?" if guess else "all of them: detector fields",
+            )
     if not names:
         raise InputError("--fields: no field given", hint="for example --fields ip.src,ip.dst,modbus.func_code")
     owners = {table_of(name): name for name in reversed(names)}
     owners.pop("packet", None)
     if len(owners) > 1:
         said = " and ".join(f"{name} ({owner})" for owner, name in owners.items())
-        raise InputError(f"--fields: fields of two protocols: {said}", hint="a line is a PDU of one protocol: run decode once for each")
+        raise InputError(
+            f"--fields: fields of two protocols: {said}",
+            hint="a line is a PDU of one protocol: run decode once for each",
+        )
     return next(iter(owners), "packet")
 
 
-def rows_of(names: Sequence[str], frames: FrameTable, pdus: PduTable | None, condition: Test | None) -> Iterator[list[list[Any]]]:
+def rows_of(
+    names: Sequence[str], frames: FrameTable, pdus: PduTable | None, condition: Test | None
+) -> Iterator[list[list[Any]]]:
     """The values of each chosen row: of PDUs, or of frames where there is no PDU table."""
     chosen = None if condition is None else evaluate(condition, frames)
     columns = []
@@ -87,7 +97,9 @@ def rows_of(names: Sequence[str], frames: FrameTable, pdus: PduTable | None, con
 def as_json(names: Sequence[str], rows: Iterator[list[list[Any]]]) -> Iterator[str]:
     """One object a line; a field with several values is a list, one without is left out."""
     for row in rows:
-        found = {name: values[0] if len(values) == 1 else values for name, values in zip(names, row, strict=True) if values}
+        found = {
+            name: values[0] if len(values) == 1 else values for name, values in zip(names, row, strict=True) if values
+        }
         yield json.dumps(found, ensure_ascii=False) + "\n"
 
 

@@ -6,18 +6,32 @@ import argparse
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from detector.errors import InputError
-from detector.rules.loader import load_rules
+from detector.errors import InputError, InputErrors
+from detector.rules.loader import expand, load_rules
 from detector.rules.model import Ruleset
 from detector.shipped import rules_folder
 
 
 def add_rule_options(parser: argparse.ArgumentParser) -> None:
     """--rules, --overrides, --home-net, --var."""
-    parser.add_argument("--rules", nargs="+", action="extend", metavar="PATH", help="rule files and folders (default: the shipped packs)")
-    parser.add_argument("--overrides", action="append", default=[], metavar="FILE", help="disable, re-level, except or limit rules by id")
+    parser.add_argument(
+        "--rules",
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="rule files and folders (default: the shipped packs)",
+    )
+    parser.add_argument(
+        "--overrides",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="disable, re-level, except or limit rules by id",
+    )
     parser.add_argument("--home-net", default="", metavar="CIDR,...", help="own networks: $HOME_NET in rules")
-    parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE", help="value of $NAME in rules: comma list, or @file")
+    parser.add_argument(
+        "--var", action="append", default=[], metavar="NAME=VALUE", help="value of $NAME in rules: comma list, or @file"
+    )
 
 
 def load_ruleset(arguments: argparse.Namespace) -> Ruleset:
@@ -33,7 +47,9 @@ def split_variable(text: str) -> tuple[str, str]:
     """NAME=VALUE as a pair."""
     name, sign, value = text.partition("=")
     if not sign or not name.lstrip("$").isidentifier():
-        raise InputError(f"--var {text}: not of the form NAME=VALUE", hint="for example --var MODBUS_MASTERS=10.0.0.10,10.0.0.11")
+        raise InputError(
+            f"--var {text}: not of the form NAME=VALUE", hint="for example --var MODBUS_MASTERS=10.0.0.10,10.0.0.11"
+        )
     return name.lstrip("$"), value
 
 
@@ -45,7 +61,9 @@ def time_ns(text: str) -> int:
             return int(seconds) * 10**9 + int(f"{fraction:0<9.9}")
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"not a time: {text!r}; for example 2024-05-01T08:00:00 or 1714550400.5") from None
+        raise argparse.ArgumentTypeError(
+            f"not a time: {text!r}; for example 2024-05-01T08:00:00 or 1714550400.5"
+        ) from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
 
@@ -59,3 +77,12 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"not a whole number above zero: {text!r}")
     return number
+
+
+def rule_paths(path: Path) -> list[Path]:
+    """The rule files of a file or folder. Raises InputErrors where there is none."""
+    errors: list[InputError] = []
+    files, _ = expand([path], errors)
+    if errors:
+        raise InputErrors(errors)
+    return files

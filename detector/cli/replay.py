@@ -24,17 +24,34 @@ from detector.sinks import ConsoleTable, JsonLines, Sink, Summary
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("captures", nargs="+", metavar="CAPTURE", help="capture files and folders, merged in time order; - is standard input")
+    parser.add_argument(
+        "captures",
+        nargs="+",
+        metavar="CAPTURE",
+        help="capture files and folders, merged in time order; - is standard input",
+    )
     add_rule_options(parser)
     parser.add_argument("--alerts", metavar="FILE", help="write alerts as JSON lines; - is standard output")
     parser.add_argument("--strict", action="store_true", help="exit 1 where silence could not be trusted")
     parser.add_argument("--follow", action="store_true", help="wait for more at the end of a file, until interrupted")
-    parser.add_argument("--speed", type=float, default=0.0, metavar="X", help="1: in the capture's own time; 10: ten times as fast")
+    parser.add_argument(
+        "--speed", type=float, default=0.0, metavar="X", help="1: in the capture's own time; 10: ten times as fast"
+    )
     parser.add_argument("--since", type=time_ns, metavar="T", help="leave out packets before this time")
     parser.add_argument("--until", type=time_ns, metavar="T", help="leave out packets from this time on")
-    parser.add_argument("--run", default="", dest="run_name", metavar="NAME", help="name of the exercise run, part of every alert and its id")
-    parser.add_argument("--batch-packets", type=positive, default=BATCH_PACKETS, metavar="N", help="packets per batch at most")
-    parser.add_argument("--learn-from", action="append", default=[], metavar="CAPTURE", help="known good traffic for new_value rules")
+    parser.add_argument(
+        "--run",
+        default="",
+        dest="run_name",
+        metavar="NAME",
+        help="name of the exercise run, part of every alert and its id",
+    )
+    parser.add_argument(
+        "--batch-packets", type=positive, default=BATCH_PACKETS, metavar="N", help="packets per batch at most"
+    )
+    parser.add_argument(
+        "--learn-from", action="append", default=[], metavar="CAPTURE", help="known good traffic for new_value rules"
+    )
     parser.add_argument("--check-checksums", action="store_true", help="verify IP, TCP, UDP and ICMP checksums")
     parser.add_argument("--drop-repeats", action="store_true", help="leave out repeats that a mirror port makes")
 

@@ -63,13 +63,19 @@ class Engine:
         self._order = {rule.id: place for place, rule in enumerate(self._rules)}
         compiler = Compiler()
         self._atoms: dict[str, Atom] = {
-            rule.id: compiler.compile(rule.test) for rule in self._rules if rule.test is not None and rule.correlation is None
+            rule.id: compiler.compile(rule.test)
+            for rule in self._rules
+            if rule.test is not None and rule.correlation is None
         }
         self._limits = {rule.id: LimitState(rule.limit, settings.groups) for rule in self._rules}
         self._correlations = {
-            rule.id: CorrelationState(rule.correlation, settings.groups) for rule in self._rules if rule.correlation is not None
+            rule.id: CorrelationState(rule.correlation, settings.groups)
+            for rule in self._rules
+            if rule.correlation is not None
         }
-        self._new_values = {rule.id: NewValueState(rule.new_value) for rule in self._rules if rule.new_value is not None}
+        self._new_values = {
+            rule.id: NewValueState(rule.new_value) for rule in self._rules if rule.new_value is not None
+        }
         self.matched: Counter[str] = Counter()
         self.suppressed: Counter[str] = Counter()
         self.rule_errors: Counter[str] = Counter()
@@ -78,8 +84,9 @@ class Engine:
     @property
     def lost_groups(self) -> Counter[str]:
         """Groups that were pushed out of a rule's state, by rule id."""
-        states = [*self._limits.items(), *self._correlations.items()]
-        return +sum((Counter({rule: state.lost}) for rule, state in states), Counter[str]())
+        lost = Counter({rule: state.lost for rule, state in self._limits.items()})
+        lost.update({rule: state.lost for rule, state in self._correlations.items()})
+        return +lost
 
     def learn(self, tables: Mapping[str, Table]) -> None:
         """Lets new_value rules take these rows as known good."""
@@ -120,7 +127,7 @@ class Engine:
         """One rule's step; a rule that fails is counted and told once, and stops nobody else."""
         try:
             step()  # type: ignore[operator]
-        except Exception:  # noqa: BLE001 - one rule's fault must not end the others
+        except Exception:
             if not self.rule_errors[rule.id]:
                 log.exception("rule %s (%s) failed", rule.title, rule.position)
             self.rule_errors[rule.id] += 1
@@ -148,14 +155,20 @@ class Engine:
         if not bases:
             return
         parts = [self._keys(tables[found.table], found.rows, self._order[base]) for base, found in bases]
-        hashes = np.concatenate([group_hashes(tables[found.table], correlation.group_by, found.rows) for _, found in bases])
+        hashes = np.concatenate(
+            [group_hashes(tables[found.table], correlation.group_by, found.rows) for _, found in bases]
+        )
         values = None
         if correlation.field:
-            values = np.concatenate([group_hashes(tables[found.table], [correlation.field], found.rows)[:, 0] for _, found in bases])
+            values = np.concatenate(
+                [group_hashes(tables[found.table], [correlation.field], found.rows)[:, 0] for _, found in bases]
+            )
         keys = np.concatenate(parts)
         order = np.lexsort(keys.T[::-1])
         state = self._correlations[rule.id]
-        counts = state.count(hashes[order], np.ascontiguousarray(keys[order, 0]), None if values is None else values[order])
+        counts = state.count(
+            hashes[order], np.ascontiguousarray(keys[order, 0]), None if values is None else values[order]
+        )
         chosen = state.holds(counts)
         counts, order = counts[chosen], order[chosen]
         if not len(order):
@@ -167,7 +180,14 @@ class Engine:
         """int64[rows, 5], what matches are ordered by: clock, packet, packet row, rule, row."""
         packets, packet_rows = packet_rows_of(table, rows)
         return np.stack(
-            (clock_of(table)[rows], packets.structure.packet[packet_rows], packet_rows, np.full(len(rows), order), rows), axis=1
+            (
+                clock_of(table)[rows],
+                packets.structure.packet[packet_rows],
+                packet_rows,
+                np.full(len(rows), order),
+                rows,
+            ),
+            axis=1,
         ).astype(np.int64)
 
     def _limit(self, rule: Rule, tables: Mapping[str, Table], found: Events) -> list[tuple[tuple[int, ...], Match]]:

@@ -117,7 +117,10 @@ def sliced(found: Values, kind: str, slices: tuple[tuple[int, int | None], ...])
     parts, rows = [part[whole] for part in parts], rows[whole]
     if len(parts) == 1:
         return Values(parts[0], found.count, None, rows, found.buffer)
-    joined = [b"".join(found.buffer[a:b].tobytes() for a, b in pair) for pair in zip(*(part.tolist() for part in parts), strict=True)]
+    joined = [
+        b"".join(found.buffer[a:b].tobytes() for a, b in pair)
+        for pair in zip(*(part.tolist() for part in parts), strict=True)
+    ]
     return of_texts(joined, rows, found.count)
 
 
@@ -125,7 +128,13 @@ def of_texts(texts: list[bytes], rows: NDArray[np.int64], count: int) -> Values:
     """Byte strings as Values with a buffer of their own."""
     stops = np.cumsum([len(text) for text in texts], dtype=np.int64)
     starts = stops - np.array([len(text) for text in texts], np.int64)
-    return Values(np.stack((starts, stops), axis=1).reshape(-1, 2), count, None, rows, np.frombuffer(b"".join(texts) + b"\0", np.uint8))
+    return Values(
+        np.stack((starts, stops), axis=1).reshape(-1, 2),
+        count,
+        None,
+        rows,
+        np.frombuffer(b"".join(texts) + b"\0", np.uint8),
+    )
 
 
 def call(operand: Call, table: Table) -> Values:
@@ -140,7 +149,9 @@ def call(operand: Call, table: Table) -> Values:
         column = table.column(first.name)
         found = values_of(first, table) if first.slices else as_bytes(values_of(first, table), column.field.kind)
         if found.values.ndim != 2:
-            return Values(np.full(len(found.values), found.values.dtype.itemsize), found.count, found.present, found.rows)
+            return Values(
+                np.full(len(found.values), found.values.dtype.itemsize), found.count, found.present, found.rows
+            )
         return Values(found.values[:, 1] - found.values[:, 0], found.count, found.present, found.rows)
     if operand.function == "string":
         assert isinstance(first, FieldValue)
@@ -182,7 +193,13 @@ def arithmetic(operand: Arithmetic, table: Table) -> Values:
     left, right = values_of(operand.left, table), values_of(operand.right, table)
     operation = OPERATIONS[operand.operator]
     if left.rows is None and right.rows is None:
-        present = left.present if right.present is None else right.present if left.present is None else left.present & right.present
+        present = (
+            left.present
+            if right.present is None
+            else right.present
+            if left.present is None
+            else left.present & right.present
+        )
         return Values(operation(wide(left.values), wide(right.values)), table.rows, present)
     first, second, rows = pairs(left, right)
     return Values(operation(wide(first), wide(second)), table.rows, None, rows)
@@ -200,5 +217,9 @@ def pairs(left: Values, right: Values) -> tuple[Array, Array, NDArray[np.int64]]
     counts = np.bincount(second_rows, minlength=right.count)
     begins = np.cumsum(counts) - counts
     repeats = counts[first_rows]
-    chosen = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats) + np.repeat(begins[first_rows], repeats)
+    chosen = (
+        np.arange(repeats.sum())
+        - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        + np.repeat(begins[first_rows], repeats)
+    )
     return np.repeat(first, repeats, axis=0), second[chosen], np.repeat(first_rows, repeats)

@@ -6,6 +6,7 @@ Input: Test and Table. Output: bool[rows].
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
@@ -17,13 +18,26 @@ from detector.columns import Array, Table
 from detector.detect.operands import Values, as_bytes, pairs, values_of
 from detector.kernel import Kernels
 from detector.rules.model import (
-    And, Compare, Every, Exists, FieldValue, ListValue, Literal_, Membership, Not, OneObject, Or, Test,
+    And,
+    Compare,
+    Every,
+    Exists,
+    FieldValue,
+    ListValue,
+    Literal_,
+    Membership,
+    Not,
+    OneObject,
+    Or,
+    Test,
 )  # fmt: skip
 
 kernels = Kernels("detector.detect.predicate_kernels")
 
 Mask = NDArray[np.bool_]
 Atom = Callable[["Scope"], Mask]
+TEXTS: dict[str, Any] = {"eq": operator.eq, "ne": operator.ne, "contains": operator.contains, "gt": operator.gt, "ge": operator.ge,
+                         "lt": operator.lt, "le": operator.le}  # fmt: skip
 LONGEST_SEARCHED = 65536  # bytes of a value that a regular expression looks at
 SMALL_SET = 4  # values for which comparing one after the other beats a look-up
 
@@ -59,7 +73,8 @@ class Compiler:
         """The function that computes a test's mask."""
         found = self._atoms.get(test)
         if found is None:
-            found = self._atoms[test] = remembered(len(self._atoms), self._make(test))
+            made = self._make(test)  # first: it compiles parts, which take numbers of their own
+            found = self._atoms[test] = remembered(len(self._atoms), made)
         return found
 
     def _make(self, test: Test) -> Atom:
@@ -186,7 +201,9 @@ def comparison(test: Compare) -> Atom:
     right = test.right
     if test.operator == "matches":
         assert isinstance(right, Literal_)
-        pattern = re.compile(right.value.encode("utf-8", "surrogateescape"), re.IGNORECASE | re.DOTALL if test.ignore_case else re.DOTALL)
+        pattern = re.compile(
+            right.value.encode("utf-8", "surrogateescape"), re.IGNORECASE | re.DOTALL if test.ignore_case else re.DOTALL
+        )
         return lambda scope: matched(values_of(test.left, scope.table), pattern, test.quantifier)
     if not isinstance(right, Literal_):
         return lambda scope: fields_compared(test, scope.table)
@@ -274,8 +291,7 @@ def texts_compared(test: Compare, left: Values, right: Values) -> Mask:
         (left.buffer[a:b].tobytes(), right.buffer[c:d].tobytes())
         for (a, b), (c, d) in zip(first.tolist(), second.tolist(), strict=True)
     ]
-    compared = {"eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "contains": lambda a, b: b in a, "gt": lambda a, b: a > b,
-                "ge": lambda a, b: a >= b, "lt": lambda a, b: a < b, "le": lambda a, b: a <= b}[test.operator]  # fmt: skip
+    compared: Callable[[bytes, bytes], bool] = TEXTS[test.operator]
     holds = np.array([compared(a, b) for a, b in texts], np.bool_)
     return reduced(Values(first, left.count, None, rows), holds, test.quantifier)
 
@@ -294,7 +310,11 @@ def membership(test: Membership) -> Atom:
     singles = [entry for entry in entries if not isinstance(entry, tuple)]
     is_text = any(isinstance(entry, bytes | str) for entry in singles)
     lows, highs = merged_intervals(ranges)
-    texts = [np.frombuffer(entry if isinstance(entry, bytes) else entry.encode(), np.uint8) for entry in singles] if is_text else []
+    texts = (
+        [np.frombuffer(entry if isinstance(entry, bytes) else entry.encode(), np.uint8) for entry in singles]
+        if is_text
+        else []
+    )
     values = np.unique(np.array(singles)) if singles and not is_text else None
     table = lookup_table(values)
 

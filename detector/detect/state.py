@@ -94,7 +94,9 @@ class NewValueState:
 
     def _add(self, hashes: Hashes) -> NDArray[np.uint8]:
         out = np.zeros(len(hashes), np.uint8)
-        self.stored = int(kernels.add_values(hashes, self._keys, self._used, self._declared.max_values, self.stored, out))
+        self.stored = int(
+            kernels.add_values(hashes, self._keys, self._used, self._declared.max_values, self.stored, out)
+        )
         return out
 
 

@@ -1,0 +1,1 @@
+"""Packet rows to flows and streams."""

@@ -14,13 +14,36 @@ from __future__ import annotations
 import numpy as np
 
 from detector.flows.columns import (
-    BEGAN, BYTES_SO_FAR, CLOCK, DIRECTION, FLOW, FLOW_STATE, IS_NEW, PACKETS_SO_FAR, RELATIVE_ACK, RELATIVE_SEQ, SLOT,
-    Direction, FlowState,
+    BEGAN,
+    BYTES_SO_FAR,
+    CLOCK,
+    DIRECTION,
+    FLOW,
+    FLOW_STATE,
+    IS_NEW,
+    PACKETS_SO_FAR,
+    RELATIVE_ACK,
+    RELATIVE_SEQ,
+    SLOT,
+    Direction,
+    FlowState,
 )  # fmt: skip
 from detector.kernel import kernel
 from detector.packets.rows import (
-    DESTINATION_PORT, ETHERTYPE, ICMP, ICMPV6, IS_QUOTED, NETWORK, PACKET, SEQUENCE, SOURCE_PORT, STOP, TCP, TCP_FLAGS,
-    TRANSPORT, VLAN_ID,
+    DESTINATION_PORT,
+    ETHERTYPE,
+    ICMP,
+    ICMPV6,
+    IS_QUOTED,
+    NETWORK,
+    PACKET,
+    SEQUENCE,
+    SOURCE_PORT,
+    STOP,
+    TCP,
+    TCP_FLAGS,
+    TRANSPORT,
+    VLAN_ID,
 )  # fmt: skip
 
 SHARDS = 64
@@ -173,7 +196,10 @@ def client_is_sender(cells, words, row, transport, source_port, destination_port
 def follow_tcp(slots, slot, direction, cells, words, row, out):
     """TCP state and relative sequence numbers of one row."""
     flags = np.int64(cells[row, TCP_FLAGS])
-    sequence, acknowledged = np.int64(words[row, SEQUENCE] >> np.uint64(32)), np.int64(words[row, SEQUENCE] & np.uint64(0xFFFFFFFF))
+    sequence, acknowledged = (
+        np.int64(words[row, SEQUENCE] >> np.uint64(32)),
+        np.int64(words[row, SEQUENCE] & np.uint64(0xFFFFFFFF)),
+    )
     if slots[slot, BASE + direction] == NO_BASE:
         slots[slot, BASE + direction] = sequence if flags & SYN else (sequence - 1) & 0xFFFFFFFF
     if flags & ACK and slots[slot, BASE + 1 - direction] == NO_BASE:
@@ -198,7 +224,23 @@ def follow_tcp(slots, slot, direction, cells, words, row, out):
 
 
 @kernel
-def follow_rows(cells, words, buffer, clocks, wire_lengths, keys, slots, buckets, shards, counts, tcp_ports, udp_ports, timeouts, vlan_in_key, out):
+def follow_rows(
+    cells,
+    words,
+    buffer,
+    clocks,
+    wire_lengths,
+    keys,
+    slots,
+    buckets,
+    shards,
+    counts,
+    tcp_ports,
+    udp_ports,
+    timeouts,
+    vlan_in_key,
+    out,
+):
     """Fills FlowColumns for all cells, words, in their order.
 
     Args:
@@ -224,14 +266,22 @@ def follow_rows(cells, words, buffer, clocks, wire_lengths, keys, slots, buckets
                 source_port, destination_port = icmp_ports(transport, np.int64(buffer[at]), np.int64(buffer[at + 1]))
         a_high, a_low = words[row, 0], words[row, 1]
         b_high, b_low = words[row, 2], words[row, 3]
-        is_swapped = a_high > b_high or (a_high == b_high and (a_low > b_low or (a_low == b_low and source_port > destination_port)))
+        is_swapped = a_high > b_high or (
+            a_high == b_high and (a_low > b_low or (a_low == b_low and source_port > destination_port))
+        )
         a_port, b_port = source_port, destination_port
         if is_swapped:
             a_high, a_low, b_high, b_low, a_port, b_port = b_high, b_low, a_high, a_low, b_port, a_port
         kind = transport if cells[row, NETWORK] else 0x10000 + np.int64(cells[row, ETHERTYPE])
         tag = np.int64(cells[row, VLAN_ID]) + 1 if vlan_in_key else np.int64(0)
-        last = np.uint64((a_port << 16) | b_port) | (np.uint64(kind) << np.uint64(32)) | (np.uint64(tag) << np.uint64(50))
-        value = mix64(mix64(a_high ^ (b_high << np.uint64(1)) ^ (a_low * np.uint64(0x9E3779B97F4A7C15))) ^ b_low ^ (last * np.uint64(0xD6E8FEB86659FD93)))
+        last = (
+            np.uint64((a_port << 16) | b_port) | (np.uint64(kind) << np.uint64(32)) | (np.uint64(tag) << np.uint64(50))
+        )
+        value = mix64(
+            mix64(a_high ^ (b_high << np.uint64(1)) ^ (a_low * np.uint64(0x9E3779B97F4A7C15)))
+            ^ b_low
+            ^ (last * np.uint64(0xD6E8FEB86659FD93))
+        )
         shard = np.int64(value & np.uint64(SHARDS - 1))
         per_shard = len(buckets) // SHARDS
         bucket = shard * per_shard + np.int64((value >> np.uint64(6)) & np.uint64(per_shard - 1))

@@ -131,7 +131,9 @@ def skip_gap(state, pieces, blocks, links, meta, counts, stream, row, buffer, us
 
 
 @kernel
-def follow_streams(cells, words, flows, buffer, used, first, state, pieces, blocks, links, meta, counts, limit, out, found):
+def follow_streams(
+    cells, words, flows, buffer, used, first, state, pieces, blocks, links, meta, counts, limit, out, found
+):
     """Chunks of all rows, in their order.
 
     Args:
@@ -157,7 +159,10 @@ def follow_streams(cells, words, flows, buffer, used, first, state, pieces, bloc
         flags = np.int64(cells[row, TCP_FLAGS])
         stream = 2 * slot + flows[row, DIRECTION]
         other = stream ^ 1
-        if found + 2 * MOST_WAITING + 4 > len(out) or len(buffer) - used < state[stream, S_WAITING] + state[other, S_WAITING]:
+        if (
+            found + 2 * MOST_WAITING + 4 > len(out)
+            or len(buffer) - used < state[stream, S_WAITING] + state[other, S_WAITING]
+        ):
             return row, found, used
         number = flows[row, FLOW] + 1  # 0 is a state that was never used
         if state[stream, S_FLOW] != number:
@@ -189,10 +194,14 @@ def follow_streams(cells, words, flows, buffer, used, first, state, pieces, bloc
         if distance > 0:
             if is_first:  # the bytes after the handshake were not captured
                 found = emit(out, found, row, stream, start, start, 1, 0, 0)
-            if distance > FURTHEST or not keep(state, pieces, blocks, links, meta, counts, stream, sequence, buffer, start, stop):
+            if distance > FURTHEST or not keep(
+                state, pieces, blocks, links, meta, counts, stream, sequence, buffer, start, stop
+            ):
                 counts[C_REFUSED] += 1
             elif state[stream, S_WAITING] > limit or state[stream, S_COUNT] == MOST_WAITING:
-                found, used = skip_gap(state, pieces, blocks, links, meta, counts, stream, row, buffer, used, out, found)
+                found, used = skip_gap(
+                    state, pieces, blocks, links, meta, counts, stream, row, buffer, used, out, found
+                )
             continue
         if length + distance <= 0:
             counts[C_REPEATED] += length

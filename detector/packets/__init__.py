@@ -1,0 +1,1 @@
+"""Packets to columns: one row per IP layer."""

@@ -7,10 +7,27 @@ import numpy as np
 from detector.bytes_kernels import be16, u8
 from detector.errors import PacketAnomaly as Odd
 from detector.kernel import kernel
-from detector.packets.rows import ANOMALIES, ICMP, ICMPV6, IP, IS_QUOTED, NETWORK, PAYLOAD_STOP, STOP, TCP, TRANSPORT, UDP
+from detector.packets.rows import (
+    ANOMALIES,
+    ICMP,
+    ICMPV6,
+    IP,
+    IS_QUOTED,
+    NETWORK,
+    PAYLOAD_STOP,
+    STOP,
+    TCP,
+    TRANSPORT,
+    UDP,
+)
 
 LAYERS = (TCP, UDP, ICMP, ICMPV6)
-ODDS = (int(Odd.TCP_CSUM_INVALID), int(Odd.UDP_CSUM_INVALID), int(Odd.ICMPV4_CSUM_INVALID), int(Odd.ICMPV6_CSUM_INVALID))
+ODDS = (
+    int(Odd.TCP_CSUM_INVALID),
+    int(Odd.UDP_CSUM_INVALID),
+    int(Odd.ICMPV4_CSUM_INVALID),
+    int(Odd.ICMPV6_CSUM_INVALID),
+)
 O_IP = int(Odd.IPV4_CSUM_INVALID)
 PACKET_TRUNCATED, IPV4_TRUNC, IPV6_TRUNC = (
     int(x) for x in (Odd.PACKET_TRUNCATED, Odd.IPV4_TRUNC_PKT, Odd.IPV6_TRUNC_PKT))  # fmt: skip
@@ -47,7 +64,12 @@ def check_rows(buffer, cells, words, starts):
     for n in range(len(cells)):
         at = np.int64(cells[n, IP])
         stop = np.int64(cells[n, STOP])
-        if cells[n, IS_QUOTED] or has(cells, words, n, PACKET_TRUNCATED) or has(cells, words, n, IPV4_TRUNC) or has(cells, words, n, IPV6_TRUNC):
+        if (
+            cells[n, IS_QUOTED]
+            or has(cells, words, n, PACKET_TRUNCATED)
+            or has(cells, words, n, IPV4_TRUNC)
+            or has(cells, words, n, IPV6_TRUNC)
+        ):
             continue
         if at >= 0 and cells[n, NETWORK] == 4:
             header = (u8(buffer, at) & 15) * 4
@@ -68,4 +90,4 @@ def check_rows(buffer, cells, words, starts):
                         total += np.int64((value >> np.uint64(shift)) & np.uint64(0xFFFF))
                 total += end - at + np.int64(cells[n, TRANSPORT])
             if not is_sound(add_words(buffer, at, end, total)):
-                words[n, ANOMALIES + (ODDS[which)] >> 6] |= np.uint64(1) << np.uint64(ODDS[which] & 63)
+                words[n, ANOMALIES + (ODDS[which] >> 6)] |= np.uint64(1) << np.uint64(ODDS[which] & 63)

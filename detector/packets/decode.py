@@ -62,7 +62,9 @@ class PacketDecoder:
         rows = self._decode_rows(batch, clocks)
         self._mark_times(rows, odds)
         repeats = np.zeros(len(batch), np.bool_)
-        arrivals.find_repeats(batch.buffer, *rows, len(rows.cells), batch.times, batch.wire_lengths, self._repeats, repeats)
+        arrivals.find_repeats(
+            batch.buffer, *rows, len(rows.cells), batch.times, batch.wire_lengths, self._repeats, repeats
+        )
         self.repeats += int(repeats.sum())
         if self._settings.check_checksums:
             checksums.check_rows(batch.buffer, *rows)
@@ -87,8 +89,7 @@ class PacketDecoder:
                 return PacketRows(self._rows.cells[:n], self._rows.words[:n])
             if n + 64 > len(self._rows.cells):
                 grown = make_rows(2 * len(self._rows.cells))
-                for old, new in zip(self._rows, grown, strict=True):  # per array
-                    new[:n] = old[:n]
+                grown.cells[:n], grown.words[:n] = self._rows.cells[:n], self._rows.words[:n]
                 self._rows = grown
 
     def _mark_times(self, rows: PacketRows, odds: NDArray[np.uint8]) -> None:

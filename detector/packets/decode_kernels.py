@@ -13,9 +13,41 @@ from detector.errors import PacketAnomaly as Odd
 from detector.kernel import kernel
 from detector.packets.fragment_kernels import FRAGMENT_ROOM, add_fragment
 from detector.packets.rows import (
-    ANOMALIES, ARP, DESTINATION_PORT, ETH, ETHERTYPE, ICMP, ICMPV6, IGMP, IP, IPV6, IPV6_EXT, IS_FRAGMENT, IS_QUOTED,
-    LAYER_COUNT, LINK, LLC, MPLS, MPLS_COUNT, NETWORK, OUTER, PACKET, PAYLOAD_START, PAYLOAD_STOP, SCTP, SEQUENCE,
-    SOURCE_PORT, STOP, TCP, TCP_FLAGS, TRANSPORT, TUNNEL, UDP, VLAN, VLAN_COUNT, VLAN_ID,
+    ANOMALIES,
+    ARP,
+    DESTINATION_PORT,
+    ETH,
+    ETHERTYPE,
+    ICMP,
+    ICMPV6,
+    IGMP,
+    IP,
+    IPV6,
+    IPV6_EXT,
+    IS_FRAGMENT,
+    IS_QUOTED,
+    LAYER_COUNT,
+    LINK,
+    LLC,
+    MPLS,
+    MPLS_COUNT,
+    NETWORK,
+    OUTER,
+    PACKET,
+    PAYLOAD_START,
+    PAYLOAD_STOP,
+    SCTP,
+    SEQUENCE,
+    SOURCE_PORT,
+    STOP,
+    TCP,
+    TCP_FLAGS,
+    TRANSPORT,
+    TUNNEL,
+    UDP,
+    VLAN,
+    VLAN_COUNT,
+    VLAN_ID,
 )  # fmt: skip
 
 MOST_DEEP = 8  # IP layers of a packet
@@ -509,12 +541,12 @@ def decode_quoted(buffer, cells, words, n, parent):
     cells[n, IS_QUOTED] = 1
     version = u8(buffer, at) >> 4
     if version == 4:
-        usable, protocol, at, offset, more = decode_ipv4(buffer, cells, words, n, at, stop)
+        usable, protocol, at, offset, _ = decode_ipv4(buffer, cells, words, n, at, stop)
         words[n, ANOMALIES + (0)] = np.uint64(0)  # a quote is cut short by nature
         if usable and offset == 0:
             decode_transport(buffer, cells, words, n, protocol, at, np.int64(cells[n, STOP]))
     elif version == 6 and stop - at >= 40:
-        usable, protocol, at, offset, more, _ = decode_ipv6(buffer, cells, words, n, at, stop)
+        usable, protocol, at, offset, _, _ = decode_ipv6(buffer, cells, words, n, at, stop)
         if usable and offset == 0:
             decode_transport(buffer, cells, words, n, protocol, at, np.int64(cells[n, STOP]))
     words[n, ANOMALIES + (0)] = np.uint64(0)

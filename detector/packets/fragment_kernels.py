@@ -150,7 +150,11 @@ def add_fragment(state, cells, words, n, identification, protocol, offset, more,
         odd_mark(cells, words, n, O_MANY)
         return -1, -1
     piece = state.counts[C_FREE]
-    head = arena.store_blocks(state.arena.blocks, state.arena.links, state.arena.meta, buffer, start, start + length) if piece >= 0 else arena.NONE
+    head = (
+        arena.store_blocks(state.arena.blocks, state.arena.links, state.arena.meta, buffer, start, start + length)
+        if piece >= 0
+        else arena.NONE
+    )
     if head == arena.NONE:
         odd_mark(cells, words, n, O_ROOM)
         return -1, -1
@@ -172,7 +176,9 @@ def add_fragment(state, cells, words, n, identification, protocol, offset, more,
         have = state.pieces[piece, P_OFFSET]
         size = min(state.pieces[piece, P_LENGTH], total - have)
         if size > 0:
-            arena.load_blocks(state.arena.blocks, state.arena.links, state.pieces[piece, P_BYTES], size, buffer, used + have)
+            arena.load_blocks(
+                state.arena.blocks, state.arena.links, state.pieces[piece, P_BYTES], size, buffer, used + have
+            )
         piece = state.pieces[piece, P_NEXT]
     release(state, slot)
     state.counts[C_COMPLETED] += 1

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from detector.packets.table import PacketTable
 
 Make = Callable[["PacketTable", Field], Column]
-PLACE = re.compile(r"(?:(?P<layer>\w+)\.(?P<name>\w+)|@(?P<at>\d+):(?P<width>\d+))(?:\[(?P<start>\d+):(?P<stop>\d+)\])?")
+PLACE = re.compile(
+    r"(?:(?P<layer>\w+)\.(?P<name>\w+)|@(?P<at>\d+):(?P<width>\d+))(?:\[(?P<start>\d+):(?P<stop>\d+)\])?"
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,9 @@ def made(name: str, kind: str, meaning: str, make: Make, **more: Any) -> PacketF
     return PacketField(Field(name, kind, meaning, **more), make=make)
 
 
-def ragged(field: Field, values: Array, of_row: NDArray[np.int64], rows: int, buffer: NDArray[np.uint8] | None = None) -> Column:
+def ragged(
+    field: Field, values: Array, of_row: NDArray[np.int64], rows: int, buffer: NDArray[np.uint8] | None = None
+) -> Column:
     """A ragged column of flat values whose rows do not fall."""
     offsets = np.zeros(rows + 1, np.int64)
     np.cumsum(np.bincount(of_row, minlength=rows), out=offsets[1:])

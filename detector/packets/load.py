@@ -26,7 +26,7 @@ LAYER_MODULES = {
     "UDP": "scapy.layers.inet", "ICMP": "scapy.layers.inet", "IPv6": "scapy.layers.inet6", "IGMP": "scapy.contrib.igmp",
     "SCTP": "scapy.layers.sctp", "ModbusADURequest": "scapy.contrib.modbus",
 }  # fmt: skip
-FIXED = {"BitField", "BitEnumField", "FlagsField", "ByteField", "ByteEnumField", "XByteField", "ShortField", "ShortEnumField",
+FIXED = {"FieldLenField", "BitField", "BitEnumField", "FlagsField", "ByteField", "ByteEnumField", "XByteField", "ShortField", "ShortEnumField",
          "XShortField", "XShortEnumField", "LEShortField", "IntField", "XIntField", "IntEnumField", "LEIntField", "IPField",
          "SourceIPField", "DestIPField", "MACField", "SourceMACField", "DestMACField", "ByteEnumKeysField",
          "MultiEnumField", "ThreeBytesField", "X3BytesField", "BitScalingField", "IP6Field", "SourceIP6Field",
@@ -81,7 +81,9 @@ def dtype_of(field: Field, width: int) -> Any:
     return np.dtype(f"u{next(size for size in (1, 2, 4, 8) if width <= 8 * size)}")
 
 
-def load(field: Field, place: Place, buffer: NDArray[np.uint8], starts: NDArray[np.int32], stops: NDArray[np.int32]) -> Column:
+def load(
+    field: Field, place: Place, buffer: NDArray[np.uint8], starts: NDArray[np.int32], stops: NDArray[np.int32]
+) -> Column:
     """The column of a field at a place of headers.
 
     Args:

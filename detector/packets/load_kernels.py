@@ -79,7 +79,7 @@ def walk_discovery(buffer, starts, stops, out):
     found = 0
     for row in range(len(starts)):
         at, stop = np.int64(starts[row]), np.int64(stops[row])
-        while 0 <= at and at + 8 <= stop:
+        while at >= 0 and at + 8 <= stop:
             length = u8(buffer, at + 1) * 8
             if length == 0 or at + length > stop:
                 break

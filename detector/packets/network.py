@@ -19,7 +19,9 @@ def scaled(at: tuple[int, int], layer: Layer, factor: int) -> Make:
     """A number that the header gives in units of `factor`."""
 
     def make(table: PacketTable, field: Field) -> Column:
-        column = load(field, Place(*at, False), table.batch.buffer, table.structure.layer(layer), table.structure.cell(Cell.STOP))
+        column = load(
+            field, Place(*at, False), table.batch.buffer, table.structure.layer(layer), table.structure.cell(Cell.STOP)
+        )
         return Column(field, column.values.astype(np.uint16) * np.uint16(factor), column.present)
 
     return make
@@ -32,7 +34,9 @@ def in_extension(kind: int, offset: int, width: int) -> Make:
         found = extensions(table)
         found = found[found[:, 1] == kind]
         starts, rows = found[:, 2].astype(np.int32), found[:, 0]
-        column = load(field, Place(offset, width, False), table.batch.buffer, starts, table.structure.cell(Cell.STOP)[rows])
+        column = load(
+            field, Place(offset, width, False), table.batch.buffer, starts, table.structure.cell(Cell.STOP)[rows]
+        )
         return ragged(field, column.values, rows, table.rows)
 
     return make
@@ -74,7 +78,7 @@ FIELDS: tuple[PacketField, ...] = (
         ipv6.tclass.ecn  uint  IPv6.tc[6:8]    explicit congestion notification
         ipv6.flow        uintx IPv6.fl         flow label
         ipv6.plen        uint  IPv6.plen       length of the payload
-        ipv6.nxt         uint  IPv6.nxt        next header
+        ipv6.nxt         uint  IPv6.nh         next header
         ipv6.hlim        uint  IPv6.hlim       hop limit
         ipv6.src         ipv6  IPv6.src        address of the sender
         ipv6.dst         ipv6  IPv6.dst        address of the receiver

@@ -35,7 +35,11 @@ def tcp_options(table: PacketTable) -> Found:
     starts = np.where(structure.layer(Layer.TCP) >= 0, structure.layer(Layer.TCP) + 20, -1).astype(np.int32)
     offsets = table.own("tcp.hdr_len")
     assert offsets.present is not None
-    stops = np.where(offsets.present, np.minimum(structure.layer(Layer.TCP) + offsets.values.astype(np.int32), structure.cell(Cell.STOP)), 0)
+    stops = np.where(
+        offsets.present,
+        np.minimum(structure.layer(Layer.TCP) + offsets.values.astype(np.int32), structure.cell(Cell.STOP)),
+        0,
+    )
     return walk(table, "tcp", kernels.walk_options, starts, stops.astype(np.int32))
 
 
@@ -45,7 +49,11 @@ def ip_options(table: PacketTable) -> Found:
     starts = np.where(structure.layer(Layer.IP) >= 0, structure.layer(Layer.IP) + 20, -1).astype(np.int32)
     offsets = table.own("ip.hdr_len")
     assert offsets.present is not None
-    stops = np.where(offsets.present, np.minimum(structure.layer(Layer.IP) + offsets.values.astype(np.int32), structure.cell(Cell.STOP)), 0)
+    stops = np.where(
+        offsets.present,
+        np.minimum(structure.layer(Layer.IP) + offsets.values.astype(np.int32), structure.cell(Cell.STOP)),
+        0,
+    )
     return walk(table, "ip", kernels.walk_options, starts, stops.astype(np.int32))
 
 
@@ -53,7 +61,14 @@ def extensions(table: PacketTable) -> Found:
     """Extension headers of IPv6."""
     structure = table.structure
     starts = np.ascontiguousarray(structure.layer(Layer.IPV6_EXT))
-    return walk(table, "ipv6", kernels.walk_extensions, starts, structure.cell(Cell.STOP), np.ascontiguousarray(structure.layer(Layer.IPV6)))
+    return walk(
+        table,
+        "ipv6",
+        kernels.walk_extensions,
+        starts,
+        structure.cell(Cell.STOP),
+        np.ascontiguousarray(structure.layer(Layer.IPV6)),
+    )
 
 
 def kinds(options: Walk) -> Make:
@@ -86,9 +101,17 @@ def inside(options: Walk, kind: int, offset: int, width: int, least: int, repeat
         starts, rows = found[:, 2], found[:, 0]
         if repeat:
             counts = (found[:, 3] - least) // repeat + 1
-            starts = np.repeat(starts, counts) + repeat * (np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts))
+            starts = np.repeat(starts, counts) + repeat * (
+                np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            )
             rows = np.repeat(rows, counts)
-        column = load(field, Place(offset, width, False), table.batch.buffer, starts.astype(np.int32), table.structure.cell(Cell.STOP)[rows])
+        column = load(
+            field,
+            Place(offset, width, False),
+            table.batch.buffer,
+            starts.astype(np.int32),
+            table.structure.cell(Cell.STOP)[rows],
+        )
         return ragged(field, column.values, rows, table.rows)
 
     return make

@@ -112,7 +112,8 @@ class PacketRows(NamedTuple):
     @property
     def is_quoted(self) -> NDArray[np.bool_]:
         """Whether the row is a header quoted in an ICMP error, bool[rows]."""
-        return self.cells[:, Cell.IS_QUOTED] != 0
+        quoted: NDArray[np.bool_] = self.cells[:, Cell.IS_QUOTED] != 0
+        return quoted
 
     @property
     def transport(self) -> NDArray[np.int32]:

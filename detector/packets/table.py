@@ -54,7 +54,9 @@ class PacketTable(Table):
         else:
             assert declared.layer is not None
             starts = self.structure.layer(declared.layer)
-            column = load(declared.field, place_of(declared.at), self.batch.buffer, starts, self.structure.cell(Cell.STOP))
+            column = load(
+                declared.field, place_of(declared.at), self.batch.buffer, starts, self.structure.cell(Cell.STOP)
+            )
         if declared.when is None:
             return column
         other, wanted = declared.when
@@ -62,7 +64,13 @@ class PacketTable(Table):
         holds = np.isin(condition.values, wanted)
         if condition.present is not None:
             holds &= condition.present
-        return Column(column.field, column.values, holds if column.present is None else column.present & holds, None, column.buffer)
+        return Column(
+            column.field,
+            column.values,
+            holds if column.present is None else column.present & holds,
+            None,
+            column.buffer,
+        )
 
     def _with_quotes(self, column: Column) -> Column:
         """The column in which an ICMP error's row lists what its quoted headers say behind its own values."""
@@ -70,4 +78,10 @@ class PacketTable(Table):
         if column.field.kind == "protocol":
             rows, values = rows[values], values[values]
         structure = self.structure
-        return ragged(column.field, values, np.where(structure.is_quoted[rows], structure.outer[rows], rows), self.rows, column.buffer)
+        return ragged(
+            column.field,
+            values,
+            np.where(structure.is_quoted[rows], structure.outer[rows], rows),
+            self.rows,
+            column.buffer,
+        )

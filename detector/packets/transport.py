@@ -18,7 +18,10 @@ TCP_OPTIONS = {0: "End of Option List", 1: "No-Operation", 2: "Maximum Segment S
 def flags_text() -> dict[int, str]:
     """Wireshark's tcp.flags.str of each value of the twelve bits: "·······AP···"."""
     letters = "RRRACEUAPRSF"
-    return {value: "".join(letter if value >> (11 - bit) & 1 else "·" for bit, letter in enumerate(letters)) for value in range(4096)}
+    return {
+        value: "".join(letter if value >> (11 - bit) & 1 else "·" for bit, letter in enumerate(letters))
+        for value in range(4096)
+    }
 
 
 def flags_str(table: PacketTable, field: Field) -> Column:
@@ -31,7 +34,9 @@ def segment_length(table: PacketTable, field: Field) -> Column:
     """Bytes of payload of a TCP segment."""
     structure = table.structure
     present = table.own("tcp.hdr_len").present
-    return Column(field, (structure.cell(Cell.PAYLOAD_STOP) - structure.cell(Cell.PAYLOAD_START)).astype(np.uint32), present)
+    return Column(
+        field, (structure.cell(Cell.PAYLOAD_STOP) - structure.cell(Cell.PAYLOAD_START)).astype(np.uint32), present
+    )
 
 
 def payload(layer: Layer) -> Make:
@@ -39,7 +44,9 @@ def payload(layer: Layer) -> Make:
 
     def make(table: PacketTable, field: Field) -> Column:
         structure = table.structure
-        spans = np.stack((structure.cell(Cell.PAYLOAD_START), structure.cell(Cell.PAYLOAD_STOP)), axis=1).astype(np.int64)
+        spans = np.stack((structure.cell(Cell.PAYLOAD_START), structure.cell(Cell.PAYLOAD_STOP)), axis=1).astype(
+            np.int64
+        )
         present = (structure.layer(layer) >= 0) & (spans[:, 1] > spans[:, 0])
         return Column(field, spans, present, None, table.batch.buffer)
 

@@ -137,7 +137,10 @@ OBJECTS = {
     Field("modbus.bitnum", "uint", "coil or input, counted from 0", level="object"): (BIT, "number"),
     Field("modbus.bitval", "bool", "state of the coil or input", level="object"): (BIT, "value"),
     Field("modbus.object_id", "uint", "identification object", level="object"): (IDENTITY, "number"),
-    Field("modbus.objects_len", "uint", "length of an identification object", unit="B", level="object"): (IDENTITY, "value"),
+    Field("modbus.objects_len", "uint", "length of an identification object", unit="B", level="object"): (
+        IDENTITY,
+        "value",
+    ),
     Field("modbus.object_str_value", "string", "text of an identification object", level="object"): (IDENTITY, "span"),
     Field("modbus.reference_num_32", "uint", "record of a file access", level="object"): (RECORD, "number"),
 }
@@ -199,8 +202,9 @@ class ModbusTable(PduTable):
     def _holds(self, one: Part) -> NDArray[np.bool_]:
         """The PDUs in which a part has its place."""
         if not one.functions:
-            return self._kind == 2 if one.kinds == "x" else np.ones(self.rows, np.bool_)
-        holds = np.isin(self._function, one.functions) & (self._kind != 2)
+            everywhere: NDArray[np.bool_] = self._kind == 2 if one.kinds == "x" else np.ones(self.rows, np.bool_)
+            return everywhere
+        holds: NDArray[np.bool_] = np.isin(self._function, one.functions) & (self._kind != 2)
         if one.kinds != "qr":
             holds &= self._kind == (0 if one.kinds == "q" else 1)
         if one.sub >= 0:
@@ -217,7 +221,12 @@ class ModbusTable(PduTable):
         spans[is_coil] = np.stack((self.starts + 10, self.starts + 11), axis=1)[is_coil]
         is_identity = (self._function == 17) & (self._kind == 1)
         spans[is_identity, 0] += 1
-        present = (is_plain | is_coil | is_identity) & (self._kind != 2) & (spans[:, 0] < spans[:, 1]) & (spans[:, 1] <= self.stops)
+        present = (
+            (is_plain | is_coil | is_identity)
+            & (self._kind != 2)
+            & (spans[:, 0] < spans[:, 1])
+            & (spans[:, 1] <= self.stops)
+        )
         return Column(field, spans, present, None, self.packets.batch.buffer)
 
     def objects(self) -> ObjectTable:

@@ -6,8 +6,6 @@ can ask for it, and framing begins anew with the next segment.
 
 from __future__ import annotations
 
-import numpy as np
-
 from detector.bytes_kernels import be16, be32, u8
 from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, ROW, START, STOP, STREAM
 from detector.kernel import kernel
@@ -22,11 +20,32 @@ F_MODE, F_FLOW = F_OWN, F_OWN + 1
 UNKNOWN, MODBUS, OTHER = 0, 1, 2
 STATE_COLUMNS = F_OWN + 2
 # Columns of out.
-(P_ROW, P_START, P_STOP, P_ANOMALIES, P_KIND, P_FUNCTION, P_REQUEST_FRAME, P_REQUEST_NS, P_REFERENCE, P_QUANTITY, P_BODY) = range(11)
+(
+    P_ROW,
+    P_START,
+    P_STOP,
+    P_ANOMALIES,
+    P_KIND,
+    P_FUNCTION,
+    P_REQUEST_FRAME,
+    P_REQUEST_NS,
+    P_REFERENCE,
+    P_QUANTITY,
+    P_BODY,
+) = range(11)
 OUT_COLUMNS = 11
 REQUEST, RESPONSE, EXCEPTION = 0, 1, 2
 # Bits of anomalies, in the order of modbus.ANOMALIES.
-O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATCH, O_NO_ROOM = (1, 2, 4, 8, 16, 32, 64, 128)
+O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATCH, O_NO_ROOM = (
+    1,
+    2,
+    4,
+    8,
+    16,
+    32,
+    64,
+    128,
+)
 # Columns of requests: flow number plus one, key, frame number, time, reference, quantity, first body word.
 R_FLOW, R_KEY, R_FRAME, R_TIME, R_REFERENCE, R_QUANTITY = 0, 1, 2, 3, 4, 5
 
@@ -110,9 +129,11 @@ def is_strict(buffer, start, stop, is_request):
         if function & 0x80:
             if is_request or length != 3 or not is_public(function & 0x7F) or not 1 <= u8(buffer, at) <= 11:
                 return False
-        elif not is_public(function) or body_length(buffer, at, end, function, is_request) != end - at:
-            return False
-        elif is_request and has_bad_value(buffer, at, end, function):
+        elif (
+            not is_public(function)
+            or body_length(buffer, at, end, function, is_request) != end - at
+            or (is_request and has_bad_value(buffer, at, end, function))
+        ):
             return False
         start = end
     return True
@@ -160,7 +181,10 @@ def pair(requests, out, i, buffer, flow, frame, now):
     out[i, P_REFERENCE] = requests[place, R_REFERENCE]
     out[i, P_QUANTITY] = requests[place, R_QUANTITY]
     if out[i, P_KIND] == RESPONSE and function in (5, 6, 15, 16) and stop - start >= 12:
-        if be16(buffer, start + 8) != requests[place, R_REFERENCE] or be16(buffer, start + 10) != requests[place, R_QUANTITY]:
+        if (
+            be16(buffer, start + 8) != requests[place, R_REFERENCE]
+            or be16(buffer, start + 10) != requests[place, R_QUANTITY]
+        ):
             out[i, P_ANOMALIES] |= O_MISMATCH
 
 
@@ -201,7 +225,9 @@ def mode_of(state, chunks, i, cells, flows, buffer, start, stop):
 
 
 @kernel
-def frame_chunks(chunks, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, out, found):
+def frame_chunks(
+    chunks, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, out, found
+):
     """PDUs of all chunks, in their order.
 
     Args:
@@ -326,9 +352,13 @@ def list_objects(pdus, buffer, objects):
         if what == BIT:
             for k in range(min(quantity, 8 * (end - at))):
                 value = (u8(buffer, at + (k >> 3)) >> (k & 7)) & 1
-                found = put_object(objects, found, pdu, BIT, number + k if number >= 0 else k, value, at + (k >> 3), at + (k >> 3) + 1)
+                found = put_object(
+                    objects, found, pdu, BIT, number + k if number >= 0 else k, value, at + (k >> 3), at + (k >> 3) + 1
+                )
         else:
             for k in range((end - at) // 2):
                 word = at + 2 * k
-                found = put_object(objects, found, pdu, REGISTER, number + k if number >= 0 else k, be16(buffer, word), word, word + 2)
+                found = put_object(
+                    objects, found, pdu, REGISTER, number + k if number >= 0 else k, be16(buffer, word), word, word + 2
+                )
     return found

@@ -66,5 +66,3 @@ class ProtocolReader(Interface):
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
         """The PDUs that became complete with this batch, in the order of (packet row, position)."""
         ...
-
-

@@ -1,0 +1,1 @@
+"""Rule texts to compiled rules."""

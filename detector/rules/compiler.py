@@ -14,7 +14,20 @@ from detector.columns import Field
 from detector.errors import InputError, nearest
 from detector.rules.document import Document, scalar
 from detector.rules.lexer import Place
-from detector.rules.model import And, Compare, Every, Exists, FieldValue, Literal_, Membership, Not, OneObject, Operator, Or, Test
+from detector.rules.model import (
+    And,
+    Compare,
+    Every,
+    Exists,
+    FieldValue,
+    Literal_,
+    Membership,
+    Not,
+    OneObject,
+    Operator,
+    Or,
+    Test,
+)
 from detector.rules.parser import parse_filter
 from detector.rules.values import convert
 from detector.rules.variables import Variables
@@ -43,7 +56,8 @@ class SelectionCompiler:
             return either([self.selection(one) for one in node.value])
         if isinstance(node, yaml.ScalarNode):
             return self.filter(node)
-        tests, objects = [], []
+        tests: list[Test] = []
+        objects: list[Test] = []
         if not node.value:
             self.document.error(node, "an empty selection matches nothing", "name at least one field")
         for key, value in self.document.mapping(node, "a selection").values():
@@ -56,9 +70,15 @@ class SelectionCompiler:
     def filter(self, node: Any) -> Test:
         """A display filter."""
         try:
-            test = parse_filter(str(node.value), place=self.document.place(node), known=self.known, variables=self.variables)
+            test = parse_filter(
+                str(node.value), place=self.document.place(node), known=self.known, variables=self.variables
+            )
         except InputError as error:
-            self.document.errors.append(error if error.position else InputError(error.problem, position=self.document.position(node), hint=error.hint))
+            self.document.errors.append(
+                error
+                if error.position
+                else InputError(error.problem, position=self.document.position(node), hint=error.hint)
+            )
             return Or(())
         for name in fields_of(test):
             self.names.setdefault(name, node)
@@ -71,13 +91,21 @@ class SelectionCompiler:
         for modifier in modifiers:
             if modifier not in MODIFIERS:
                 guess = nearest(modifier, MODIFIERS)
-                self.document.error(key, f"unknown modifier {modifier!r}", f"did you mean {guess}?" if guess else f"known are {', '.join(MODIFIERS)}")
+                self.document.error(
+                    key,
+                    f"unknown modifier {modifier!r}",
+                    f"did you mean {guess}?" if guess else f"known are {', '.join(MODIFIERS)}",
+                )
                 return Or(()), False
         if field is None:
             return Or(()), False
         is_object = field.level == "object"
         if "every" in modifiers and not is_object:
-            self.document.error(key, f"|every asks for all objects, {name} is no object field", f"objects' fields: detector fields {field.protocol}")
+            self.document.error(
+                key,
+                f"|every asks for all objects, {name} is no object field",
+                f"objects' fields: detector fields {field.protocol}",
+            )
             return Or(()), False
         values = value.value if isinstance(value, yaml.SequenceNode) else [value]
         if not values:
@@ -95,7 +123,11 @@ class SelectionCompiler:
         if field is None:
             guess = nearest(name, self.known)
             protocol = name.partition(".")[0]
-            listed = f"detector fields {protocol}" if any(other.startswith(protocol + ".") for other in self.known) else "detector fields"
+            listed = (
+                f"detector fields {protocol}"
+                if any(other.startswith(protocol + ".") for other in self.known)
+                else "detector fields"
+            )
             at = self.document.position(node)
             problem = InputError(f"unknown field {name!r}", position=type(at)(at.path, at.line, at.column, max(1, len(name)), at.text),
                                  hint=(f"did you mean {guess}? " if guess else "") + f"All fields of this table: {listed}")  # fmt: skip
@@ -109,13 +141,17 @@ class SelectionCompiler:
         try:
             return self.compare(FieldValue(field.name), field, node, modifiers)
         except InputError as error:
-            self.document.errors.append(InputError(error.problem, position=self.document.position(node), hint=error.hint))
+            self.document.errors.append(
+                InputError(error.problem, position=self.document.position(node), hint=error.hint)
+            )
             return Or(())
 
     def compare(self, left: FieldValue, field: Field, node: Any, modifiers: list[str]) -> Test:
         """The comparison that modifiers ask for. Raises InputError without a position."""
         if not isinstance(node, yaml.ScalarNode):
-            raise InputError(f"{field.name} takes a value or a list of values", hint="nested mappings mean nothing here")
+            raise InputError(
+                f"{field.name} takes a value or a list of values", hint="nested mappings mean nothing here"
+            )
         value = scalar(node)
         chosen = [modifier for modifier in modifiers if modifier not in ("all", "every", "cased")]
         if len(chosen) > 1:
@@ -134,15 +170,21 @@ class SelectionCompiler:
             if other is None:
                 return Or(())
             if other.kind != field.kind:
-                raise InputError(f"{field.name} is {field.kind}, {other.name} is {other.kind}", hint="compare fields of one kind")
+                raise InputError(
+                    f"{field.name} is {field.kind}, {other.name} is {other.kind}", hint="compare fields of one kind"
+                )
             return Compare("eq", left, FieldValue(other.name))
         if modifier in COMPARISONS:
             if field.kind not in NUMERIC or field.kind == "label":
-                raise InputError(f"{modifier} needs a number, {field.name} is {field.kind}", hint="gt, gte, lt, lte compare numbers")
+                raise InputError(
+                    f"{modifier} needs a number, {field.name} is {field.kind}", hint="gt, gte, lt, lte compare numbers"
+                )
             return Compare(COMPARISONS[modifier], left, convert(field, str(node.value)))
         if modifier == "cidr":
             if field.kind not in ("ipv4", "ipv6"):
-                raise InputError(f"cidr needs an address, {field.name} is {field.kind}", hint="for example ip.src|cidr: 10.0.0.0/8")
+                raise InputError(
+                    f"cidr needs an address, {field.name} is {field.kind}", hint="for example ip.src|cidr: 10.0.0.0/8"
+                )
             return Compare("eq", left, convert(field, str(value)))
         if modifier == "re":
             return self.regular(left, field, str(value))
@@ -151,7 +193,10 @@ class SelectionCompiler:
     def regular(self, left: FieldValue, field: Field, pattern: str) -> Test:
         """|re on bytes and texts."""
         if field.kind not in ("bytes", "string", "label"):
-            raise InputError(f"re needs a text or bytes, {field.name} is {field.kind}", hint="numbers are compared with gt, gte, lt, lte")
+            raise InputError(
+                f"re needs a text or bytes, {field.name} is {field.kind}",
+                hint="numbers are compared with gt, gte, lt, lte",
+            )
         try:
             compiled = re.compile(pattern.encode())
         except re.error as problem:
@@ -165,24 +210,33 @@ class SelectionCompiler:
         """Equality, with wildcards on texts and labels; contains, startswith, endswith."""
         text = str(node.value) if not isinstance(value, bool) else str(value)
         if modifier in TEXTUAL and field.kind not in ("bytes", "string", "label"):
-            raise InputError(f"{modifier} needs a text or bytes, {field.name} is {field.kind}", hint="numbers and addresses are compared as a whole")
+            raise InputError(
+                f"{modifier} needs a text or bytes, {field.name} is {field.kind}",
+                hint="numbers and addresses are compared as a whole",
+            )
         if field.kind == "label":
             return self.labels(left, field, text, modifier)
         quoted = node.style in ("'", '"') and field.kind == "string"
         if modifier in TEXTUAL:
-            return Compare(TEXTUAL[modifier], left, convert(field, text, quoted), ignore_case=field.kind == "string" and not cased)
+            return Compare(
+                TEXTUAL[modifier], left, convert(field, text, quoted), ignore_case=field.kind == "string" and not cased
+            )
         if field.kind == "string" and re.search(r"(?<!\\)[*?]", text):
             return Compare("matches", left, Literal_(wildcard(text)), ignore_case=not cased)
         return Compare("eq", left, convert(field, text, quoted), ignore_case=field.kind == "string" and not cased)
 
     def labels(self, left: FieldValue, field: Field, text: str, modifier: str) -> Test:
         """A label by its name, with wildcards, or by part of its name."""
-        pattern = {"contains": f"*{text}*", "startswith": f"{text}*", "endswith": f"*{text}"}.get(modifier, text).lower()
+        pattern = {"contains": f"*{text}*", "startswith": f"{text}*", "endswith": f"*{text}"}.get(
+            modifier, text
+        ).lower()
         if not re.search(r"[*?]", pattern):
             return Compare("eq", left, convert(field, text))
         codes = [code for code, name in field.labels.items() if fnmatchcase(name.lower(), pattern)]
         if not codes:
-            raise InputError(f"no value of {field.name} matches {text!r}", hint=f"its values: detector fields {field.protocol}")
+            raise InputError(
+                f"no value of {field.name} matches {text!r}", hint=f"its values: detector fields {field.protocol}"
+            )
         return Membership(left, tuple(Literal_(code) for code in codes))
 
 
@@ -190,7 +244,9 @@ def wildcard(text: str) -> str:
     """A regular expression for a text with Sigma's wildcards."""
     parts = re.split(r"(\\[*?\\]|[*?])", text)
     meant = {"*": "[\\s\\S]*", "?": "[\\s\\S]"}
-    body = "".join(meant.get(part) or re.escape(part[1:] if re.fullmatch(r"\\[*?\\]", part) else part) for part in parts)
+    body = "".join(
+        meant.get(part) or re.escape(part[1:] if re.fullmatch(r"\\[*?\\]", part) else part) for part in parts
+    )
     return f"^{body}$"
 
 
@@ -206,7 +262,10 @@ def either(tests: list[Test]) -> Test:
 
 def merged(tests: list[Test]) -> Test:
     """Any of the tests; equalities of one field become one membership."""
-    if len(tests) > 1 and all(isinstance(one, Compare) and one.operator == "eq" and isinstance(one.right, Literal_) and not one.ignore_case for one in tests):
+    if len(tests) > 1 and all(
+        isinstance(one, Compare) and one.operator == "eq" and isinstance(one.right, Literal_) and not one.ignore_case
+        for one in tests
+    ):
         compares = [one for one in tests if isinstance(one, Compare)]
         return Membership(compares[0].left, tuple(one.right for one in compares if isinstance(one.right, Literal_)))
     return either(tests)
@@ -253,7 +312,9 @@ class ConditionCompiler:
 
     def error(self, problem: str, hint: str) -> InputError:
         """A mistake at the next word."""
-        return InputError(problem, position=self.place.position(self.words[self.at][1], len(self.word), self.text), hint=hint)
+        return InputError(
+            problem, position=self.place.position(self.words[self.at][1], len(self.word), self.text), hint=hint
+        )
 
     def accept(self, *words: str) -> bool:
         """Takes the next word where it is one of these."""
@@ -289,10 +350,15 @@ class ConditionCompiler:
         if following == "of" and self.word.lower() in ("1", "any", "all"):
             return self.several(self.word.lower() == "all")
         if not self.word or self.word == ")" or self.word.lower() in ("and", "or"):
-            raise self.error("a selection's name is missing here", f"selections are {', '.join(self.selections) or 'none'}")
+            raise self.error(
+                "a selection's name is missing here", f"selections are {', '.join(self.selections) or 'none'}"
+            )
         if self.word not in self.selections:
             guess = nearest(self.word, self.selections)
-            raise self.error(f"no selection {self.word!r}", f"did you mean {guess}?" if guess else f"selections are {', '.join(self.selections)}")
+            raise self.error(
+                f"no selection {self.word!r}",
+                f"did you mean {guess}?" if guess else f"selections are {', '.join(self.selections)}",
+            )
         self.used.add(self.word)
         self.at += 1
         return self.selections[self.words[self.at - 1][0]]

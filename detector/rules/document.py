@@ -47,7 +47,9 @@ class Document:
         """Notes a mistake at a node."""
         self.errors.append(InputError(problem, position=self.position(node), hint=hint))
 
-    def mapping(self, node: Any, what: str, allowed: Collection[str] | None = None, required: Collection[str] = ()) -> dict[str, tuple[Any, Any]]:
+    def mapping(
+        self, node: Any, what: str, allowed: Collection[str] | None = None, required: Collection[str] = ()
+    ) -> dict[str, tuple[Any, Any]]:
         """{key: (key node, value node)}; unknown, repeated and missing keys are noted."""
         if not isinstance(node, yaml.MappingNode):
             self.error(node, f"{what} must be a mapping", "write it as key: value lines")
@@ -62,12 +64,18 @@ class Document:
                 self.error(key, f"{name!r} is given twice", f"the first is on line {first.line}: keep one of them")
             elif allowed is not None and name not in allowed:
                 guess = nearest(name, allowed)
-                self.error(key, f"unknown key {name!r} in {what}", f"did you mean {guess}?" if guess else f"known are {', '.join(allowed)}")
+                self.error(
+                    key,
+                    f"unknown key {name!r} in {what}",
+                    f"did you mean {guess}?" if guess else f"known are {', '.join(allowed)}",
+                )
             else:
                 found[name] = (key, value)
         for name in required:
             if name not in found:
-                self.error(node.value[0][0] if node.value else node, f"{what} has no {name!r}", f"add a line {name}: ...")
+                self.error(
+                    node.value[0][0] if node.value else node, f"{what} has no {name!r}", f"add a line {name}: ..."
+                )
         return found
 
     def text(self, node: Any, what: str, choices: Collection[str] = ()) -> str:
@@ -78,7 +86,11 @@ class Document:
         value = str(node.value)
         if choices and value not in choices:
             guess = nearest(value, choices)
-            self.error(node, f"{what} cannot be {value!r}", f"did you mean {guess}?" if guess else f"one of {', '.join(choices)}")
+            self.error(
+                node,
+                f"{what} cannot be {value!r}",
+                f"did you mean {guess}?" if guess else f"one of {', '.join(choices)}",
+            )
             return ""
         return value
 
@@ -155,7 +167,13 @@ def yaml_error(document: Document, error: yaml.YAMLError) -> InputError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     if mark is None:
-        return InputError(f"not YAML: {problem}", position=Position(document.path, 1, 1), hint="check indentation and quotes")
+        return InputError(
+            f"not YAML: {problem}", position=Position(document.path, 1, 1), hint="check indentation and quotes"
+        )
     line = document.lines[mark.line] if mark.line < len(document.lines) else ""
-    hint = "indent with spaces" if "\t" in line or "\\t" in problem else "check indentation, colons and quotes around here"
-    return InputError(f"not YAML: {problem}", position=Position(document.path, mark.line + 1, mark.column + 1, 1, line), hint=hint)
+    hint = (
+        "indent with spaces" if "\t" in line or "\\t" in problem else "check indentation, colons and quotes around here"
+    )
+    return InputError(
+        f"not YAML: {problem}", position=Position(document.path, mark.line + 1, mark.column + 1, 1, line), hint=hint
+    )

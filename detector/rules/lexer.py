@@ -14,7 +14,10 @@ TOKENS = (
     ("variable", r"\$[A-Za-z_]\w*"),
     ("literal", r"(?:[0-9A-Fa-f]{2}-)+[0-9A-Fa-f]{2}(?![\w-])"),  # bytes with dashes
     ("literal", r"\d+\.\d+\.\d+\.\d+(?:/\d+(?:\.\d+\.\d+\.\d+)?)?(?!\w|\.(?!\.))"),  # IPv4
-    ("literal", r"[0-9A-Fa-f]*:(?:[0-9A-Fa-f:]+(?:\.\d+)*|(?=:))[0-9A-Fa-f:]*(?:/\d+)?"),  # IPv6, MAC, bytes with colons
+    (
+        "literal",
+        r"[0-9A-Fa-f]*:(?:[0-9A-Fa-f:]+(?:\.\d+)*|(?=:))[0-9A-Fa-f:]*(?:/\d+)?",
+    ),  # IPv6, MAC, bytes with colons
     ("literal", r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?Z?"),  # a point in time
     ("literal", r"\d+\.\d+(?!\w|\.(?!\.))"),
     ("word", r"[A-Za-z_0-9]\w*(?:\.(?!\.)\w+(?:-[A-Za-z]\w*)*)*"),
@@ -57,7 +60,11 @@ def split(text: str, place: Place) -> list[Token]:
         found = PATTERN.match(text, at)
         if found is None:
             problem = "string without its closing quote" if text[at] in "\"'" else f"unexpected character {text[at]!r}"
-            hint = "close it, or write \\\" for a quote inside" if text[at] in "\"'" else "strings are written in double quotes"
+            hint = (
+                'close it, or write \\" for a quote inside'
+                if text[at] in "\"'"
+                else "strings are written in double quotes"
+            )
             raise InputError(problem, position=place.position(at, 1, text), hint=hint)
         kind = (found.lastgroup or "").partition("_")[0]
         if kind != "space":

@@ -111,7 +111,11 @@ def load_file(path: Path, variables: Variables, errors: list[InputError]) -> lis
     drafts = [RuleReader(document, variables, node).read() for node in nodes]
     errors += document.errors
     if not drafts:
-        errors.append(InputError("the file holds no rule", position=Position(str(path), 1, 1), hint="a rule begins with title: ..."))
+        errors.append(
+            InputError(
+                "the file holds no rule", position=Position(str(path), 1, 1), hint="a rule begins with title: ..."
+            )
+        )
     return drafts
 
 
@@ -135,7 +139,7 @@ def resolve(drafts: Sequence[Draft], errors: list[InputError]) -> list[Rule]:
     for draft in drafts:
         rule = draft.rule
         if rule.correlation is not None:
-            bases = []
+            bases: list[Rule] = []
             for name, node in draft.bases:
                 base = by_name.get(name)
                 if base is None or base.correlation is not None:
@@ -188,7 +192,9 @@ class RuleReader:
             document.error(self.keys.get("title", (self.node,))[0], "the rule has neither detection nor correlation",
                            "add detection: with selections and a condition")  # fmt: skip
         if correlation is not None and (test is not None or new_value is not None):
-            document.error(self.keys["correlation"][0], "a correlation has no detection of its own", "put them into two rules")
+            document.error(
+                self.keys["correlation"][0], "a correlation has no detection of its own", "put them into two rules"
+            )
         message, limit = self.alert(correlation)
         table = self.table()
         missing = ", ".join(f"${name}" for name in sorted(self.variables.missing))
@@ -211,7 +217,11 @@ class RuleReader:
             try:
                 return str(uuid.UUID(text))
             except ValueError:
-                self.document.error(self.value("id"), f"id must be a UUID, not {text!r}", f"for example {uuid.uuid5(uuid.NAMESPACE_URL, text)}")
+                self.document.error(
+                    self.value("id"),
+                    f"id must be a UUID, not {text!r}",
+                    f"for example {uuid.uuid5(uuid.NAMESPACE_URL, text)}",
+                )
         return ""
 
     def tags(self) -> tuple[str, ...]:
@@ -221,7 +231,9 @@ class RuleReader:
             return ()
         for one in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if isinstance(one, yaml.ScalarNode) and not TAG.fullmatch(one.value):
-                self.document.error(one, f"a tag has a namespace and a name, not {one.value!r}", "for example attack.ics.t0855")
+                self.document.error(
+                    one, f"a tag has a namespace and a name, not {one.value!r}", "for example attack.ics.t0855"
+                )
         return self.document.texts(node, "tags")
 
     def table(self) -> str:
@@ -245,7 +257,7 @@ class RuleReader:
         """Selections and their condition."""
         if "detection" not in self.keys:
             return None
-        document, (key, node) = self.document, self.keys["detection"]
+        document, (_, node) = self.document, self.keys["detection"]
         parts = document.mapping(node, "detection", None, ("condition",))
         compiler = SelectionCompiler(document, FIELDS, self.variables, self.names)
         selections = {name: compiler.selection(value) for name, (_, value) in parts.items() if name != "condition"}
@@ -261,7 +273,9 @@ class RuleReader:
             return And(())
         for name in selections:
             if name not in condition.used:
-                document.error(parts[name][0], f"selection {name!r} is never used", "name it in condition, or remove it")
+                document.error(
+                    parts[name][0], f"selection {name!r} is never used", "name it in condition, or remove it"
+                )
         return test
 
     def field(self, node: Any, name: str) -> str:
@@ -269,7 +283,9 @@ class RuleReader:
         field: Field | None = FIELDS.get(name)
         if field is None:
             guess = nearest(name, FIELDS)
-            self.document.error(node, f"unknown field {name!r}", f"did you mean {guess}?" if guess else "all fields: detector fields")
+            self.document.error(
+                node, f"unknown field {name!r}", f"did you mean {guess}?" if guess else "all fields: detector fields"
+            )
         else:
             self.names.setdefault(name, node)
         return name
@@ -283,7 +299,7 @@ class RuleReader:
         """Sigma's correlation, and the names of its base rules with their nodes."""
         if "correlation" not in self.keys:
             return None, ()
-        document, (key, node) = self.document, self.keys["correlation"]
+        document, (_, node) = self.document, self.keys["correlation"]
         parts = document.mapping(node, "correlation", ("type", "rules", "group-by", "timespan", "condition", "aliases"),
                                  ("type", "rules", "timespan", "condition"))  # fmt: skip
         kind = document.text(parts["type"][1], "type", ("event_count", "value_count")) if "type" in parts else ""
@@ -307,18 +323,26 @@ class RuleReader:
         if (kind == "value_count") != bool(field) and kind:
             document.error(node, "value_count counts the values of a field" if kind == "value_count" else "event_count counts events, not values",
                            "condition: {field: ip.dst, gte: 10}" if kind == "value_count" else "remove field, or use type: value_count")  # fmt: skip
-        numbers = {name: document.number(value, name, 1 if name != "lt" else 2) for name, (_, value) in parts.items() if name != "field"}
+        numbers = {
+            name: document.number(value, name, 1 if name != "lt" else 2)
+            for name, (_, value) in parts.items()
+            if name != "field"
+        }
         if not numbers and parts:
             document.error(node, "the condition has no number", "for example gte: 10")
         if any(number > 100_000 for number in numbers.values()):
-            document.error(node, "a count above 100000 would need too much memory for every group", "count less, in a shorter timespan")
+            document.error(
+                node,
+                "a count above 100000 would need too much memory for every group",
+                "count less, in a shorter timespan",
+            )
         return numbers or {"gte": 1}, field
 
     def new_value(self) -> NewValue | None:
         """`anomaly: {type: new_value, ...}`."""
         if "anomaly" not in self.keys:
             return None
-        document, (key, node) = self.document, self.keys["anomaly"]
+        document, (_, node) = self.document, self.keys["anomaly"]
         parts = document.mapping(node, "anomaly", ("type", "fields", "learn", "max_values"), ("type", "fields"))
         if "type" in parts:
             document.text(parts["type"][1], "type", ("new_value",))
@@ -326,7 +350,11 @@ class RuleReader:
         learn = document.span(parts["learn"][1], "learn") if "learn" in parts else LEARN_NS
         most = document.number(parts["max_values"][1], "max_values", 1) if "max_values" in parts else MOST_VALUES
         if most > 10_000_000:
-            document.error(parts["max_values"][1], "max_values above 10000000 would need too much memory", "each value takes 32 bytes")
+            document.error(
+                parts["max_values"][1],
+                "max_values above 10000000 would need too much memory",
+                "each value takes 32 bytes",
+            )
         return NewValue(fields, learn, most)
 
     def alert(self, correlation: Correlation | None) -> tuple[str, Limit]:
@@ -335,7 +363,7 @@ class RuleReader:
         default = Limit(by, 1, DEFAULT_LIMIT_NS)
         if "alert" not in self.keys:
             return "", default
-        document, (key, node) = self.document, self.keys["alert"]
+        document, (_, node) = self.document, self.keys["alert"]
         parts = document.mapping(node, "alert", ("message", "limit"))
         message = document.text(parts["message"][1], "message") if "message" in parts else ""
         for found in REFERENCE.finditer(message):
@@ -370,7 +398,9 @@ class RuleReader:
         parts = document.mapping(node, "a test", ("packets", "capture", "alerts", "variables", "learn"), ("alerts",))
         alerts = document.number(parts["alerts"][1], "alerts") if "alerts" in parts else 0
         if ("packets" in parts) == ("capture" in parts) and parts:
-            document.error(node, "a test has either packets or a capture", 'packets: [\'IP(dst="10.0.0.5")/TCP(dport=502)\']')
+            document.error(
+                node, "a test has either packets or a capture", "packets: ['IP(dst=\"10.0.0.5\")/TCP(dport=502)']"
+            )
         packets: tuple[tuple[str, Position], ...] = ()
         if "packets" in parts:
             listed = parts["packets"][1]
@@ -387,5 +417,3 @@ class RuleReader:
                 variables[name] = ",".join(document.texts(value, name))
         learn = document.number(parts["learn"][1], "learn") if "learn" in parts else 0
         return RuleTest(document.position(node), alerts, packets, capture, variables, learn)
-
-

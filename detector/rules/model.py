@@ -112,16 +112,22 @@ class OneObject:
 
 @dataclass(frozen=True)
 class Not:
+    """The test does not hold."""
+
     test: Test
 
 
 @dataclass(frozen=True)
 class And:
+    """All hold; of none, true."""
+
     tests: tuple[Test, ...]
 
 
 @dataclass(frozen=True)
 class Or:
+    """One holds; of none, false."""
+
     tests: tuple[Test, ...]
 
 
@@ -224,4 +230,5 @@ class Ruleset:
 
     @property
     def active(self) -> tuple[Rule, ...]:
+        """The rules that are run."""
         return tuple(rule for rule in self.rules if not rule.inactive)

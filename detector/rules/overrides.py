@@ -1,9 +1,9 @@
 """overrides.yml: what a site changes of rules it did not write, by id, with a reason and an end.
 
-    - rule: 5c2d1f0e-6f0b-4a43-9a0e-3a1c8f6f2a11
-      reason: the new engineering station is not in the asset list yet
-      until: 2026-12-31
-      except: 'ip.src == 10.0.0.77'        # or disable: true, level: low, limit: {by: [ip.src], count: 1, every: 1h}
+- rule: 5c2d1f0e-6f0b-4a43-9a0e-3a1c8f6f2a11
+  reason: the new engineering station is not in the asset list yet
+  until: 2026-12-31
+  except: 'ip.src == 10.0.0.77'        # or disable: true, level: low, limit: {by: [ip.src], count: 1, every: 1h}
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Override:
     where: str
 
 
-def read_overrides(path: Path, rules: Mapping[str, Rule], variables: Variables, errors: list[InputError]) -> list[Override]:
+def read_overrides(
+    path: Path, rules: Mapping[str, Rule], variables: Variables, errors: list[InputError]
+) -> list[Override]:
     """The overrides of a file; mistakes are added to errors."""
     try:
         document, nodes = read_documents(path)
@@ -65,7 +67,11 @@ def read_one(document: Document, node: Any, rules: Mapping[str, Rule], variables
     rule = document.text(parts["rule"][1], "rule") if "rule" in parts else ""
     if rule and rule not in rules:
         guess = nearest(rule, rules)
-        document.error(parts["rule"][1], f"no rule has the id {rule!r}", f"did you mean {guess}?" if guess else "ids are in the rules' files")
+        document.error(
+            parts["rule"][1],
+            f"no rule has the id {rule!r}",
+            f"did you mean {guess}?" if guess else "ids are in the rules' files",
+        )
     if parts and not any(change in parts for change in CHANGES):
         document.error(node, "the override changes nothing", f"add one of {', '.join(CHANGES)}")
     reason = document.text(parts["reason"][1], "reason") if "reason" in parts else ""
@@ -84,7 +90,11 @@ def read_one(document: Document, node: Any, rules: Mapping[str, Rule], variables
         if len(inner) == 3:
             limit = Limit(document.texts(inner["by"][1], "by"), document.number(inner["count"][1], "count", 1),
                           document.span(inner["every"][1], "every"))  # fmt: skip
-            for name, one in zip(limit.by, inner["by"][1].value if isinstance(inner["by"][1], yaml.SequenceNode) else [inner["by"][1]], strict=True):
+            for name, one in zip(
+                limit.by,
+                inner["by"][1].value if isinstance(inner["by"][1], yaml.SequenceNode) else [inner["by"][1]],
+                strict=True,
+            ):
                 if name not in FIELDS:
                     document.error(one, f"unknown field {name!r}", f"did you mean {nearest(name, FIELDS)}?")
     level = document.text(parts["level"][1], "level", LEVELS) if "level" in parts else ""

@@ -1,8 +1,8 @@
 """Display filters (Wireshark 4.0) to trees of tests.
 
-    test        or-chain of xor-chains of and-chains; `not` binds tightest
-    comparison  [any|all] operand OP operand [OP operand ...], operand [not] in {...}, or an operand alone: it exists
-    operand     terms joined by & * / % + -; a term is a field with [slices] or #occurrence, a function, a literal
+test        or-chain of xor-chains of and-chains; `not` binds tightest
+comparison  [any|all] operand OP operand [OP operand ...], operand [not] in {...}, or an operand alone: it exists
+operand     terms joined by & * / % + -; a term is a field with [slices] or #occurrence, a function, a literal
 """
 
 from __future__ import annotations
@@ -17,7 +17,20 @@ from detector.errors import InputError, nearest
 from detector.protocols.fields import FIELDS
 from detector.rules.lexer import Place, Token, split
 from detector.rules.model import (
-    And, Arithmetic, Call, Compare, Exists, FieldValue, ListValue, Literal_, Membership, Not, Operator, Or, Quantifier, Test,
+    And,
+    Arithmetic,
+    Call,
+    Compare,
+    Exists,
+    FieldValue,
+    ListValue,
+    Literal_,
+    Membership,
+    Not,
+    Operator,
+    Or,
+    Quantifier,
+    Test,
 )  # fmt: skip
 from detector.rules.values import convert
 from detector.rules.variables import NO_VARIABLES, Variables
@@ -61,7 +74,9 @@ class Parser:
             raise self.error("the filter is empty", self.token, "for example tcp.dstport == 502")
         test = self.either()
         if self.token.kind != "end":
-            raise self.error(f"unexpected {self.token.text!r} after a complete test", self.token, "join tests with and, or")
+            raise self.error(
+                f"unexpected {self.token.text!r} after a complete test", self.token, "join tests with and, or"
+            )
         return test
 
     @property
@@ -127,7 +142,10 @@ class Parser:
 
     def is_operator(self) -> bool:
         """Whether a comparison or arithmetic goes on here."""
-        return self.token.text.lower() in (*OPERATORS, "in", "&", "+", "-", "*", "/", "%") and self.token.kind in ("operator", "word")
+        return self.token.text.lower() in (*OPERATORS, "in", "&", "+", "-", "*", "/", "%") and self.token.kind in (
+            "operator",
+            "word",
+        )
 
     def brackets_hold_operand(self, start: int) -> bool:
         """Whether the bracket that opens at `start` closes before an operator: arithmetic, not a test."""
@@ -183,10 +201,14 @@ class Parser:
         if isinstance(right, Literal_) and isinstance(right.value, tuple) and operator not in ("eq", "ne"):
             raise self.error("a network is equal or not, neither greater nor less", start, "compare with an address")
         if kind.kind == "protocol":
-            raise self.error(f"{kind.name} is a protocol, not a number", first, f"write {kind.name} alone to ask for it")
+            raise self.error(
+                f"{kind.name} is a protocol, not a number", first, f"write {kind.name} alone to ask for it"
+            )
         return Compare(operator, left, right, quantifier or default)
 
-    def bytes_compare(self, operator: Operator, left: Any, right: Any, quantifier: Quantifier, first: Token, start: Token) -> Test:
+    def bytes_compare(
+        self, operator: Operator, left: Any, right: Any, quantifier: Quantifier, first: Token, start: Token
+    ) -> Test:
         """contains and matches, on texts and bytes."""
         if isinstance(left, Token):
             raise self.error("the left side is no field", first, self.guess(left))
@@ -195,7 +217,9 @@ class Parser:
             raise self.error(f"{operator} needs bytes or a text, {kind.name} is {kind.kind}", first,
                              "for example tcp.payload contains 0a:ff")  # fmt: skip
         if not isinstance(right, Token):
-            raise self.error(f"{operator} needs a literal on its right", start, 'for example tcp.payload contains "abc"')
+            raise self.error(
+                f"{operator} needs a literal on its right", start, 'for example tcp.payload contains "abc"'
+            )
         if operator == "matches":
             pattern = unquoted(right)
             try:
@@ -203,7 +227,9 @@ class Parser:
             except re.error as problem:
                 raise self.error(f"not a regular expression: {problem}", start, "as in Perl, on bytes") from None
             return Compare("matches", left, Literal_(pattern), quantifier, ignore_case=True)
-        return Compare(operator, left, self.literal(right, kind if kind.kind in ("bytes", "string") else BYTES, start), quantifier)
+        return Compare(
+            operator, left, self.literal(right, kind if kind.kind in ("bytes", "string") else BYTES, start), quantifier
+        )
 
     def membership(self, left: Any, quantifier: Quantifier, first: Token) -> Test:
         """`in {...}` or `in $LIST`."""
@@ -217,7 +243,11 @@ class Parser:
         while not self.accept("}"):
             start = self.token
             if start.kind == "end" or start.text == ",":
-                raise self.error("a set is not closed" if start.kind == "end" else "an entry is missing", start, "for example {1, 2, 5..9}")
+                raise self.error(
+                    "a set is not closed" if start.kind == "end" else "an entry is missing",
+                    start,
+                    "for example {1, 2, 5..9}",
+                )
             low = self.literal(self.term(), kind, start)
             if self.accept(".."):
                 last = self.token
@@ -281,7 +311,11 @@ class Parser:
         if token.kind == "variable":
             raise self.error(f"{token.text} is a list", token, f"write: in {token.text}")
         if token.kind == "end" or token.kind == "operator":
-            raise self.error(f"expected a field or a value, found {token.text or 'the end'!r}", token, "for example ip.src == 10.0.0.1")
+            raise self.error(
+                f"expected a field or a value, found {token.text or 'the end'!r}",
+                token,
+                "for example ip.src == 10.0.0.1",
+            )
         if token.kind != "word":
             return token
         if self.token.text == "(" and token.text.lower() in FUNCTIONS:
@@ -335,7 +369,9 @@ class Parser:
             text += self.take().text
         found = re.fullmatch(r"(-?\d+)?(?:(:|-)(-?\d+)?)?", text)
         if not found or not text:
-            raise self.error(f"not a slice: {text!r}", self.tokens[self.at - 1], "for example [0:3], [1-2], [-4:], [:2]")
+            raise self.error(
+                f"not a slice: {text!r}", self.tokens[self.at - 1], "for example [0:3], [1-2], [-4:], [:2]"
+            )
         start, sign, end = int(found[1] or 0), found[2], found[3]
         if sign is None:
             return start, start + 1 if start != -1 else None
@@ -389,5 +425,3 @@ def unquoted(token: Token) -> str:
         return ESCAPES.get(text, text)
 
     return re.sub(r"\\(x[0-9A-Fa-f]{2}|.)", escape, token.text[1:-1])
-
-

@@ -35,7 +35,7 @@ def convert(field: Field, value: Any, quoted: bool = False) -> Literal_:
         raise
     except (ValueError, OverflowError):
         problem = f"{text!r} is no value of {field.name}, which is {EXAMPLES[field.kind]}"
-        names = [label for label in field.labels.values()]
+        names = list(field.labels.values())
         guess = nearest(text, names)
         hint = f"did you mean {guess!r}?" if guess else f"its values: detector fields {field.protocol}"
         raise InputError(problem, hint=hint) from None
@@ -67,7 +67,9 @@ def ipv4(field: Field, text: str, quoted: bool) -> Any:
     """An address as a number, a network as (first, last)."""
     network = ip_network(text, strict=False) if "/" in text else ip_address(text)
     if network.version != 4:
-        raise InputError(f"{text} is an IPv6 address, {field.name} is IPv4", hint=f"use {field.name.replace('ip.', 'ipv6.', 1)}")
+        raise InputError(
+            f"{text} is an IPv6 address, {field.name} is IPv4", hint=f"use {field.name.replace('ip.', 'ipv6.', 1)}"
+        )
     if isinstance(network, IPv4Network):
         return int(network[0]), int(network[-1])
     return int(network)  # type: ignore[arg-type]
@@ -77,7 +79,9 @@ def ipv6(field: Field, text: str, quoted: bool) -> Any:
     """An address as 16 bytes, a network as (first, last)."""
     network = ip_network(text, strict=False) if "/" in text else ip_address(text)
     if network.version != 6:
-        raise InputError(f"{text} is an IPv4 address, {field.name} is IPv6", hint=f"use {field.name.replace('ipv6.', 'ip.', 1)}")
+        raise InputError(
+            f"{text} is an IPv4 address, {field.name} is IPv6", hint=f"use {field.name.replace('ipv6.', 'ip.', 1)}"
+        )
     if isinstance(network, IPv6Network):
         return network[0].packed, network[-1].packed
     return network.packed  # type: ignore[union-attr]

@@ -12,7 +12,18 @@ from pathlib import Path
 from detector.columns import Field
 from detector.errors import InputError
 from detector.lists import read_list
-from detector.rules.model import And, Exists, FieldValue, ListValue, Literal_, Membership, Not, Operand, Quantifier, Test
+from detector.rules.model import (
+    And,
+    Exists,
+    FieldValue,
+    ListValue,
+    Literal_,
+    Membership,
+    Not,
+    Operand,
+    Quantifier,
+    Test,
+)
 from detector.rules.values import convert
 
 HOME, EXTERNAL = "HOME_NET", "EXTERNAL_NET"
@@ -64,7 +75,9 @@ def make_variables(given: Mapping[str, str], home_net: Sequence[str]) -> Variabl
     entries: dict[str, Sequence[str]] = {}
     for name, value in given.items():
         parts = [part.strip() for part in value.split(",") if part.strip()]
-        entries[name] = [entry for part in parts for entry in (read_list(Path(part[1:])) if part.startswith("@") else (part,))]
+        entries[name] = [
+            entry for part in parts for entry in (read_list(Path(part[1:])) if part.startswith("@") else (part,))
+        ]
         if not entries[name]:
             raise InputError(f"${name} is empty", hint="leave it unset: its rules are then listed as inactive")
     if home_net:

@@ -92,7 +92,9 @@ def compare(bench: Bench, pairs: int) -> list[float]:
         for name, figures in (("detector", ours), ("suricata", theirs)):
             print(f"{name:10}{figures[0]:12.0f}{figures[1]:10.2f}{figures[2]:10.2f}{figures[3]:10.0f}")
         ratios.append(theirs[0] / ours[0])
-        print(f"pair {number}: {ratios[-1]:.2f} times Suricata's rate; whole process, large capture {theirs[2] / ours[2]:.2f} times")
+        print(
+            f"pair {number}: {ratios[-1]:.2f} times Suricata's rate; whole process, large capture {theirs[2] / ours[2]:.2f} times"
+        )
     return ratios
 
 

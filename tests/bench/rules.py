@@ -48,7 +48,11 @@ def addresses() -> list[tuple[str, str, str]]:
         ("Null scan", "tcp any any -> any any|flags: 0;", "tcp.flags == 0"),
         ("Xmas scan", "tcp any any -> any any|flags: FPU;", "tcp.flags == 0x29"),
         ("SYN and FIN", "tcp any any -> any any|flags: SF;", "tcp.flags == 0x3"),
-        ("Echo request with much data", "icmp any any -> any any|itype: 8; dsize: >1000;", "icmp.type == 8 and ip.len > 1028"),
+        (
+            "Echo request with much data",
+            "icmp any any -> any any|itype: 8; dsize: >1000;",
+            "icmp.type == 8 and ip.len > 1028",
+        ),
         ("Redirect", "icmp any any -> any any|itype: 5;", "icmp.type == 5"),
     ]
     return rules

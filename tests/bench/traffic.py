@@ -45,10 +45,14 @@ def syn_flood(count: int = 20000) -> list[bytes]:
     generator = np.random.default_rng(7)
     frames = []
     for _ in range(count):
-        source, port, sequence = generator.integers(0, 2**32), generator.integers(1024, 65536), generator.integers(0, 2**32)
+        source, port, sequence = (
+            generator.integers(0, 2**32),
+            generator.integers(1024, 65536),
+            generator.integers(0, 2**32),
+        )
         ip = struct.pack(">BBHHHBBHII", 0x45, 0, 40, 1, 0, 64, 6, 0, int(source), 0x0A4D0005)
         tcp = struct.pack(">HHIIBBHHH", int(port), 502, int(sequence), 0, 0x50, 2, 8192, 0, 0)
-        frames.append(bytes.fromhex("020000000001020000000002" "0800") + ip + tcp + bytes(6))
+        frames.append(bytes.fromhex("0200000000010200000000020800") + ip + tcp + bytes(6))
     return frames
 
 
@@ -58,7 +62,7 @@ def stream(payloads: list[bytes]) -> list[bytes]:
     for data in payloads:
         ip = struct.pack(">BBHHHBBHII", 0x45, 0, 40 + len(data), 1, 0, 64, 6, 0, 0x0A4D000A, 0x0A4D0005)
         tcp = struct.pack(">HHIIBBHHH", 40000, 502, sequence % 2**32, 1, 0x50, 0x18, 8192, 0, 0)
-        frame = bytes.fromhex("020000000001020000000002" "0800") + ip + tcp + data
+        frame = bytes.fromhex("0200000000010200000000020800") + ip + tcp + data
         frames.append(frame.ljust(60, b"\0"))
         sequence += len(data)
     return frames
@@ -84,7 +88,9 @@ def fragments(count: int = 20000) -> list[bytes]:
     for number in range(count // 4):
         for part in range(4):
             more = 0x2000 if part < 3 else 0
-            head = struct.pack(">BBHHHBBHII", 0x45, 0, 84, number % 65536, more | part * 8, 64, 17, 0, 0x0A4D000A, 0x0A4D0005)
+            head = struct.pack(
+                ">BBHHHBBHII", 0x45, 0, 84, number % 65536, more | part * 8, 64, 17, 0, 0x0A4D000A, 0x0A4D0005
+            )
             body = struct.pack(">HHHH", 5000, 5001, 256, 0) if part == 0 else b""
-            frames.append(bytes.fromhex("020000000001020000000002" "0800") + head + body.ljust(64, b"x"))
+            frames.append(bytes.fromhex("0200000000010200000000020800") + head + body.ljust(64, b"x"))
     return frames

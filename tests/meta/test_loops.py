@@ -37,7 +37,9 @@ def test_loops_say_what_they_run_over(path: Path) -> None:
         found = next((match for line in near if (match := SAID.search(line))), None)
         where = f"{path.relative_to(ROOT)}:{loop.lineno}"
         assert found, f"{where}: say what this loop runs over, as in '# per file'"
-        assert found.group(1).split()[0] not in FORBIDDEN, f"{where}: a loop over {found.group(1)} belongs into a kernel"
+        assert found.group(1).split()[0] not in FORBIDDEN, (
+            f"{where}: a loop over {found.group(1)} belongs into a kernel"
+        )
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "detector").rglob("*_kernels.py")), ids=lambda path: path.name)

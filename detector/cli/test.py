@@ -1,0 +1,74 @@
+"""`detector test`: rules' own tests, and scenarios against what they expect."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from detector.cli.options import rule_paths
+from detector.errors import InputError
+from detector.exercise.scenario import read_scenario
+from detector.exercise.scoring import score
+from detector.pipeline import replay
+from detector.rules.loader import load_rules
+from detector.shipped import rules_folder
+from detector.testing.rule_tests import run_tests
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="rule files and folders, scenarios' folders")
+    parser.add_argument(
+        "--rules", nargs="+", metavar="PATH", help="rules that scenarios are tested with (default: the shipped packs)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the tests, prints what failed; 1 where something did."""
+    steps = list(found_tests([Path(path) for path in arguments.paths]))
+    passed = failed = untested = 0
+    for path in track(steps, "testing", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()):
+        results = list(scenario_results(path, arguments.rules) if path.name == "scenario.yml" else rule_results(path))
+        untested += not results
+        for is_passed, text in results:
+            passed, failed = passed + is_passed, failed + (not is_passed)
+            if not is_passed:
+                print(text)
+    print(f"{passed} passed, {failed} failed" + (f", {untested} files without tests" if untested else ""))
+    return 1 if failed else 0
+
+
+def found_tests(paths: list[Path]) -> Iterator[Path]:
+    """Rule files, and scenario.yml files."""
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+        scenarios = sorted(path.rglob("scenario.yml")) if path.is_dir() else []
+        yield from scenarios or rule_paths(path)
+
+
+def rule_results(path: Path) -> Iterator[tuple[bool, str]]:
+    """(passed, sentence) of each test of a rule file."""
+    for outcome in run_tests(path):
+        what = outcome.problem or f"expected {outcome.test.alerts} alerts, got {outcome.alerts}"
+        yield outcome.passed, f"{outcome.test.position}: {outcome.rule.title}: {what}"
+
+
+def scenario_results(path: Path, rules: list[str] | None) -> Iterator[tuple[bool, str]]:
+    """(passed, sentence) of each expectation of a scenario."""
+    scenario = read_scenario(path)
+    ruleset = load_rules(rules or [rules_folder()], variables=scenario.variables, home_net=scenario.home_net)
+    alerts = replay([str(scenario.capture)], ruleset)
+    for one in score(scenario, alerts, first_packet_ns(scenario.capture)):
+        yield one.passed, f"{path}:{one.line}: {one.text}"
+
+
+def first_packet_ns(capture: Path) -> int:
+    """Time of a nanosecond pcap's first packet."""
+    seconds, fraction = (int.from_bytes(capture.read_bytes()[at : at + 4], "little") for at in (24, 28))
+    return seconds * 10**9 + fraction

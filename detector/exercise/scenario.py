@@ -1,0 +1,112 @@
+"""Scenarios: what happens when in a capture, and which rules are expected to see it.
+
+A folder holds capture.pcap, scenario.yml and README.md. scenario.yml:
+
+    title: Modbus takeover
+    variables: {MODBUS_MASTERS: 10.20.0.10}
+    home_net: 10.20.0.0/16
+    injects:
+      - at: 10m                      # since the first packet
+        name: the attacker writes
+        expect:
+          - {rule: write-from-unknown-master, within: 30s}      # and alerts: 3 where the number matters
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from detector.errors import InputErrors
+from detector.rules.document import Document, read_documents
+
+KEYS = ("title", "description", "variables", "home_net", "injects")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A rule (by the slug of its title) that must alert within a time of its inject; alerts: exactly so many, 0 for any."""
+
+    rule: str
+    within_ns: int
+    alerts: int
+    line: int
+
+
+@dataclass(frozen=True)
+class Inject:
+    """A planned attack step, at_ns after the first packet."""
+
+    at_ns: int
+    name: str
+    expect: tuple[Expected, ...]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One scenario; capture and path are its files."""
+
+    path: Path
+    title: str
+    variables: dict[str, str]
+    home_net: tuple[str, ...]
+    injects: tuple[Inject, ...]
+
+    @property
+    def capture(self) -> Path:
+        """Its capture."""
+        return self.path.parent / "capture.pcap"
+
+
+def slug(title: str) -> str:
+    """A title as files are named: lower case, words joined by dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def read_scenario(path: Path) -> Scenario:
+    """A scenario.yml.
+
+    Raises:
+        InputErrors: every mistake in it.
+    """
+    document, nodes = read_documents(path)
+    parts = document.mapping(next(nodes, None), "a scenario", KEYS, ("title", "injects"))
+    title = document.text(parts["title"][1], "title") if "title" in parts else ""
+    variables = {}
+    if "variables" in parts:
+        for name, (_, node) in document.mapping(parts["variables"][1], "variables").items():
+            variables[name] = ",".join(document.texts(node, name))
+    home_net = document.texts(parts["home_net"][1], "home_net") if "home_net" in parts else ()
+    listed = parts["injects"][1] if "injects" in parts else None
+    injects = tuple(
+        read_inject(document, node) for node in (listed.value if isinstance(listed, yaml.SequenceNode) else ())
+    )
+    if document.errors:
+        raise InputErrors(document.errors)
+    return Scenario(path, title, variables, home_net, injects)
+
+
+def read_inject(document: Document, node: Any) -> Inject:
+    """One inject."""
+    parts = document.mapping(node, "an inject", ("at", "name", "attack", "expect"), ("at", "name", "expect"))
+    expected = parts["expect"][1] if "expect" in parts else None
+    expect = tuple(
+        read_expected(document, one) for one in (expected.value if isinstance(expected, yaml.SequenceNode) else ())
+    )
+    at_ns = document.span(parts["at"][1], "at") if "at" in parts else 0
+    return Inject(at_ns, document.text(parts["name"][1], "name") if "name" in parts else "", expect)
+
+
+def read_expected(document: Document, node: Any) -> Expected:
+    """One expected rule."""
+    parts = document.mapping(node, "an expectation", ("rule", "within", "alerts"), ("rule", "within"))
+    return Expected(
+        document.text(parts["rule"][1], "rule") if "rule" in parts else "",
+        document.span(parts["within"][1], "within") if "within" in parts else 1,
+        document.number(parts["alerts"][1], "alerts", 1) if "alerts" in parts else 0,
+        node.start_mark.line + 1,
+    )
