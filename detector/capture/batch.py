@@ -22,7 +22,7 @@ class Batch:
     link_types: int32[packets], LINKTYPE_ number of the interface.
     numbers: int64[packets], counted from 1 within the packet's file.
     files: int32[packets], row of `paths`.
-    interfaces: int32[packets], interface number within the file's section (0 where the format has none).
+    interfaces: int32[packets], interface number within the file's section, -1 where the format has none.
     comments: {packet: [text]}, pcapng's packet comments.
     """
 
@@ -67,5 +67,5 @@ def batch_of(packets: Sequence[bytes], times: Sequence[int], link_type: int = 1,
     buffer = np.zeros(used + 65536, np.uint8)
     buffer[:used] = np.frombuffer(b"".join(packets), np.uint8)
     return Batch(buffer, used, stops - lengths, stops, lengths, np.array(times, np.int64),
-                 np.full(n, link_type, np.int32), np.arange(1, n + 1), np.zeros(n, np.int32), np.zeros(n, np.int32),
+                 np.full(n, link_type, np.int32), np.arange(1, n + 1), np.zeros(n, np.int32), np.full(n, -1, np.int32),
                  [path])  # fmt: skip

@@ -59,7 +59,7 @@ def index_pcap(buffer, position, stop, is_big, tick_ns, header_bytes, out, limit
         out[found, 1] = start + captured
         out[found, 2] = load_u32(buffer, position + 12, is_big)
         out[found, 3] = seconds * 1000000000 + fraction * tick_ns
-        out[found, 4] = 0
+        out[found, 4] = -1
         found += 1
         position = start + captured
 

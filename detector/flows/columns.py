@@ -39,17 +39,18 @@ class Cell(IntEnum):
     RELATIVE_ACK = 8
     PACKETS_SO_FAR = 9  # two columns, to server and to client, of the flow up to and including this row
     BYTES_SO_FAR = 11  # as PACKETS_SO_FAR; bytes on the wire
+    WINDOW_SCALE = 13  # shift of the sender's window, -1 unknown, -2 not used
 
 
-CELLS = 13
+CELLS = 14
 
 # The same as plain numbers, which kernels need.
-(FLOW, SLOT, DIRECTION, FLOW_STATE, IS_NEW, CLOCK, BEGAN, RELATIVE_SEQ, RELATIVE_ACK, PACKETS_SO_FAR, BYTES_SO_FAR) = map(
+(FLOW, SLOT, DIRECTION, FLOW_STATE, IS_NEW, CLOCK, BEGAN, RELATIVE_SEQ, RELATIVE_ACK, PACKETS_SO_FAR, BYTES_SO_FAR, WINDOW_SCALE) = map(
     int, Cell)  # fmt: skip
 
 
 class FlowColumns(NamedTuple):
-    """cells: int64[rows, 13], one row per packet row, columns Cell. One array, for the reason given in packets/rows.py."""
+    """cells: int64[rows, 14], one row per packet row, columns Cell. One array, for the reason given in packets/rows.py."""
 
     cells: NDArray[np.int64]
 

@@ -22,4 +22,6 @@ FLOW_FIELDS = (
     Field("tcp.seq", "uint", "sequence number, relative to the first of its direction"),
     Field("tcp.ack", "uint", "acknowledgement number, relative to the first of the other direction"),
     Field("tcp.nxtseq", "uint", "relative sequence number behind this segment"),
+    Field("tcp.window_size", "uint", "window with the scale that the handshake agreed on", unit="B"),
+    Field("tcp.window_size_scalefactor", "int", "what the window is multiplied by; -1 handshake not seen, -2 no scaling"),
 )  # fmt: skip

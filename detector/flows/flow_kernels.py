@@ -25,6 +25,7 @@ from detector.flows.columns import (
     RELATIVE_ACK,
     RELATIVE_SEQ,
     SLOT,
+    WINDOW_SCALE,
     Direction,
     FlowState,
 )  # fmt: skip
@@ -55,7 +56,8 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 # Columns of Flows.slots.
 NEXT, OLDER, NEWER, BUCKET, NUMBER, STARTED, LAST, STATE, SIDE = 0, 1, 2, 3, 4, 5, 6, 7, 8
 PACKETS, BYTES, BASE, SENT, FINS = 9, 11, 13, 15, 17  # PACKETS, BYTES, BASE, SENT: two columns each, by direction
-COLUMNS = 18
+SCALE = 18  # two columns: -1 unknown, -2 not used, else the shift of RFC 7323
+COLUMNS = 20
 NO_BASE = -1
 SENT_SYN, SENT_OTHER = 1, 2
 # Columns of Flows.shards: slots taken, oldest flow, newest flow.
@@ -162,6 +164,7 @@ def begin_flow(slots, counts, slot, side, clock):
         slots[slot, BYTES + d] = 0
         slots[slot, BASE + d] = NO_BASE
         slots[slot, SENT + d] = 0
+        slots[slot, SCALE + d] = -1
 
 
 @kernel
@@ -190,6 +193,33 @@ def client_is_sender(cells, words, row, transport, source_port, destination_port
     else:
         return True
     return not (known_source and not known_destination)
+
+
+@kernel
+def scale_of(buffer, cells, row):
+    """The shift of a SYN's window scale option, -2 where it has none."""
+    at = np.int64(cells[row, TCP])
+    stop = min(at + (np.int64(buffer[at + 12]) >> 4) * 4, np.int64(cells[row, STOP]))
+    at += 20
+    while at + 2 < stop:
+        kind = np.int64(buffer[at])
+        if kind == 3 and buffer[at + 1] == 3:
+            return min(np.int64(buffer[at + 2]), 14)
+        if kind > 1:
+            if buffer[at + 1] < 2:
+                break
+            at += np.int64(buffer[at + 1])
+        else:
+            at += 1
+    return -2
+
+
+@kernel
+def follow_scale(slots, slot, direction, buffer, cells, row):
+    """What the handshake says of window scaling: it is used only where both sides offer it (RFC 7323 2.2)."""
+    slots[slot, SCALE + direction] = scale_of(buffer, cells, row)
+    if slots[slot, SCALE + direction] == -2 or slots[slot, SCALE + 1 - direction] == -2:
+        slots[slot, SCALE], slots[slot, SCALE + 1] = -2, -2
 
 
 @kernel
@@ -316,6 +346,10 @@ def follow_rows(
         slots[slot, BYTES + direction] += wire_lengths[cells[row, PACKET]]
         if transport == 6 and cells[row, TCP] >= 0:
             follow_tcp(slots, slot, direction, cells, words, row, out)
+            flags = np.int64(cells[row, TCP_FLAGS])
+            if flags & SYN and cells[row, TCP] + 20 <= cells[row, STOP]:
+                follow_scale(slots, slot, direction, buffer, cells, row)
+            out[row, WINDOW_SCALE] = slots[slot, SCALE + direction]
         elif slots[slot, PACKETS] > 0 and slots[slot, PACKETS + 1] > 0:
             slots[slot, STATE] = ESTABLISHED
         out[row, FLOW] = slots[slot, NUMBER]

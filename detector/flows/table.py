@@ -23,7 +23,7 @@ from detector.packets.table import PacketTable
 kernels = Kernels("detector.flows.flow_kernels")
 
 SECOND = 10**9
-SLOT_COLUMNS = 18  # flow_kernels.COLUMNS; named here so that the table can be made without loading Numba
+SLOT_COLUMNS = 20  # flow_kernels.COLUMNS; named here so that the table can be made without loading Numba
 SHARDS = 64
 
 # Services that are no protocol table of ours but tell which side is the server.
@@ -100,7 +100,7 @@ class FlowSettings:
 
 
 class Flows(NamedTuple):
-    """keys: uint64[slots, 5].  slots: int64[slots, 18].  buckets: int64[2 * slots].  shards: int64[64, 3].
+    """keys: uint64[slots, 5].  slots: int64[slots, 20].  buckets: int64[2 * slots].  shards: int64[64, 3].
     counts: int64[4]. Columns are named in flow_kernels.py."""
 
     keys: NDArray[np.uint64]
@@ -184,5 +184,12 @@ def add_columns(packets: PacketTable, flows: FlowColumns) -> None:
         "tcp.ack": (cell[Cell.RELATIVE_ACK], has_tcp),
         "tcp.nxtseq": (behind, has_tcp),
     }
+    scale = cell[Cell.WINDOW_SCALE]
+    is_syn = (structure.cell(RowCell.TCP_FLAGS) & 2) > 0
+    window = packets.own("tcp.window_size_value")
+    scaled = has_tcp & window.present if window.present is not None else has_tcp
+    factor = np.where(scale >= 0, 1 << np.maximum(scale, 0), scale)
+    values["tcp.window_size"] = (window.values.astype(np.int64) * np.where((scale >= 0) & ~is_syn, factor, 1), scaled)
+    values["tcp.window_size_scalefactor"] = (factor, scaled & ~is_syn)
     for field in FLOW_FIELDS:  # per field
         packets.add(Column(field, *values[field.name]))

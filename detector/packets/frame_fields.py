@@ -11,7 +11,21 @@ from detector.errors import PacketAnomaly
 from detector.packets.header import Make, PacketField, made, ragged
 from detector.packets.table import PacketTable
 
-ENCAPSULATIONS = {0: 15, 1: 1, 9: 4, 12: 7, 14: 7, 50: 4, 101: 7, 108: 15, 113: 25, 228: 129, 229: 130, 276: 210}
+ENCAPSULATIONS = {
+    0: 15,
+    1: 1,
+    9: 4,
+    12: 7,
+    14: 7,
+    50: 4,
+    101: 7,
+    108: 15,
+    113: 25,
+    195: 104,
+    228: 129,
+    229: 130,
+    276: 210,
+}
 
 
 def of_packet(values: Callable[[PacketTable], Array]) -> Make:
@@ -22,6 +36,12 @@ def of_packet(values: Callable[[PacketTable], Array]) -> Make:
         return Column(field, values(table)[table.structure.packet], present)
 
     return make
+
+
+def interface(table: PacketTable, field: Field) -> Column:
+    """The interface, where the format has interfaces."""
+    numbers = table.batch.interfaces[table.structure.packet]
+    return Column(field, numbers, (numbers >= 0) & ~table.structure.is_quoted)
 
 
 def encapsulation(table: PacketTable) -> Array:
@@ -58,11 +78,12 @@ FIELDS: tuple[PacketField, ...] = (
     made("frame.number", "uint", "number of the packet within its file, from 1", of_packet(lambda t: t.batch.numbers)),
     made("frame.time_epoch", "time", "when it was captured, seconds since 1970", of_packet(lambda t: t.batch.times), unit="s"),
     made("frame.time_delta", "duration", "since the previous packet", of_packet(lambda t: t.times[0]), unit="s"),
+    made("frame.time_delta_displayed", "duration", "since the previous packet", of_packet(lambda t: t.times[0]), unit="s"),
     made("frame.time_relative", "duration", "since the first packet of the run", of_packet(lambda t: t.times[1]), unit="s"),
     made("frame.len", "uint", "length on the wire", of_packet(lambda t: t.batch.wire_lengths), unit="B"),
     made("frame.cap_len", "uint", "captured length", of_packet(lambda t: t.batch.stops - t.batch.starts), unit="B"),
     made("frame.encap_type", "int", "Wireshark's number of the link type", of_packet(encapsulation)),
-    made("frame.interface_id", "uint", "interface of a pcapng file", of_packet(lambda t: t.batch.interfaces)),
+    made("frame.interface_id", "uint", "interface of a pcapng file", interface),
     made("frame.comment", "string", "packet comment of a pcapng file", comments),
     made("packet.anomaly", "label", "what is odd about the packet: names as in Suricata's decoder events", anomalies,
          labels={anomaly.value: anomaly.label for anomaly in PacketAnomaly}),

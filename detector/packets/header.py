@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Make = Callable[["PacketTable", Field], Column]
 PLACE = re.compile(
-    r"(?:(?P<layer>\w+)\.(?P<name>\w+)|@(?P<at>\d+):(?P<width>\d+))(?:\[(?P<start>\d+):(?P<stop>\d+)\])?"
+    r"(?:(?P<layer>\w+)\.(?P<name>\w+)|@(?P<at>\d+):(?P<width>\d+)(?P<little>le)?)(?:\[(?P<start>\d+):(?P<stop>\d+)\])?"
 )
 
 
@@ -29,14 +29,14 @@ class PacketField:
 
     layer, at: the header it lies in, and the place there: Scapy's "IP.ttl", some bits of it "IP.tos[0:6]", or
         "@offset:width" in bits where Scapy's layer has no fixed field.
-    when: {field: values}, the field is there only in rows where that other field has one of the values.
+    when: (field, values) pairs, the field is there only in rows where each other field has one of its values.
     make: for what is not one place of one header.
     """
 
     field: Field
     layer: Layer | None = None
     at: str = ""
-    when: tuple[str, tuple[int, ...]] | None = None
+    when: tuple[tuple[str, tuple[int, ...]], ...] = ()
     make: Make | None = None
 
 
@@ -47,7 +47,7 @@ def place_of(text: str) -> Place:
     if found["layer"]:
         whole = layout(found["layer"])[found["name"]]
     else:
-        whole = Place(int(found["at"]), int(found["width"]), False)
+        whole = Place(int(found["at"]), int(found["width"]), found["little"] is not None)
     if found["start"] is None:
         return whole
     start, stop = int(found["start"]), int(found["stop"])
@@ -59,11 +59,13 @@ def header(layer: Layer, rows: str, labels: Mapping[str, Mapping[int, str]] | No
     made = []
     for line in filter(None, map(str.strip, rows.splitlines())):  # per field
         name, kind, at, rest = line.split(None, 3)
-        when = None
+        when: tuple[tuple[str, tuple[int, ...]], ...] = ()
         if rest.startswith("when "):
             _, condition, rest = rest.split(None, 2)
-            other, _, values = condition.partition("=")
-            when = (other, tuple(int(value) for value in values.split(",")))
+            when = tuple(
+                (other, tuple(int(value) for value in values.split(",")))
+                for other, _, values in (part.partition("=") for part in condition.split(";"))
+            )
         base = 16 if kind.endswith("x") else 10
         scapy = at if not at.startswith("@") else ""
         field = Field(name, kind.rstrip("x"), rest, base=base, labels=(labels or {}).get(name, {}), scapy=scapy)

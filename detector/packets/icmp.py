@@ -20,8 +20,10 @@ FIELDS: tuple[PacketField, ...] = (
         icmp.code        uint  ICMP.code    code
         icmp.checksum    uintx ICMP.chksum  checksum
         icmp.ident       uint  @32:16       when icmp.type=0,8,13,14,15,16,17,18 identifier
+        icmp.ident_le    uint  @32:16le     when icmp.type=0,8 identifier, read as little-endian
         icmp.seq         uint  @48:16       when icmp.type=0,8,13,14,15,16,17,18 sequence number
-        icmp.mtu         uint  @48:16       when icmp.type=3 largest size of the next hop
+        icmp.seq_le      uint  @48:16le     when icmp.type=0,8 sequence number, read as little-endian
+        icmp.mtu         uint  @48:16       when icmp.type=3;icmp.code=4 largest size of the next hop
         icmp.redir_gw    ipv4  @32:32       when icmp.type=5 gateway of a redirect
     """, {"icmp.type": TYPES_4}),
     made("icmpv6", "protocol", "the packet is ICMPv6", presence(Layer.ICMPV6)),
@@ -44,7 +46,7 @@ FIELDS: tuple[PacketField, ...] = (
     made("igmp", "protocol", "the packet is IGMP", presence(Layer.IGMP)),
     *header(Layer.IGMP, """
         igmp.type        uintx @0:8         type
-        igmp.max_resp    uint  @8:8         when igmp.type=17 longest response time, tenths of a second
+        igmp.max_resp    uint  @8:8         when igmp.type=17,22,23 longest response time, tenths of a second
         igmp.checksum    uintx @16:16       checksum
         igmp.maddr       ipv4  @32:32       when igmp.type=17,18,22,23 multicast group
     """),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from detector.columns import Column, Field
+from detector.columns import Array, Column, Field
 from detector.packets.header import Make, PacketField, both, header, made, presence, ragged
 from detector.packets.load import Place, load
 from detector.packets.rows import Cell, Layer
@@ -42,11 +44,18 @@ def ethernet_type(is_type: bool) -> Make:
     return make
 
 
-def is_gratuitous(table: PacketTable, field: Field) -> Column:
-    """ARP that names its own address as the target (RFC 5227 3)."""
-    source, target = table.own("arp.src.proto_ipv4"), table.own("arp.dst.proto_ipv4")
-    assert source.present is not None and target.present is not None
-    return Column(field, source.values == target.values, source.present & target.present)
+def arp_flag(holds: Callable[[Array, Array, Array], Array]) -> Make:
+    """A flag that is there where it is true, of sender's address, target's address and operation."""
+
+    def make(table: PacketTable, field: Field) -> Column:
+        source, target, operation = (
+            table.own(f"arp.{name}") for name in ("src.proto_ipv4", "dst.proto_ipv4", "opcode")
+        )
+        assert source.present is not None and target.present is not None
+        true = holds(source.values, target.values, operation.values) & source.present & target.present
+        return Column(field, true, true)
+
+    return make
 
 
 FIELDS: tuple[PacketField, ...] = (
@@ -62,6 +71,9 @@ FIELDS: tuple[PacketField, ...] = (
         eth.src.oui uint  Ether.src[0:24]  vendor part of the sender address
     """),
     made("eth.addr", "ether", "MAC address of either side", both("eth.dst", "eth.src")),
+    made("eth.lg", "bool", "locally administered address of either side", both("eth.dst.lg", "eth.src.lg")),
+    made("eth.ig", "bool", "group bit of either side", both("eth.dst.ig", "eth.src.ig")),
+    made("eth.addr.oui", "uint", "vendor part of either side's address", both("eth.dst.oui", "eth.src.oui")),
     made("eth.type", "uint", "EtherType", ethernet_type(True), base=16, labels=ETHERTYPES),
     made("eth.len", "uint", "length of an 802.3 frame", ethernet_type(False), unit="B"),
     made("vlan", "protocol", "the packet has a VLAN tag", presence(Layer.VLAN)),
@@ -91,5 +103,7 @@ FIELDS: tuple[PacketField, ...] = (
         arp.dst.hw_mac     ether @144:48     when arp.hw.size=6 target's MAC address
         arp.dst.proto_ipv4 ipv4  @192:32     when arp.hw.size=6 target's IPv4 address
     """, {"arp.opcode": ARP_OPERATIONS}),
-    made("arp.isgratuitous", "bool", "sender and target address are the same", is_gratuitous),
+    made("arp.isgratuitous", "bool", "sender and target address are the same", arp_flag(lambda source, target, op: (source == target) & (source != 0))),
+    made("arp.isprobe", "bool", "asks whether an address is free", arp_flag(lambda source, target, op: (source == 0) & (target != 0) & (op == 1))),
+    made("arp.isannouncement", "bool", "tells that an address is taken now", arp_flag(lambda source, target, op: (source == target) & (source != 0) & (op == 1))),
 )  # fmt: skip

@@ -44,7 +44,7 @@ def load_bytes(buffer, starts, stops, offset, values, present):
 
 @kernel
 def walk_options(buffer, starts, stops, out):
-    """Type-length options of IPv4 or TCP (0 ends, 1 is a single byte): fills out int64[n, 4] of (row, kind, start, length).
+    """Type-length options of IPv4 or TCP (0 and 1 are single bytes, also behind the list's end): fills out int64[n, 4] of (row, kind, start, length).
 
     Returns:
         How many there are; where that is more than len(out), the rest was counted only.
@@ -64,28 +64,6 @@ def walk_options(buffer, starts, stops, out):
             if found < len(out):
                 out[found, 0] = row
                 out[found, 1] = kind
-                out[found, 2] = at
-                out[found, 3] = length
-            found += 1
-            if kind == 0:
-                break
-            at += length
-    return found
-
-
-@kernel
-def walk_discovery(buffer, starts, stops, out):
-    """Neighbour discovery options (RFC 4861 4.6, length in units of eight bytes): as walk_options."""
-    found = 0
-    for row in range(len(starts)):
-        at, stop = np.int64(starts[row]), np.int64(stops[row])
-        while at >= 0 and at + 8 <= stop:
-            length = u8(buffer, at + 1) * 8
-            if length == 0 or at + length > stop:
-                break
-            if found < len(out):
-                out[found, 0] = row
-                out[found, 1] = u8(buffer, at)
                 out[found, 2] = at
                 out[found, 3] = length
             found += 1

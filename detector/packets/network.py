@@ -7,7 +7,7 @@ import numpy as np
 from detector.columns import Column, Field
 from detector.packets.header import Make, PacketField, both, header, made, presence, ragged
 from detector.packets.load import Place, load
-from detector.packets.options import extensions, inside, ip_options, kinds
+from detector.packets.options import extensions, inside, ip_options, kinds, lengths
 from detector.packets.rows import Cell, Layer
 from detector.packets.table import PacketTable
 
@@ -27,6 +27,23 @@ def scaled(at: tuple[int, int], layer: Layer, factor: int) -> Make:
     return make
 
 
+def version(table: PacketTable, field: Field) -> Column:
+    """The version that either IP header gives; Wireshark shows IPv6's under this name as well."""
+    starts = np.maximum(table.structure.layer(Layer.IP), table.structure.layer(Layer.IPV6))
+    return load(field, Place(0, 4, False), table.batch.buffer, starts, table.structure.cell(Cell.STOP))
+
+
+def option_flags(bits: slice) -> Make:
+    """Some bits of each IPv4 option's type: copied, class, number (RFC 791 3.1)."""
+
+    def make(table: PacketTable, field: Field) -> Column:
+        found = ip_options(table)
+        values = (found[:, 1] >> (8 - bits.stop)) & ((1 << (bits.stop - bits.start)) - 1)
+        return ragged(field, values.astype(np.bool_ if field.kind == "bool" else np.uint8), found[:, 0], table.rows)
+
+    return make
+
+
 def in_extension(kind: int, offset: int, width: int) -> Make:
     """Some bits of every extension header of a kind."""
 
@@ -42,11 +59,16 @@ def in_extension(kind: int, offset: int, width: int) -> Make:
     return make
 
 
+def extension_octets(table: PacketTable, field: Field) -> Column:
+    """Length in bytes of every hop-by-hop header."""
+    found = extensions(table)
+    found = found[found[:, 1] == 0]
+    return ragged(field, found[:, 3].astype(np.uint16), found[:, 0], table.rows)
+
+
 FIELDS: tuple[PacketField, ...] = (
     made("ip", "protocol", "the packet is IPv4", presence(Layer.IP)),
-    *header(Layer.IP, """
-        ip.version       uint  IP.version      4
-    """),
+    made("ip.version", "uint", "4 or 6", version),
     made("ip.hdr_len", "uint", "length of the header", scaled((4, 4), Layer.IP, 4), unit="B"),
     *header(Layer.IP, """
         ip.dsfield       uintx IP.tos          differentiated services field
@@ -69,6 +91,10 @@ FIELDS: tuple[PacketField, ...] = (
     """, {"ip.proto": PROTOCOLS}),
     made("ip.addr", "ipv4", "address of either side", both("ip.src", "ip.dst")),
     made("ip.opt.type", "uint", "type of each option", kinds(ip_options)),
+    made("ip.opt.type.copy", "bool", "whether each option is copied into fragments", option_flags(slice(0, 1))),
+    made("ip.opt.type.class", "uint", "class of each option", option_flags(slice(1, 3))),
+    made("ip.opt.type.number", "uint", "number of each option", option_flags(slice(3, 8))),
+    made("ip.opt.len", "uint", "length of each option that has one", lengths(ip_options), unit="B"),
     made("ip.opt.ra", "uint", "router alert option", inside(ip_options, 148, 16, 16, 4)),
     made("ipv6", "protocol", "the packet is IPv6", presence(Layer.IPV6)),
     *header(Layer.IPV6, """
@@ -86,6 +112,7 @@ FIELDS: tuple[PacketField, ...] = (
     made("ipv6.addr", "ipv6", "address of either side", both("ipv6.src", "ipv6.dst")),
     made("ipv6.hopopts.nxt", "uint", "next header of hop-by-hop options", in_extension(0, 0, 8)),
     made("ipv6.hopopts.len", "uint", "length of hop-by-hop options, in eight bytes, less one", in_extension(0, 8, 8)),
+    made("ipv6.hopopts.len_oct", "uint", "length of hop-by-hop options", extension_octets, unit="B"),
     made("ipv6.routing.type", "uint", "type of a routing header", in_extension(43, 16, 8)),
     made("ipv6.routing.segleft", "uint", "segments left of a routing header", in_extension(43, 24, 8)),
     made("ipv6.fraghdr.nxt", "uint", "next header of a fragment", in_extension(44, 0, 8)),

@@ -47,6 +47,10 @@ class PacketTable(Table):
             found = self._own[name] = self._make_own(name)
         return found
 
+    def has(self, name: str) -> bool:
+        """Whether a later stage has added the column."""
+        return name in self._columns
+
     def _make_own(self, name: str) -> Column:
         declared = self.fields[name]
         if declared.make is not None:
@@ -57,20 +61,14 @@ class PacketTable(Table):
             column = load(
                 declared.field, place_of(declared.at), self.batch.buffer, starts, self.structure.cell(Cell.STOP)
             )
-        if declared.when is None:
-            return column
-        other, wanted = declared.when
-        condition = self.own(other)
-        holds = np.isin(condition.values, wanted)
-        if condition.present is not None:
-            holds &= condition.present
-        return Column(
-            column.field,
-            column.values,
-            holds if column.present is None else column.present & holds,
-            None,
-            column.buffer,
-        )
+        for other, wanted in declared.when:  # per condition
+            condition = self.own(other)
+            holds = np.isin(condition.values, wanted)
+            if condition.present is not None:
+                holds &= condition.present
+            present = holds if column.present is None else column.present & holds
+            column = Column(column.field, column.values, present, None, column.buffer)
+        return column
 
     def _with_quotes(self, column: Column) -> Column:
         """The column in which an ICMP error's row lists what its quoted headers say behind its own values."""

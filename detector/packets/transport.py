@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detector.columns import Column, Field
-from detector.packets.header import Make, PacketField, both, header, made, presence
+from detector.packets.header import Make, PacketField, both, header, made, presence, ragged
 from detector.packets.network import scaled
 from detector.packets.options import inside, kinds, lengths, tcp_options
 from detector.packets.rows import Cell, Layer
@@ -37,6 +37,47 @@ def segment_length(table: PacketTable, field: Field) -> Column:
     return Column(
         field, (structure.cell(Cell.PAYLOAD_STOP) - structure.cell(Cell.PAYLOAD_START)).astype(np.uint32), present
     )
+
+
+def relative_edge(offset: int) -> Make:
+    """Edges of SACK blocks, relative to the other direction's first number where the flow is known."""
+
+    def make(table: PacketTable, field: Field) -> Column:
+        raw = inside(tcp_options, 5, offset, 32, 10, 8)(table, field)
+        if not table.has("tcp.ack"):
+            return raw
+        values, rows = raw.flat()
+        base = (
+            table.own("tcp.ack_raw").values.astype(np.int64)
+            - table.column("tcp.ack").take(np.arange(table.rows)).values[: table.rows]
+        )
+        return ragged(field, ((values.astype(np.int64) - base[rows]) & 0xFFFFFFFF).astype(np.uint32), rows, table.rows)
+
+    return make
+
+
+def multiplier(table: PacketTable, field: Field) -> Column:
+    """What the window scale option multiplies by (RFC 7323 2.2: shifts above 14 count as 14)."""
+    values, rows = table.own("tcp.options.wscale.shift").flat()
+    return ragged(field, (1 << np.minimum(values.astype(np.int64), 14)).astype(np.uint16), rows, table.rows)
+
+
+def sack_count(table: PacketTable, field: Field) -> Column:
+    """Number of blocks of every SACK option."""
+    found = tcp_options(table)
+    found = found[(found[:, 1] == 5) & (found[:, 3] >= 10)]
+    return ragged(field, ((found[:, 3] - 2) // 8).astype(np.uint8), found[:, 0], table.rows)
+
+
+def option_bytes(table: PacketTable, field: Field) -> Column:
+    """The whole list of options."""
+    structure = table.structure
+    starts = structure.layer(Layer.TCP).astype(np.int64) + 20
+    lengths_ = table.own("tcp.hdr_len")
+    assert lengths_.present is not None
+    stops = np.minimum(starts - 20 + lengths_.values.astype(np.int64), structure.cell(Cell.STOP))
+    present = lengths_.present & (stops > starts)
+    return Column(field, np.stack((starts, stops), axis=1), present, None, table.batch.buffer)
 
 
 def payload(layer: Layer) -> Make:
@@ -87,8 +128,11 @@ FIELDS: tuple[PacketField, ...] = (
     made("tcp.option_len", "uint", "length of each option that has one", lengths(tcp_options), unit="B"),
     made("tcp.options.mss_val", "uint", "maximum segment size", inside(tcp_options, 2, 16, 16, 4), unit="B"),
     made("tcp.options.wscale.shift", "uint", "window scale", inside(tcp_options, 3, 16, 8, 3)),
-    made("tcp.options.sack_le", "uint", "left edges of SACK blocks as sent", inside(tcp_options, 5, 16, 32, 10, 8)),
-    made("tcp.options.sack_re", "uint", "right edges of SACK blocks as sent", inside(tcp_options, 5, 48, 32, 10, 8)),
+    made("tcp.options.wscale.multiplier", "uint", "what the window is multiplied by", multiplier),
+    made("tcp.options", "bytes", "the options as bytes", option_bytes),
+    made("tcp.options.sack.count", "uint", "number of SACK blocks", sack_count),
+    made("tcp.options.sack_le", "uint", "left edges of SACK blocks, relative", relative_edge(16)),
+    made("tcp.options.sack_re", "uint", "right edges of SACK blocks, relative", relative_edge(48)),
     made("tcp.options.timestamp.tsval", "uint", "timestamp", inside(tcp_options, 8, 16, 32, 10)),
     made("tcp.options.timestamp.tsecr", "uint", "timestamp that is answered", inside(tcp_options, 8, 48, 32, 10)),
     made("tcp.payload", "bytes", "bytes above the header", payload(Layer.TCP)),

@@ -51,7 +51,9 @@ ANOMALIES = {
     "modbus.value_mismatch": "a reply to a write that repeats another address or value",
     "modbus.no_room": "an unfinished PDU for which there was no memory",
 }
-BIT, REGISTER, IDENTITY, RECORD = 0, 1, 2, 3
+BIT, REGISTER, IDENTITY, RECORD, ASKED_IDENTITY = 0, 1, 2, 3, 4
+# Where the values of functions that have fields begin: functions, kind (-1: both), bytes from the MBAP header.
+DATA_AT = (((5, 6), -1, 10), ((8,), -1, 10), ((15, 16), 0, 13), ((23,), 0, 17))
 CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 4 * 2**20, 65536, 11, 4, 2**20
 
 
@@ -91,12 +93,13 @@ PARTS: tuple[Part, ...] = (
     part("modbus.word_cnt", "uint", "@80:16", "number of registers", (3, 4), "q"),
     part("modbus.word_cnt", "uint", "@80:16", "number of registers", (16,)),
     part("modbus.word_cnt", "uint", "@80:16", "number of registers", (24,), "r"),
-    part("modbus.byte_cnt", "uint", "@64:8", "bytes of data", (1, 2, 3, 4, 12, 17, 20, 23), "r"),
+    part("modbus.byte_cnt", "uint", "@64:8", "bytes of data", (1, 2, 3, 4, 12, 20, 23), "r"),
     part("modbus.byte_cnt", "uint", "@64:8", "bytes of data", (20,), "q"),
     part("modbus.byte_cnt", "uint", "@64:8", "bytes of data", (21,)),
     part("modbus.byte_cnt", "uint", "@96:8", "bytes of data", (15, 16), "q"),
     part("modbus.byte_cnt", "uint", "@128:8", "bytes of data", (23,), "q"),
     part("modbus.byte_cnt_16", "uint", "@64:8", "bytes of a FIFO queue, the high byte", (24,), "r"),
+    part("modbus.padding", "uint", "@88:8", "second byte of a coil's value", (5,), base=16),
     part("modbus.and_mask", "uint", "@80:16", "bits kept by a mask write", (22,), base=16),
     part("modbus.or_mask", "uint", "@96:16", "bits set by a mask write", (22,), base=16),
     part("modbus.read_reference_num", "uint", "@64:16", "first register that is read", (23,), "q"),
@@ -108,7 +111,7 @@ PARTS: tuple[Part, ...] = (
     part("modbus.diagnostic.restart_communication_option", "uint", "@80:16", "0xff00 clears the event log", (8,), "qr", 1, base=16),
     part("modbus.diagnostic.return_diag_register", "uint", "@80:16", "diagnostic register", (8,), "r", 2, base=16),
     part("modbus.diagnostic.ascii_input_delimiter", "uint", "@80:8", "delimiter of messages", (8,), "qr", 3, base=16),
-    part("modbus.diagnostic.clear_ctr_diag_reg", "uint", "@80:16", "data of a clear", (8,), "qr", 10),
+    part("modbus.diagnostic.clear_ctr_diag_reg", "uint", "@80:16", "data of a clear", (8,), "r", 10),
     part("modbus.diagnostic.bus_message_count", "uint", "@80:16", "messages seen on the bus", (8,), "r", 11),
     part("modbus.diagnostic.bus_comm_error_count", "uint", "@80:16", "messages with wrong checksum", (8,), "r", 12),
     part("modbus.diagnostic.bus_exception_error_count", "uint", "@80:16", "exceptions sent", (8,), "r", 13),
@@ -132,17 +135,20 @@ PARTS: tuple[Part, ...] = (
 )  # fmt: skip
 
 OBJECTS = {
-    Field("modbus.regnum16", "uint", "register, counted from 0", level="object"): (REGISTER, "number"),
-    Field("modbus.regval_uint16", "uint", "value of the register", level="object"): (REGISTER, "value"),
-    Field("modbus.bitnum", "uint", "coil or input, counted from 0", level="object"): (BIT, "number"),
-    Field("modbus.bitval", "bool", "state of the coil or input", level="object"): (BIT, "value"),
-    Field("modbus.object_id", "uint", "identification object", level="object"): (IDENTITY, "number"),
+    Field("modbus.regnum16", "uint", "register, counted from 0", level="object"): ((REGISTER,), "number"),
+    Field("modbus.regval_uint16", "uint", "value of the register", level="object"): ((REGISTER,), "value"),
+    Field("modbus.bitnum", "uint", "coil or input, counted from 0", level="object"): ((BIT,), "number"),
+    Field("modbus.bitval", "bool", "state of the coil or input", level="object"): ((BIT,), "value"),
+    Field("modbus.object_id", "uint", "identification object", level="object"): ((IDENTITY, ASKED_IDENTITY), "number"),
     Field("modbus.objects_len", "uint", "length of an identification object", unit="B", level="object"): (
         IDENTITY,
         "value",
     ),
-    Field("modbus.object_str_value", "string", "text of an identification object", level="object"): (IDENTITY, "span"),
-    Field("modbus.reference_num_32", "uint", "record of a file access", level="object"): (RECORD, "number"),
+    Field("modbus.object_str_value", "string", "text of an identification object", level="object"): (
+        (IDENTITY,),
+        "span",
+    ),
+    Field("modbus.reference_num_32", "uint", "record of a file access", level="object"): ((RECORD,), "number"),
 }
 OTHERS = (
     Field("modbus", "protocol", "the row is a Modbus PDU"),
@@ -150,11 +156,14 @@ OTHERS = (
     Field("modbus.request_frame", "uint", "frame of the request that this answers"),
     Field("modbus.response_time", "duration", "since the request that this answers", unit="s"),
     Field("modbus.data", "bytes", "body of a function without a structure of its own"),
+    Field("modbus.diagnostic.return_query_data.request", "bytes", "data that a device is to return"),
+    Field("modbus.diagnostic.return_query_data.echo", "bytes", "data that a device returned"),
+    Field("pdu.request_frame", "uint", "frame of the request that this reply or exception answers"),
     Field("pdu.kind", "label", "what the PDU is", labels=KINDS),
     Field("pdu.anomaly", "label", "what is odd about the PDU", labels=dict(enumerate(ANOMALIES))),
 )
 FIELDS: tuple[Field, ...] = tuple({
-    field.name: field for field in (*OTHERS[:2], *(one.field for one in PARTS), *OTHERS[2:5], *OBJECTS, *OTHERS[5:])
+    field.name: field for field in (*OTHERS[:2], *(one.field for one in PARTS), *OTHERS[2:7], *OBJECTS, *OTHERS[7:])
 }.values())  # fmt: skip
 BY_NAME = {field.name: field for field in FIELDS}
 
@@ -177,11 +186,15 @@ class ModbusTable(PduTable):
         match field.name:
             case "pdu.kind":
                 return Column(field, self._kind.astype(np.uint8))
-            case "modbus.request_frame":
+            case "pdu.request_frame":
                 return Column(field, self._cells[:, 6], self._cells[:, 6] >= 0)
+            case "modbus.request_frame":  # Wireshark joins exceptions with nothing
+                return Column(field, self._cells[:, 6], (self._cells[:, 6] >= 0) & (self._kind == 1))
             case "modbus.response_time":
                 times = self.packets.batch.times[self.packets.structure.packet[self.row_of_pdu]]
-                return Column(field, times - self._cells[:, 7], self._cells[:, 7] >= 0)
+                return Column(field, times - self._cells[:, 7], (self._cells[:, 7] >= 0) & (self._kind == 1))
+            case "modbus.diagnostic.return_query_data.request" | "modbus.diagnostic.return_query_data.echo":
+                return self._query_data(field, 0 if field.name.endswith("request") else 1)
             case "modbus.data":
                 return self._data(field)
             case _:
@@ -213,21 +226,27 @@ class ModbusTable(PduTable):
             holds &= code.present & (code.values == one.sub)
         return holds
 
-    def _data(self, field: Field) -> Column:
-        """Bodies of user-defined functions, Report Slave ID and other data that has no fields; value of a single coil."""
-        spans = np.stack((self.starts + 8, self.stops), axis=1)
-        is_plain = ~np.isin(self._function, (*range(1, 9), 11, 12, 15, 16, 17, 20, 21, 22, 23, 24, 43))
-        is_coil = self._function == 5
-        spans[is_coil] = np.stack((self.starts + 10, self.starts + 11), axis=1)[is_coil]
-        is_identity = (self._function == 17) & (self._kind == 1)
-        spans[is_identity, 0] += 1
-        present = (
-            (is_plain | is_coil | is_identity)
-            & (self._kind != 2)
-            & (spans[:, 0] < spans[:, 1])
-            & (spans[:, 1] <= self.stops)
-        )
+    def _query_data(self, field: Field, kind: int) -> Column:
+        """Data of diagnostic subfunction 0, in requests or replies."""
+        code = self.column("modbus.diagnostic_code")
+        assert code.present is not None
+        spans = np.stack((self.starts + 10, self.stops), axis=1)
+        present = code.present & (code.values == 0) & (self._kind == kind) & (spans[:, 0] < spans[:, 1])
         return Column(field, spans, present, None, self.packets.batch.buffer)
+
+    def _data(self, field: Field) -> Column:
+        """What Wireshark shows as data: bodies without a structure of their own, and the values that writes carry."""
+        starts, stops = self.starts + 8, self.stops
+        present = ~np.isin(self._function, (*range(1, 9), 11, 12, 15, 16, 20, 21, 22, 23, 24, 43))
+        for functions, kind, offset in DATA_AT:  # per place of data
+            chosen = np.isin(self._function, functions) & ((self._kind == kind) | (kind < 0))
+            starts, present = np.where(chosen, self.starts + offset, starts), present | chosen
+        code = self.column("modbus.diagnostic_code")
+        assert code.present is not None
+        answered = code.present & np.isin(code.values, (0, 1, 2, 3, *range(10, 19)))
+        present &= ~(answered & ((self._kind == 1) | (code.values < 2) | (code.values == 3)))
+        present &= (self._kind != 2) & (starts < stops)
+        return Column(field, np.stack((starts, stops), axis=1), present, None, self.packets.batch.buffer)
 
     def objects(self) -> ObjectTable:
         """Registers, coils, identity objects and file records, made at the first call."""
@@ -244,12 +263,14 @@ class ModbusTable(PduTable):
         return self._objects
 
 
-def object_column(field: Field, cells: NDArray[np.int64], kind: int, what: str, buffer: NDArray[np.uint8]) -> Column:
+def object_column(
+    field: Field, cells: NDArray[np.int64], kinds: tuple[int, ...], what: str, buffer: NDArray[np.uint8]
+) -> Column:
     """A column of objects of one kind; other kinds have no value in it."""
     values: Array = cells[:, 4:6] if what == "span" else cells[:, 2 if what == "number" else 3]
     if field.kind == "bool":
         values = values != 0
-    return Column(field, values, cells[:, 1] == kind, None, buffer if what == "span" else None)
+    return Column(field, values, np.isin(cells[:, 1], kinds), None, buffer if what == "span" else None)
 
 
 class ModbusReader:

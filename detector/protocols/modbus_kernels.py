@@ -15,6 +15,10 @@ from detector.protocols.framing_kernels import F_OWN, close_span, open_span
 PORT = 502
 HEADER = 7  # the MBAP header
 SHORTEST, LONGEST = 2, 254  # of its length field: unit id and function code; the specification's 260 bytes less six
+UNITY, LONGEST_UNITY = (
+    90,
+    1100,
+)  # Schneider's controllers send longer PDUs of their own function than the standard allows
 # Stream state behind framing's own: what the stream was found to be, and the flow that was found of.
 F_MODE, F_FLOW = F_OWN, F_OWN + 1
 UNKNOWN, MODBUS, OTHER = 0, 1, 2
@@ -48,6 +52,7 @@ O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATC
 )
 # Columns of requests: flow number plus one, key, frame number, time, reference, quantity, first body word.
 R_FLOW, R_KEY, R_FRAME, R_TIME, R_REFERENCE, R_QUANTITY = 0, 1, 2, 3, 4, 5
+WAYS = 4
 
 
 @kernel
@@ -102,6 +107,15 @@ def has_bad_value(buffer, at, stop, function):
         read, write = be16(buffer, at + 2), be16(buffer, at + 6)
         return read < 1 or read > 125 or write < 1 or write > 121 or u8(buffer, at + 8) != 2 * write
     return False
+
+
+@kernel
+def has_bad_length(buffer, start, stop):
+    """Whether the MBAP header at `start` has a length that no PDU has; not as long as that cannot be said."""
+    length = be16(buffer, start + 4)
+    if length <= LONGEST or stop - start < 8:
+        return length < SHORTEST
+    return length > LONGEST_UNITY or u8(buffer, start + 7) & 0x7F != UNITY
 
 
 @kernel
@@ -160,11 +174,25 @@ def judge(buffer, start, stop, kind, function):
 
 
 @kernel
+def find_request(requests, flow, key):
+    """The place of a request in its set of WAYS, or that of the oldest there."""
+    mixed = ((flow * 0x9E3779B1) ^ (key * 0x85EBCA6B)) & 0x7FFFFFFFFFFF
+    base = ((mixed ^ (mixed >> 15)) & (len(requests) // WAYS - 1)) * WAYS
+    oldest = base
+    for place in range(base, base + WAYS):
+        if requests[place, R_FLOW] == flow + 1 and requests[place, R_KEY] == key:
+            return place
+        if requests[place, R_TIME] < requests[oldest, R_TIME]:
+            oldest = place
+    return oldest
+
+
+@kernel
 def pair(requests, out, i, buffer, flow, frame, now):
     """Remembers a request; joins a reply with its request."""
     start, stop, function = out[i, P_START], out[i, P_STOP], out[i, P_FUNCTION]
     key = (be16(buffer, start) << 16) | (u8(buffer, start + 6) << 8) | function
-    place = ((flow * 0x9E3779B1) ^ (key * 0x85EBCA6B) ^ (key >> 9)) & (len(requests) - 1)
+    place = find_request(requests, flow, key)
     if out[i, P_KIND] == REQUEST:
         requests[place, R_FLOW] = flow + 1
         requests[place, R_KEY] = key
@@ -195,7 +223,7 @@ def add_row(out, found, row, start, stop, odd, direction, buffer):
     out[found, P_ROW] = row
     out[found, P_START] = start
     out[found, P_STOP] = stop
-    out[found, P_KIND] = REQUEST if direction == 0 else EXCEPTION if function & 0x80 else RESPONSE
+    out[found, P_KIND] = EXCEPTION if function & 0x80 else REQUEST if direction == 0 else RESPONSE
     out[found, P_FUNCTION] = function & 0x7F
     out[found, P_REQUEST_FRAME] = -1
     out[found, P_REQUEST_NS] = -1
@@ -244,7 +272,7 @@ def frame_chunks(
         if mode_of(state, chunks, i, cells, flows, buffer, chunks[i, START], chunks[i, STOP]) != MODBUS:
             continue
         size = chunks[i, STOP] - chunks[i, START]
-        if found + size // 8 + 2 > len(out) or len(buffer) - used < size + LONGEST + 6:
+        if found + size // 8 + 2 > len(out) or len(buffer) - used < size + LONGEST_UNITY + 6:
             return i, found, used
         is_datagram = chunks[i, IS_DATAGRAM] != 0
         if is_datagram:
@@ -257,7 +285,7 @@ def frame_chunks(
             odd = 0
             if have >= 4 and be16(buffer, start + 2) != 0:
                 odd = O_PROTOCOL
-            elif have >= 6 and not SHORTEST <= be16(buffer, start + 4) <= LONGEST:
+            elif have >= 6 and has_bad_length(buffer, start, stop):
                 odd = O_LENGTH
             if odd or (is_datagram and (have < 8 or have < 6 + be16(buffer, start + 4))):
                 add_row(out, found, row, start, stop, odd if odd else O_LENGTH, direction, buffer)
@@ -279,7 +307,7 @@ def frame_chunks(
 
 
 # Kinds of object, and columns of objects.
-BIT, REGISTER, IDENTITY, RECORD = 0, 1, 2, 3
+BIT, REGISTER, IDENTITY, RECORD, ASKED_IDENTITY = 0, 1, 2, 3, 4
 B_PDU, B_KIND, B_NUMBER, B_VALUE, B_START, B_STOP = 0, 1, 2, 3, 4, 5
 
 
@@ -334,6 +362,9 @@ def list_objects(pdus, buffer, objects):
         elif function in (3, 4, 23) and not is_request:
             at += 1
             end = min(stop, at + u8(buffer, at - 1))
+        elif function == 43 and is_request and have >= 3 and u8(buffer, at) == 14:
+            found = put_object(objects, found, pdu, ASKED_IDENTITY, u8(buffer, at + 2), 0, at, at)
+            continue
         elif function == 43 and not is_request and have >= 6 and u8(buffer, at) == 14:
             count, at = u8(buffer, at + 5), at + 6
             while count > 0 and at + 2 <= stop and at + 2 + u8(buffer, at + 1) <= stop:
