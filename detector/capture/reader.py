@@ -46,8 +46,12 @@ class CaptureReader:
     def batches(self) -> Iterator[Batch]:
         """The packets, in the file's order."""
         while True:  # per file that follows another by rotation
-            yield from self._read(self._opened)
-            if not (self._follow and self._opened.is_replaced()) or self._stopped.is_set():
+            try:
+                yield from self._read(self._opened)
+                is_replaced = self._follow and self._opened.is_replaced()
+            finally:
+                self._opened.close()
+            if not is_replaced or self._stopped.is_set():
                 return
             try:
                 self._opened = self._open()

@@ -28,6 +28,10 @@ class FileBytes:
         """A finished file is not."""
         return False
 
+    def close(self) -> None:
+        """Closes the file."""
+        self._raw.close()
+
 
 class PipeBytes:
     """Standard input or a named pipe: bytes come when the writer sends them."""
@@ -52,6 +56,9 @@ class PipeBytes:
     def is_replaced(self) -> bool:
         """A pipe is not."""
         return False
+
+    def close(self) -> None:
+        """Standard input stays open: it is not ours."""
 
 
 class GrowingBytes:
@@ -86,6 +93,10 @@ class GrowingBytes:
         except OSError:  # rotated away, the next file is not there yet
             return False
         return (now.st_ino, now.st_dev) != (mine.st_ino, mine.st_dev) or mine.st_size < self._raw.tell()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._raw.close()
 
 
 Bytes = FileBytes | PipeBytes | GrowingBytes

@@ -1,9 +1,13 @@
 """The kernel that puts TCP payload in stream order. One row of state = one direction of a flow slot.
 
-What is in order is passed on where it lies. A segment ahead of its turn is kept (arena) until the bytes before it come; it
-is then put behind the batch and passed on with the row that filled the gap. A gap is given up when the other side
-acknowledges what lies behind it (the segment was lost to the sensor, not to the receiver), or when too much waits.
-Of bytes that come twice the first are kept; what is sent again is dropped.
+What is in order is passed on where it lies. A segment ahead of its turn is kept in pieces, sorted and without overlap, until
+the bytes before it come; it is then put behind the batch and passed on with the row that filled the gap. Of bytes that come
+twice the first are kept; where the second differ, the row is marked.
+
+A gap is given up when the other side has acknowledged all of it (it was lost to the sensor, not to the receiver) or when too
+much waits; always with a row of the stream's own direction, so that a chunk's row names its sender. Pieces lie in a ring in
+the order in which they came: where room is short the oldest give way, whosever they are. A sequence number further behind
+than FURTHEST is no repetition but belongs to bytes ahead, so that a stream recovers from a jump it did not see.
 """
 
 from __future__ import annotations
@@ -11,61 +15,160 @@ from __future__ import annotations
 import numpy as np
 
 from detector import arena_kernels as arena
+from detector.bytes_kernels import be16
+from detector.errors import PacketAnomaly as Odd
 from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, IS_GAP, ROW, SLOT, START, STOP, STREAM
 from detector.kernel import kernel
-from detector.packets.rows import PAYLOAD_START, PAYLOAD_STOP, SEQUENCE, TCP, TCP_FLAGS, UDP
+from detector.packets.rows import (
+    ANOMALIES, IP, IPV6, IS_FRAGMENT, NETWORK, PAYLOAD_START, PAYLOAD_STOP, SEQUENCE, TCP, TCP_FLAGS, UDP,
+)  # fmt: skip
 
 SYN, RST, ACK = 2, 4, 16
-# Columns of state.
-S_FLOW, S_NEXT, S_PIECE, S_WAITING, S_COUNT = 0, 1, 2, 3, 4
+# Columns of state. NEXT is the sequence number of the first byte that was not passed on, with FRESH and LOST beside it.
+S_FLOW, S_NEXT, S_ACKED, S_PIECE, S_WAITING, S_COUNT = 0, 1, 2, 3, 4, 5
 UNKNOWN = -1
-# Columns of pieces.
-P_SEQ, P_LENGTH, P_BYTES, P_NEXT = 0, 1, 2, 3
-# counts: first free piece, repeated bytes, gaps, segments refused for want of room.
-C_FREE, C_REPEATED, C_GAPS, C_REFUSED = 0, 1, 2, 3
-MOST_WAITING = 128  # segments of a stream
-FURTHEST = 1 << 26  # a sequence number further ahead belongs to nothing that was sent lately
+MASK = 0xFFFFFFFF
+FRESH = 1 << 33  # nothing was passed on yet
+LOST = 1 << 34  # bytes right before NEXT are missing for good
+# Columns of pieces; a piece without stream (-1) is free.
+P_STREAM, P_SEQ, P_LENGTH, P_BYTES, P_NEXT = 0, 1, 2, 3, 4
+# counts: where the ring of pieces begins and ends (never wrapped), bytes sent again; rows marked with each anomaly.
+C_TAIL, C_HEAD, C_REPEATED, C_DIFFERENT, C_GAPS, C_MEMCAP = 0, 1, 2, 3, 4, 5
+O_FIRST = int(Odd.STREAM_OVERLAP_DIFFERENT_DATA)
+O_GAP, O_MEMCAP = int(Odd.STREAM_GAP), int(Odd.STREAM_MEMCAP)
+CUT = np.uint64(1 << Odd.IPV4_TRUNC_PKT | 1 << Odd.IPV6_TRUNC_PKT)
+NO_PAYLOAD = np.uint64(1 << Odd.TCP_PKT_TOO_SMALL | 1 << Odd.TCP_HLEN_TOO_SMALL)  # nor a usable sequence number
+MOST_WAITING = 128  # pieces of a stream
+FURTHEST = 1 << 26
 
 
 @kernel
 def ahead(sequence, reference):
-    """How far a sequence number is ahead of another, in arithmetic modulo 2**32."""
-    distance = (sequence - reference) & 0xFFFFFFFF
-    return distance - 0x100000000 if distance & 0x80000000 else distance
+    """How far a sequence number is ahead of another; negative up to FURTHEST behind."""
+    return ((sequence - reference + FURTHEST) & MASK) - FURTHEST
 
 
 @kernel
-def forget(state, pieces, blocks, links, meta, counts, stream):
+def note(words, row, counts, odd):
+    """Marks a row with one of the stream anomalies and counts it once."""
+    bit = np.uint64(1) << np.uint64(odd & 63)
+    if words[row, ANOMALIES + (odd >> 6)] & bit == 0:
+        words[row, ANOMALIES + (odd >> 6)] |= bit
+        counts[C_DIFFERENT + odd - O_FIRST] += 1
+
+
+@kernel
+def forget(streams, stream):
     """Gives up what waits in a stream."""
-    piece = state[stream, S_PIECE]
+    piece = streams.state[stream, S_PIECE]
     while piece >= 0:
-        following = pieces[piece, P_NEXT]
-        arena.free_blocks(links, meta, pieces[piece, P_BYTES])
-        pieces[piece, P_NEXT] = counts[C_FREE]
-        counts[C_FREE] = piece
+        following = streams.pieces[piece, P_NEXT]
+        arena.free_blocks(streams.links, streams.meta, streams.pieces[piece, P_BYTES])
+        streams.pieces[piece, P_STREAM] = -1
         piece = following
-    state[stream, S_PIECE] = -1
-    state[stream, S_WAITING] = 0
-    state[stream, S_COUNT] = 0
+    streams.state[stream, S_PIECE] = -1
+    streams.state[stream, S_WAITING] = 0
+    streams.state[stream, S_COUNT] = 0
 
 
 @kernel
-def keep(state, pieces, blocks, links, meta, counts, stream, sequence, buffer, start, stop):
-    """Keeps a segment that is ahead of its turn; whether there was room."""
-    piece = counts[C_FREE]
-    if piece < 0 or state[stream, S_COUNT] >= MOST_WAITING:
-        return False
-    head = arena.store_blocks(blocks, links, meta, buffer, start, stop)
-    if head < 0:
-        return False
-    counts[C_FREE] = pieces[piece, P_NEXT]
+def begin_streams(streams, slot, number):
+    """Both directions of a slot for a new flow."""
+    for stream in range(2 * slot, 2 * slot + 2):
+        if streams.state[stream, S_FLOW]:
+            forget(streams, stream)
+        streams.state[stream, S_FLOW] = number
+        streams.state[stream, S_NEXT] = UNKNOWN
+        streams.state[stream, S_ACKED] = UNKNOWN
+        streams.state[stream, S_PIECE] = -1
+
+
+@kernel
+def make_room(streams, words, row, pieces, blocks):
+    """Lets the oldest pieces go until so many more pieces and blocks are free; whether they are."""
+    counts, ring = streams.counts, len(streams.pieces)
+    while counts[C_TAIL] < counts[C_HEAD] and (
+        counts[C_HEAD] - counts[C_TAIL] + pieces > ring or streams.meta[1] < blocks
+    ):
+        stream = streams.pieces[counts[C_TAIL] % ring, P_STREAM]
+        if stream >= 0:
+            forget(streams, stream)
+            note(words, row, counts, O_MEMCAP)
+        counts[C_TAIL] += 1
+    return pieces <= ring and streams.meta[1] >= blocks
+
+
+@kernel
+def is_same(streams, piece, skip, buffer, at, length):
+    """Whether bytes of a piece, from `skip` on, equal buffer[at:at + length]."""
+    head, size = streams.pieces[piece, P_BYTES], streams.blocks.shape[1]
+    while skip >= size:
+        head = streams.links[head]
+        skip -= size
+    for k in range(length):
+        if skip == size:
+            head = streams.links[head]
+            skip = 0
+        if streams.blocks[head, skip] != buffer[at + k]:
+            return False
+        skip += 1
+    return True
+
+
+@kernel
+def insert_piece(streams, stream, before, after, sequence, buffer, start, stop):
+    """Keeps bytes that no piece holds between two pieces (-1: the ends of the list). make_room was asked before."""
+    counts, pieces, state = streams.counts, streams.pieces, streams.state
+    piece = counts[C_HEAD] % len(pieces)
+    counts[C_HEAD] += 1
+    pieces[piece, P_STREAM] = stream
     pieces[piece, P_SEQ] = sequence
     pieces[piece, P_LENGTH] = stop - start
-    pieces[piece, P_BYTES] = head
-    pieces[piece, P_NEXT] = state[stream, S_PIECE]
-    state[stream, S_PIECE] = piece
+    pieces[piece, P_BYTES] = arena.store_blocks(streams.blocks, streams.links, streams.meta, buffer, start, stop)
+    pieces[piece, P_NEXT] = after
+    if before < 0:
+        state[stream, S_PIECE] = piece
+    else:
+        pieces[before, P_NEXT] = piece
     state[stream, S_WAITING] += stop - start
     state[stream, S_COUNT] += 1
+    return piece
+
+
+@kernel
+def keep(streams, words, row, stream, sequence, buffer, start, stop):
+    """Keeps what is new of a segment ahead of its turn; False: the store is too small for it."""
+    state, pieces = streams.state, streams.pieces
+    base = state[stream, S_NEXT] & MASK
+    first = ahead(sequence, base)
+    at, end = first, first + stop - start
+    parts, piece = 1, state[stream, S_PIECE]
+    while piece >= 0 and ahead(pieces[piece, P_SEQ], base) < end:
+        parts += ahead(pieces[piece, P_SEQ], base) > at
+        piece = pieces[piece, P_NEXT]
+    size = streams.blocks.shape[1]
+    if not make_room(streams, words, row, parts, (stop - start + size - 1) // size + parts - 1):
+        return False
+    before, piece = -1, state[stream, S_PIECE]
+    while at < end:
+        upto = end
+        if piece >= 0:
+            there = ahead(pieces[piece, P_SEQ], base)
+            if there + pieces[piece, P_LENGTH] <= at:
+                before, piece = piece, pieces[piece, P_NEXT]
+                continue
+            if there <= at:
+                upto = min(end, there + pieces[piece, P_LENGTH])
+                if not is_same(streams, piece, at - there, buffer, start + at - first, upto - at):
+                    note(words, row, streams.counts, O_FIRST)
+                streams.counts[C_REPEATED] += upto - at
+                at = upto
+                continue
+            upto = min(end, there)
+        before = insert_piece(
+            streams, stream, before, piece, (base + at) & MASK, buffer, start + at - first, start + upto - first
+        )
+        at = upto
     return True
 
 
@@ -83,132 +186,173 @@ def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram):
 
 
 @kernel
-def drain(state, pieces, blocks, links, meta, counts, stream, row, buffer, used, out, found, is_gap):
+def pass_on(state, out, found, row, stream, start, stop):
+    """A chunk of the bytes at NEXT, which moves behind them."""
+    following = state[stream, S_NEXT]
+    state[stream, S_NEXT] = ((following & MASK) + stop - start) & MASK
+    return emit(
+        out, found, row, stream, start, stop, np.int64(following & FRESH != 0), np.int64(following & LOST != 0), 0
+    )
+
+
+@kernel
+def pass_piece(streams, stream, row, buffer, used, out, found):
+    """Passes on the first piece, which is in turn; (chunks found, bytes used)."""
+    state, pieces = streams.state, streams.pieces
+    piece = state[stream, S_PIECE]
+    length = pieces[piece, P_LENGTH]
+    arena.load_blocks(streams.blocks, streams.links, pieces[piece, P_BYTES], length, buffer, used)
+    arena.free_blocks(streams.links, streams.meta, pieces[piece, P_BYTES])
+    pieces[piece, P_STREAM] = -1
+    state[stream, S_PIECE] = pieces[piece, P_NEXT]
+    state[stream, S_WAITING] -= length
+    state[stream, S_COUNT] -= 1
+    return pass_on(state, out, found, row, stream, used, used + length), used + length
+
+
+@kernel
+def pass_pieces(streams, stream, row, buffer, used, out, found):
     """Passes on what waited and is in turn now; (chunks found, bytes used)."""
-    is_moved = True
-    while is_moved and state[stream, S_PIECE] >= 0:
-        is_moved = False
-        before, piece = -1, state[stream, S_PIECE]
-        while piece >= 0:
-            following = pieces[piece, P_NEXT]
-            distance, length = ahead(pieces[piece, P_SEQ], state[stream, S_NEXT]), pieces[piece, P_LENGTH]
-            if distance <= 0:
-                if length + distance > 0:
-                    arena.load_blocks(blocks, links, pieces[piece, P_BYTES], length, buffer, used)
-                    found = emit(out, found, row, stream, used - distance, used + length, 0, is_gap, 0)
-                    is_gap = 0
-                    used += length
-                    state[stream, S_NEXT] = (state[stream, S_NEXT] + length + distance) & 0xFFFFFFFF
-                    is_moved = True
-                else:
-                    counts[C_REPEATED] += length
-                arena.free_blocks(links, meta, pieces[piece, P_BYTES])
-                state[stream, S_WAITING] -= length
-                state[stream, S_COUNT] -= 1
-                if before < 0:
-                    state[stream, S_PIECE] = following
-                else:
-                    pieces[before, P_NEXT] = following
-                pieces[piece, P_NEXT] = counts[C_FREE]
-                counts[C_FREE] = piece
-            else:
-                before = piece
-            piece = following
+    state, pieces = streams.state, streams.pieces
+    while state[stream, S_PIECE] >= 0 and pieces[state[stream, S_PIECE], P_SEQ] == state[stream, S_NEXT] & MASK:
+        found, used = pass_piece(streams, stream, row, buffer, used, out, found)
     return found, used
 
 
 @kernel
-def skip_gap(state, pieces, blocks, links, meta, counts, stream, row, buffer, used, out, found):
-    """Gives up the bytes before the first segment that waits, and passes that on."""
-    piece = state[stream, S_PIECE]
-    nearest = ahead(pieces[piece, P_SEQ], state[stream, S_NEXT])
-    while piece >= 0:
-        nearest = min(nearest, ahead(pieces[piece, P_SEQ], state[stream, S_NEXT]))
-        piece = pieces[piece, P_NEXT]
-    state[stream, S_NEXT] = (state[stream, S_NEXT] + nearest) & 0xFFFFFFFF
-    counts[C_GAPS] += 1
-    return drain(state, pieces, blocks, links, meta, counts, stream, row, buffer, used, out, found, 1)
+def pass_between(streams, words, stream, row, buffer, used, start, stop, out, found):
+    """Passes on a segment that is in turn, around the pieces that hold some of its bytes already."""
+    state, pieces = streams.state, streams.pieces
+    while start < stop:
+        piece, upto = state[stream, S_PIECE], stop
+        if piece >= 0:
+            distance = ahead(pieces[piece, P_SEQ], state[stream, S_NEXT] & MASK)
+            if distance == 0:
+                shared = min(pieces[piece, P_LENGTH], stop - start)
+                if not is_same(streams, piece, 0, buffer, start, shared):
+                    note(words, row, streams.counts, O_FIRST)
+                streams.counts[C_REPEATED] += shared
+                found, used = pass_piece(streams, stream, row, buffer, used, out, found)
+                start += shared
+                continue
+            upto = min(stop, start + distance)
+        found = pass_on(state, out, found, row, stream, start, upto)
+        start = upto
+    return pass_pieces(streams, stream, row, buffer, used, out, found)
 
 
 @kernel
-def follow_streams(
-    cells, words, flows, buffer, used, first, state, pieces, blocks, links, meta, counts, limit, out, found
-):
+def skip_to(streams, words, row, stream, sequence):
+    """Gives up the bytes before a sequence number."""
+    streams.state[stream, S_NEXT] = sequence | (streams.state[stream, S_NEXT] & FRESH) | LOST
+    note(words, row, streams.counts, O_GAP)
+
+
+@kernel
+def release(streams, words, stream, row, buffer, used, limit, out, found):
+    """Gives up gaps that will not be filled, and passes on what waited behind them; (chunks found, bytes used)."""
+    state, pieces = streams.state, streams.pieces
+    while state[stream, S_PIECE] >= 0:
+        nearest, following = pieces[state[stream, S_PIECE], P_SEQ], state[stream, S_NEXT] & MASK
+        acknowledged = state[stream, S_ACKED]
+        is_seen = acknowledged != UNKNOWN and ahead(acknowledged, following) >= ahead(nearest, following)
+        if not (is_seen or state[stream, S_WAITING] > limit or state[stream, S_COUNT] > MOST_WAITING):
+            break
+        skip_to(streams, words, row, stream, nearest)
+        found, used = pass_pieces(streams, stream, row, buffer, used, out, found)
+    return found, used
+
+
+@kernel
+def cut_bytes(cells, words, row, buffer):
+    """Payload bytes of a TCP row that were sent and not captured."""
+    odd = words[row, ANOMALIES]
+    if odd & CUT == 0 or odd & NO_PAYLOAD or cells[row, IS_FRAGMENT]:
+        return np.int64(0)
+    if cells[row, NETWORK] == 4:
+        end = np.int64(cells[row, IP]) + be16(buffer, np.int64(cells[row, IP]) + 2)
+    else:
+        end = np.int64(cells[row, IPV6]) + 40 + be16(buffer, np.int64(cells[row, IPV6]) + 4)
+    return max(np.int64(0), end - np.int64(cells[row, PAYLOAD_STOP]))
+
+
+@kernel
+def follow_segment(streams, words, stream, row, sequence, buffer, used, start, stop, cut, limit, out, found):
+    """A segment that is not simply next; (chunks found, bytes used)."""
+    state = streams.state
+    if stop > start:
+        distance = ahead(sequence, state[stream, S_NEXT] & MASK)
+        if distance > 0 and not keep(streams, words, row, stream, sequence, buffer, start, stop):
+            note(words, row, streams.counts, O_MEMCAP)
+            skip_to(streams, words, row, stream, sequence)
+            distance = 0
+        if distance <= 0:
+            streams.counts[C_REPEATED] += min(-distance, stop - start)
+            found, used = pass_between(
+                streams, words, stream, row, buffer, used, min(stop, start - distance), stop, out, found
+            )
+    if cut and state[stream, S_NEXT] & MASK == (sequence + stop - start) & MASK:
+        skip_to(streams, words, row, stream, (sequence + stop - start + cut) & MASK)
+        found, used = pass_pieces(streams, stream, row, buffer, used, out, found)
+    return release(streams, words, stream, row, buffer, used, limit, out, found)
+
+
+@kernel
+def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out, found):
     """Chunks of all rows, in their order.
 
     Args:
-        flows: int64[rows, 13], FlowColumns.cells.
-        state: int64[2 * slots, 5].
+        flows: int64[rows, 14], FlowColumns.cells.
+        streams: streams.Streams.
         limit: bytes that may wait in one stream.
         out: int64[capacity, 7], columns Chunk.
 
     Returns:
         (next row, chunks found, bytes used): next row < len(cells) asks for room in out or buffer.
     """
+    state = streams.state
     for row in range(first, len(cells)):
         slot = flows[row, SLOT]
         if slot < 0:
             continue
         start, stop = np.int64(cells[row, PAYLOAD_START]), np.int64(cells[row, PAYLOAD_STOP])
+        stream = 2 * slot + flows[row, DIRECTION]
         if cells[row, TCP] < 0:
             if cells[row, UDP] >= 0 and stop > start:
                 if found == len(out):
                     return row, found, used
-                found = emit(out, found, row, 2 * slot + flows[row, DIRECTION], start, stop, 0, 0, 1)
+                found = emit(out, found, row, stream, start, stop, 0, 0, 1)
             continue
-        flags = np.int64(cells[row, TCP_FLAGS])
-        stream = 2 * slot + flows[row, DIRECTION]
-        other = stream ^ 1
-        if (
-            found + 2 * MOST_WAITING + 4 > len(out)
-            or len(buffer) - used < state[stream, S_WAITING] + state[other, S_WAITING]
-        ):
+        if found + 4 * MOST_WAITING + 8 > len(out) or len(buffer) - used < state[stream, S_WAITING] + stop - start:
             return row, found, used
         number = flows[row, FLOW] + 1  # 0 is a state that was never used
         if state[stream, S_FLOW] != number:
-            if state[stream, S_FLOW]:
-                forget(state, pieces, blocks, links, meta, counts, stream)
-            state[stream, S_PIECE] = -1
-            state[stream, S_FLOW] = number
-            state[stream, S_NEXT] = UNKNOWN
+            begin_streams(streams, slot, number)
+        flags = np.int64(cells[row, TCP_FLAGS])
+        if flags & RST:
+            continue
+        if flags & ACK:
+            acknowledged, known = np.int64(words[row, SEQUENCE] & np.uint64(MASK)), state[stream ^ 1, S_ACKED]
+            if known == UNKNOWN or ahead(acknowledged, known) > 0:
+                state[stream ^ 1, S_ACKED] = acknowledged
         sequence = np.int64(words[row, SEQUENCE] >> np.uint64(32))
+        following = state[stream, S_NEXT]
         if flags & SYN:
-            sequence = (sequence + 1) & 0xFFFFFFFF
-            if state[stream, S_NEXT] == UNKNOWN and stop == start:
-                state[stream, S_NEXT] = sequence | 0x200000000  # known, and nothing was passed on yet
-        if flags & ACK and state[other, S_FLOW] == number and state[other, S_PIECE] >= 0:
-            acknowledged = np.int64(words[row, SEQUENCE] & np.uint64(0xFFFFFFFF))
-            if ahead(acknowledged, state[other, S_NEXT]) > 0:
-                found, used = skip_gap(state, pieces, blocks, links, meta, counts, other, row, buffer, used, out, found)
-        if stop <= start or flags & RST:
+            sequence = (sequence + 1) & MASK
+            if following == UNKNOWN or (following & FRESH and following & MASK != sequence):
+                forget(streams, stream)
+                following = state[stream, S_NEXT] = sequence | FRESH
+        cut = cut_bytes(cells, words, row, buffer)
+        if stop <= start and cut == 0 and state[stream, S_PIECE] < 0:
             continue
-        is_first = 0
-        if state[stream, S_NEXT] == UNKNOWN:
-            is_first = 1
-            state[stream, S_NEXT] = sequence
-        elif state[stream, S_NEXT] & 0x200000000:
-            is_first = 1
-            state[stream, S_NEXT] &= 0xFFFFFFFF
-        distance = ahead(sequence, state[stream, S_NEXT])
-        length = stop - start
-        if distance > 0:
-            if is_first:  # the bytes after the handshake were not captured
-                found = emit(out, found, row, stream, start, start, 1, 0, 0)
-            if distance > FURTHEST or not keep(
-                state, pieces, blocks, links, meta, counts, stream, sequence, buffer, start, stop
-            ):
-                counts[C_REFUSED] += 1
-            elif state[stream, S_WAITING] > limit or state[stream, S_COUNT] == MOST_WAITING:
-                found, used = skip_gap(
-                    state, pieces, blocks, links, meta, counts, stream, row, buffer, used, out, found
-                )
-            continue
-        if length + distance <= 0:
-            counts[C_REPEATED] += length
-            continue
-        counts[C_REPEATED] -= distance
-        found = emit(out, found, row, stream, start - distance, stop, is_first, 0, 0)
-        state[stream, S_NEXT] = (sequence + length) & 0xFFFFFFFF
-        if state[stream, S_PIECE] >= 0:
-            found, used = drain(state, pieces, blocks, links, meta, counts, stream, row, buffer, used, out, found, 0)
+        if following == UNKNOWN:
+            if stop - start == 1 and state[stream, S_ACKED] == (sequence + 1) & MASK:
+                continue  # a keep-alive repeats the last byte before the capture began
+            following = state[stream, S_NEXT] = sequence | FRESH
+        if sequence == following & MASK and stop > start and cut == 0 and state[stream, S_PIECE] < 0:
+            found = pass_on(state, out, found, row, stream, start, stop)
+        else:
+            found, used = follow_segment(
+                streams, words, stream, row, sequence, buffer, used, start, stop, cut, limit, out, found
+            )
     return len(cells), found, used

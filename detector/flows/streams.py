@@ -5,20 +5,27 @@ Input: packet rows with their flows. Output: Chunks. One row of state = one dire
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.arena import make_arena
+from detector.errors import PacketAnomaly
 from detector.flows.columns import Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
 
 kernels = Kernels("detector.flows.stream_kernels")
 
+STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 6, 5, 6  # as stream_kernels.py names them
 PIECES = 16384
 ROOM = 2**20  # bytes made free behind the batch when the kernel asks
 SLACK_CHUNKS = 1024
+LARGEST_PAYLOAD = 65536
+ANOMALIES = (PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA, PacketAnomaly.STREAM_GAP, PacketAnomaly.STREAM_MEMCAP)
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,20 @@ class StreamSettings:
     """Ceilings of segments that wait for a gap: of one stream, and of all together."""
 
     stream_bytes: int = 256 * 2**10
-    memory_bytes: int = 32 * 2**20
+    memory_bytes: int = 16 * 2**20
+    pieces: int = PIECES
+
+
+class Streams(NamedTuple):
+    """state: int64[2 * slots, 6].  pieces: int64[pieces, 5].  blocks, links, meta: Arena.  counts: int64[6].
+    Columns are named in stream_kernels.py."""
+
+    state: NDArray[np.int64]
+    pieces: NDArray[np.int64]
+    blocks: NDArray[np.uint8]
+    links: NDArray[np.int64]
+    meta: NDArray[np.int64]
+    counts: NDArray[np.int64]
 
 
 class StreamTable:
@@ -34,39 +54,39 @@ class StreamTable:
 
     def __init__(self, settings: StreamSettings, flow_slots: int) -> None:
         self._limit = settings.stream_bytes
-        self._state = np.zeros((2 * flow_slots, 5), np.int64)
-        self._arena = make_arena(settings.memory_bytes)
-        self._pieces = np.zeros((PIECES, 4), np.int64)
-        self._pieces[:, 3] = np.arange(1, PIECES + 1)
-        self._pieces[-1, 3] = -1
-        self._counts = np.zeros(4, np.int64)
+        self._streams = Streams(
+            np.zeros((2 * flow_slots, STATE_COLUMNS), np.int64), np.zeros((settings.pieces, PIECE_COLUMNS), np.int64),
+            *make_arena(settings.memory_bytes), np.zeros(COUNTS, np.int64),
+        )  # fmt: skip
 
     @property
     def repeated_bytes(self) -> int:
         """Bytes that were sent again and dropped."""
-        return int(self._counts[1])
+        return int(self._streams.counts[2])
 
     @property
-    def gaps(self) -> int:
-        """Gaps that were given up."""
-        return int(self._counts[2])
+    def anomalies(self) -> Counter[str]:
+        """Rows by stream anomaly: bytes sent again that differ, gaps given up, segments let go for want of room."""
+        counted = zip(ANOMALIES, self._streams.counts[3:].tolist(), strict=True)
+        return Counter({anomaly.label: count for anomaly, count in counted if count})
 
     @property
-    def refused(self) -> int:
-        """Segments ahead of their turn for which there was no room."""
-        return int(self._counts[3])
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for a gap, of all streams, in whole blocks of the store."""
+        blocks = self._streams.blocks
+        return int(len(blocks) - self._streams.meta[1]) * blocks.shape[1]
 
     def follow(self, packets: PacketTable, flows: FlowColumns) -> Chunks:
-        """The chunks of a batch; what had waited is appended to the batch's buffer."""
+        """The chunks of a batch; what had waited is appended to the batch's buffer, oddities are marked on the rows."""
         batch, structure = packets.batch, packets.structure
         out = np.zeros((packets.rows + SLACK_CHUNKS, 7), np.int64)
         row, found = 0, 0
         while True:  # per growth of the buffer or the chunks
             row, found, batch.used = kernels.follow_streams(
-                *structure, flows.cells, batch.buffer, batch.used, row, self._state, self._pieces, *self._arena, self._counts,
-                self._limit, out, found,
+                structure.cells, structure.words, flows.cells, batch.buffer, batch.used, row, self._streams, self._limit,
+                out, found,
             )  # fmt: skip
             if row == packets.rows:
                 return Chunks(out[:found])
-            batch.reserve(ROOM)
+            batch.reserve(max(ROOM, self._limit + 2 * LARGEST_PAYLOAD))
             out = np.concatenate((out, np.zeros((len(out), 7), np.int64)))

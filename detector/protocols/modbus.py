@@ -53,7 +53,7 @@ ANOMALIES = {
 }
 BIT, REGISTER, IDENTITY, RECORD, ASKED_IDENTITY = 0, 1, 2, 3, 4
 # Where the values of functions that have fields begin: functions, kind (-1: both), bytes from the MBAP header.
-DATA_AT = (((5, 6), -1, 10), ((8,), -1, 10), ((15, 16), 0, 13), ((23,), 0, 17))
+DATA_AT = (((7,), 1, 8), ((7, 11, 12, 17), 0, 8), ((5, 6), -1, 10), ((8,), -1, 10), ((15, 16), 0, 13), ((23,), 0, 17))
 CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 4 * 2**20, 65536, 11, 4, 2**20
 
 

@@ -1,0 +1,119 @@
+"""Promise 2: a field means what Wireshark says it means. Every packet field against tshark, frame by frame."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6PacketTooBig, IPv6, IPv6ExtHdrFragment
+from scapy.layers.inet6 import IPv6ExtHdrHopByHop, IPv6ExtHdrRouting
+from scapy.layers.l2 import ARP, GRE, LLC, SNAP, Dot1Q, Ether
+from scapy.layers.vxlan import VXLAN
+from scapy.packet import Packet, Raw
+
+from detector.exercise.synthesis import write_capture
+from detector.protocols.fields import FIELDS, table_of
+from tests.conftest import ROOT, captures_folder
+from tests.differential import tshark
+from tests.differential.compare import compare_frames
+
+pytestmark = pytest.mark.differential
+
+FRAMES_OF_EACH = 60
+EXEMPT = {
+    "igmp.maddr": "tshark lists the groups of an IGMPv3 report, we those of versions 1 and 2 only",
+    "frame.comment": "compared in tests/capture: a capture with comments is needed",
+    "tcp.flags.str": "tshark prints letters in its own encoding; the flags themselves are compared",
+    "sctp.srcport": "no SCTP in the captures", "sctp.dstport": "no SCTP in the captures", "sctp.verification_tag": "no SCTP in the captures",
+}  # fmt: skip
+ENDS = {"src": "10.0.0.1", "dst": "10.0.0.2"}
+SIX = {"src": "fe80::1", "dst": "fe80::2"}
+BUILT: list[Packet] = [
+    Ether() / Dot1Q(vlan=5, prio=3, type=0x8100) / Dot1Q(vlan=7, dei=1) / IP(**ENDS) / UDP(sport=1, dport=2) / Raw(b"abc"),
+    Ether() / IP(**ENDS, tos=0xB9, flags="DF") / TCP(sport=1, dport=2, flags="SECN", options=[("MSS", 1460), ("WScale", 7), ("SAckOK", b"")]),
+    Ether() / IP(**ENDS) / TCP(sport=1, dport=2, flags="A", seq=5, ack=9, options=[("SAck", (20, 30, 40, 50)), ("Timestamp", (7, 8))]),
+    Ether() / IP(**ENDS) / TCP(sport=3, dport=4, flags="FPU", seq=5, urgptr=9) / Raw(b"x" * 20),
+    Ether() / IP(**ENDS) / ICMP(type=8, id=0x1234, seq=3) / Raw(b"ping"),
+    Ether() / IP(**ENDS) / ICMP(type=3, code=4, nexthopmtu=1400) / IP(**ENDS) / UDP(sport=9, dport=10) / Raw(b"quoted!!"),
+    Ether() / IP(**ENDS) / ICMP(type=5, code=1, gw="10.0.0.9") / IP(**ENDS) / UDP(sport=9, dport=10) / Raw(b"quoted!!"),
+    Ether() / IP(**ENDS) / ICMP(type=11) / IP(**ENDS) / TCP(sport=9, dport=10) / Raw(b"quoted!!"),
+    Ether() / IP(**ENDS) / GRE() / IP(src="192.168.0.1", dst="192.168.0.2") / UDP(sport=5, dport=6) / Raw(b"in gre"),
+    Ether() / IP(**ENDS) / IP(src="192.168.0.1", dst="192.168.0.2", ttl=3) / TCP(sport=5, dport=6, flags="S"),
+    Ether() / IP(**ENDS) / UDP(sport=5, dport=4789) / VXLAN(vni=77) / Ether(src="02:00:00:00:00:09") / IP(**ENDS) / ICMP(),
+    Ether() / IP(**ENDS) / IPv6(**SIX) / UDP(sport=5, dport=6) / Raw(b"6in4"),
+    Ether() / IPv6(**SIX, tc=0xB8, fl=0x12345, hlim=3) / TCP(sport=5, dport=6, flags="S"),
+    Ether() / IPv6(**SIX) / ICMPv6EchoRequest(id=7, seq=9, data=b"x"),
+    Ether() / IPv6(**SIX) / ICMPv6ND_NS(tgt="fe80::9"),
+    Ether() / IPv6(**SIX) / ICMPv6ND_NA(tgt="fe80::9", R=1, S=0, O=1),
+    Ether() / IPv6(**SIX) / ICMPv6ND_RA(chlim=64, routerlifetime=1800),
+    Ether() / IPv6(**SIX) / ICMPv6PacketTooBig(mtu=1280) / IPv6(**SIX) / UDP(sport=9, dport=10) / Raw(b"quoted"),
+    Ether() / IPv6(**SIX) / IPv6ExtHdrHopByHop() / UDP(sport=5, dport=6) / Raw(b"hop"),
+    Ether() / IPv6(**SIX) / IPv6ExtHdrRouting(type=0, segleft=0, addresses=["fe80::7"]) / UDP(sport=5, dport=6) / Raw(b"route"),
+    Ether() / IPv6(**SIX) / IPv6ExtHdrFragment(id=0x77, m=1, nh=17) / Raw(b"x" * 16),
+    Ether() / IPv6(**SIX) / IPv6ExtHdrFragment(id=0x77, m=0, offset=2, nh=17) / Raw(b"y" * 16),
+    Ether(dst="01:80:c2:00:00:00") / LLC(dsap=0x42, ssap=0x42, ctrl=3) / Raw(b"spanning tree"),
+    Ether(type=20) / LLC() / SNAP(OUI=0, code=0x0800) / IP(**ENDS) / UDP(sport=5, dport=6),
+    Ether() / ARP(op=1, hwsrc="02:00:00:00:00:01", psrc="10.0.0.1", pdst="10.0.0.1"),
+    Ether() / ARP(op=1, psrc="0.0.0.0", pdst="10.0.0.1"),
+    Ether() / ARP(op=2, psrc="10.0.0.3", pdst="10.0.0.1"),
+    Ether() / IP(**ENDS, id=9, flags="MF") / Raw(b"\x00\x07\x00\x08\x00\x20\x00\x00" + b"a" * 8),
+    Ether() / IP(**ENDS, id=9, frag=2, proto=17) / Raw(b"b" * 16),
+]  # fmt: skip
+
+
+def known_to_tshark() -> set[str]:
+    made = subprocess.run(["tshark", "-G", "fields"], capture_output=True, check=True, encoding="utf-8", errors="replace")
+    return {line.split("\t")[2] for line in made.stdout.splitlines() if line.startswith("F\t")}
+
+
+@pytest.fixture(scope="module")
+def names() -> list[str]:
+    tshark.require_tool("tshark")
+    known = known_to_tshark()
+    chosen = [name for name, field in FIELDS.items() if table_of(name) == "packet" and field.kind != "protocol"]
+    own = {name for name in chosen if name.startswith(("flow.", "packet."))}
+    assert not [name for name in chosen if name not in known and name not in own], "a field that Wireshark does not have"
+    return [name for name in chosen if name in known and name not in EXEMPT]
+
+
+def built_capture(folder: Path) -> Path:
+    path = folder / "built.pcap"
+    frames = [(1_700_000_000_000_000_000 + number * 1_234_567, bytes(packet).ljust(60, b"\0")) for number, packet in enumerate(BUILT)]
+    write_capture(path, frames)
+    return path
+
+
+def test_built_packets_agree_and_every_field_is_compared(names: list[str], tmp_path: Path) -> None:
+    compared, differences = compare_frames(built_capture(tmp_path), names, 1000)
+    assert differences == []
+    rest: Counter[str] = Counter()
+    if (folder := captures_folder()) is not None:
+        for name in ("mixed/synchrophasor-and-it.pcapng", "goose_mms/sample-file-mms-and-goose.pcap"):
+            more, _ = compare_frames(folder / name, names, 400)
+            rest += more
+    for name in names:
+        print(f"{compared[name] + rest[name]:8} {name}")
+    without = [name for name in names if not compared[name] + rest[name]]
+    assert set(without) <= {"mpls.label", "mpls.ttl", "igmp.max_resp", "igmp.checksum", "igmp.type", "ip.opt.ra", "ip.opt.type",
+                            "ip.opt.len", "ip.opt.type.copy", "ip.opt.type.class", "ip.opt.type.number"}, without  # fmt: skip
+
+
+def test_real_captures_agree(names: list[str], captures: Path) -> None:
+    total: Counter[str] = Counter()
+    problems: list[str] = []
+    for capture in sorted(captures.glob("*/*.pcap*")):
+        compared, differences = compare_frames(capture, names, FRAMES_OF_EACH)
+        total += compared
+        problems += differences
+    print("\n".join(f"{count:9} {name}" for name, count in sorted(total.items())))
+    assert problems == [], "\n".join(problems[:40])
+
+
+@pytest.mark.parametrize("scenario", sorted(path.name for path in (ROOT / "replay_pcaps").iterdir() if path.is_dir()))
+def test_shipped_scenarios_agree(names: list[str], scenario: str) -> None:
+    compared, differences = compare_frames(ROOT / "replay_pcaps" / scenario / "capture.pcap", names, 300)
+    assert compared["ip.src"] > 0
+    assert differences == []
