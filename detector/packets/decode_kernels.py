@@ -180,7 +180,7 @@ def decode_ethernet(buffer, cells, words, n, at, stop):
     kind = be16(buffer, at + 12)
     if kind >= 1536:
         return kind, at + 14
-    end = min(stop, at + 14 + kind)
+    end = min(stop, at + 14 + kind) if kind else stop  # Wireshark takes a length of 0 for all there is
     cells[n, STOP] = end
     return decode_llc(buffer, cells, words, n, at + 14, end)
 

@@ -81,7 +81,9 @@ FIELDS: tuple[PacketField, ...] = (
         ip.flags.df      bool  IP.flags[1:2]   do not fragment
         ip.flags.mf      bool  IP.flags[2:3]   more fragments
     """),
-    made("ip.frag_offset", "uint", "where this fragment's bytes belong", scaled((51, 13), Layer.IP, 8), unit="B"),
+    *header(Layer.IP, """
+        ip.frag_offset   uint  IP.frag         where this fragment's bytes belong, in units of eight
+    """),
     *header(Layer.IP, """
         ip.ttl           uint  IP.ttl          lifetime
         ip.proto         uint  IP.proto        protocol above

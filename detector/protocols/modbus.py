@@ -53,7 +53,16 @@ ANOMALIES = {
 }
 BIT, REGISTER, IDENTITY, RECORD, ASKED_IDENTITY = 0, 1, 2, 3, 4
 # Where the values of functions that have fields begin: functions, kind (-1: both), bytes from the MBAP header.
-DATA_AT = (((7,), 1, 8), ((7, 11, 12, 17), 0, 8), ((5, 6), -1, 10), ((8,), -1, 10), ((15, 16), 0, 13), ((23,), 0, 17))
+DATA_AT = (
+    ((7,), 1, 8),
+    ((7, 11, 12, 17), 0, 8),
+    ((5, 6), -1, 10),
+    ((8,), -1, 10),
+    ((15,), 0, 13),
+    ((23,), 0, 17),
+    ((23,), 1, 9),
+    ((24,), 1, 12),
+)
 CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 4 * 2**20, 65536, 11, 4, 2**20
 
 
@@ -98,7 +107,7 @@ PARTS: tuple[Part, ...] = (
     part("modbus.byte_cnt", "uint", "@64:8", "bytes of data", (21,)),
     part("modbus.byte_cnt", "uint", "@96:8", "bytes of data", (15, 16), "q"),
     part("modbus.byte_cnt", "uint", "@128:8", "bytes of data", (23,), "q"),
-    part("modbus.byte_cnt_16", "uint", "@64:8", "bytes of a FIFO queue, the high byte", (24,), "r"),
+    part("modbus.byte_cnt_16", "uint", "@64:16", "bytes of a FIFO queue", (24,), "r"),
     part("modbus.padding", "uint", "@88:8", "second byte of a coil's value", (5,), base=16),
     part("modbus.and_mask", "uint", "@80:16", "bits kept by a mask write", (22,), base=16),
     part("modbus.or_mask", "uint", "@96:16", "bits set by a mask write", (22,), base=16),
@@ -241,6 +250,10 @@ class ModbusTable(PduTable):
         for functions, kind, offset in DATA_AT:  # per place of data
             chosen = np.isin(self._function, functions) & ((self._kind == kind) | (kind < 0))
             starts, present = np.where(chosen, self.starts + offset, starts), present | chosen
+        mei = self.column("modbus.mei")
+        assert mei.present is not None
+        opaque = mei.present & (mei.values != 14)
+        starts, present = np.where(opaque, self.starts + 9, starts), present | opaque
         code = self.column("modbus.diagnostic_code")
         assert code.present is not None
         answered = code.present & np.isin(code.values, (0, 1, 2, 3, *range(10, 19)))

@@ -50,5 +50,7 @@ def frames(capture: Path, display_filter: str) -> list[int]:
 
 def accepts(display_filter: str, capture: Path) -> bool:
     """Whether tshark can compile a filter."""
-    made = subprocess.run(["tshark", "-n", "-r", str(capture), "-c", "1", "-Y", display_filter], capture_output=True, check=False)
+    made = subprocess.run(
+        ["tshark", "-n", "-r", str(capture), "-c", "1", "-Y", display_filter], capture_output=True, check=False
+    )
     return made.returncode == 0
