@@ -40,10 +40,20 @@ class Plant(Synthesis):
     def modbus(self, client: str, server: str, request: bytes, response: bytes | None, unit: int = 1) -> None:
         """A request, its answer after some milliseconds, and the acknowledgement."""
         number = self._transactions[client, server] = (self._transactions.get((client, server), 0) + 1) % 65536
-        self.send(IP(src=client, dst=server) / TCP(dport=502) / ModbusADURequest(transId=number, unitId=unit, len=len(request) + 1) / Raw(request))
+        self.send(
+            IP(src=client, dst=server)
+            / TCP(dport=502)
+            / ModbusADURequest(transId=number, unitId=unit, len=len(request) + 1)
+            / Raw(request)
+        )
         if response is not None:
             self.now_ns += self.rng.randint(4_000_000, 19_000_000)
-            self.send(IP(src=server, dst=client) / TCP(sport=502) / ModbusADUResponse(transId=number, unitId=unit, len=len(response) + 1) / Raw(response))
+            self.send(
+                IP(src=server, dst=client)
+                / TCP(sport=502)
+                / ModbusADUResponse(transId=number, unitId=unit, len=len(response) + 1)
+                / Raw(response)
+            )
             self.now_ns += self.rng.randint(100_000, 400_000)
             self.acknowledge(client, server)
 
@@ -89,7 +99,9 @@ class Plant(Synthesis):
 
     def merge(self, *others: Plant) -> None:
         """Takes the frames of others in, in time order."""
-        self.frames = sorted([*self.frames, *(frame for other in others for frame in other.frames)], key=lambda frame: frame[0])
+        self.frames = sorted(
+            [*self.frames, *(frame for other in others for frame in other.frames)], key=lambda frame: frame[0]
+        )
 
 
 def started(seed: int, until: float, every: float) -> Plant:
@@ -145,8 +157,12 @@ def arp_man_in_the_middle(attack: Plant) -> None:
     own = mac_of(ATTACKER)
     for _ in range(120):
         attack.now_ns += 500_000_000
-        attack.send(Ether(src=own, dst=mac_of(MASTER)) / ARP(op=2, hwsrc=own, psrc=PUMPS, hwdst=mac_of(MASTER), pdst=MASTER))
-        attack.send(Ether(src=own, dst=mac_of(PUMPS)) / ARP(op=2, hwsrc=own, psrc=MASTER, hwdst=mac_of(PUMPS), pdst=PUMPS))
+        attack.send(
+            Ether(src=own, dst=mac_of(MASTER)) / ARP(op=2, hwsrc=own, psrc=PUMPS, hwdst=mac_of(MASTER), pdst=MASTER)
+        )
+        attack.send(
+            Ether(src=own, dst=mac_of(PUMPS)) / ARP(op=2, hwsrc=own, psrc=MASTER, hwdst=mac_of(PUMPS), pdst=PUMPS)
+        )
 
 
 def slow_scan(attack: Plant) -> None:
@@ -171,8 +187,16 @@ def office_day(day: Plant) -> None:
         day.now_ns += day.rng.randint(2, 14) * SECOND
         name = f"host{number % 23}.example.org"
         client = f"10.30.0.{15 + number % 9}"
-        day.send(IP(src=client, dst=resolver) / UDP(sport=30000 + number, dport=53) / DNS(id=number, rd=1, qd=DNSQR(qname=name)))
-        day.send(IP(src=resolver, dst=client) / UDP(sport=53, dport=30000 + number) / DNS(id=number, qr=1, qd=DNSQR(qname=name)))
+        day.send(
+            IP(src=client, dst=resolver)
+            / UDP(sport=30000 + number, dport=53)
+            / DNS(id=number, rd=1, qd=DNSQR(qname=name))
+        )
+        day.send(
+            IP(src=resolver, dst=client)
+            / UDP(sport=53, dport=30000 + number)
+            / DNS(id=number, qr=1, qd=DNSQR(qname=name))
+        )
         web_request(day, client, web, 20000 + number)
         if number % 40 == 5:
             for _ in range(3):
@@ -188,8 +212,12 @@ def office_day(day: Plant) -> None:
 def web_request(day: Plant, client: str, server: str, port: int) -> None:
     """One page over HTTP."""
     ends: dict[str, Packet] = {"to": IP(src=client, dst=server), "from": IP(src=server, dst=client)}
-    day.send(ends["to"] / TCP(sport=port, dport=80) / Raw(b"GET /index.html HTTP/1.1\r\nHost: intranet.example.org\r\n\r\n"))
-    day.send(ends["from"] / TCP(sport=80, dport=port) / Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n" + b"x" * 600))
+    day.send(
+        ends["to"] / TCP(sport=port, dport=80) / Raw(b"GET /index.html HTTP/1.1\r\nHost: intranet.example.org\r\n\r\n")
+    )
+    day.send(
+        ends["from"] / TCP(sport=80, dport=port) / Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n" + b"x" * 600)
+    )
     day.send(ends["to"] / TCP(sport=port, dport=80, flags="FA"))
     day.send(ends["from"] / TCP(sport=80, dport=port, flags="FA"))
 

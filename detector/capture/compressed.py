@@ -16,7 +16,7 @@ Opener = Callable[[BinaryIO], BinaryIO]
 
 # (first bytes, name, opener)
 FORMATS: tuple[tuple[bytes, str, Opener], ...] = (
-    (b"\x1f\x8b", "gzip", lambda raw: cast(BinaryIO, gzip.GzipFile(fileobj=raw))),  # noqa: SIM115 - its reader closes it
+    (b"\x1f\x8b", "gzip", lambda raw: cast(BinaryIO, gzip.GzipFile(fileobj=raw))),
     (b"\x28\xb5\x2f\xfd", "zstd", lambda raw: cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(
         raw, read_across_frames=True))),
     (b"\xfd7zXZ\x00", "xz", lambda raw: cast(BinaryIO, lzma.LZMAFile(raw, "rb"))),

@@ -253,7 +253,7 @@ class ModbusTable(PduTable):
         mei = self.column("modbus.mei")
         assert mei.present is not None
         opaque = mei.present & (mei.values != 14)
-        starts, present = np.where(opaque, self.starts + 9, starts), present | opaque
+        starts, present = np.where(opaque, self.starts + 8, starts), present | opaque
         code = self.column("modbus.diagnostic_code")
         assert code.present is not None
         answered = code.present & np.isin(code.values, (0, 1, 2, 3, *range(10, 19)))

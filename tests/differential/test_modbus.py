@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from detector.errors import Position
 from detector.exercise.synthesis import Synthesis, write_capture
 from detector.protocols.fields import FIELDS, table_of
 from detector.testing.literals import read_packets
-from detector.errors import Position
 from tests.conftest import ROOT
 from tests.differential import tshark
 from tests.differential.compare import compare_frames

@@ -16,8 +16,9 @@ from scapy.layers.inet6 import (
     ICMPv6PacketTooBig,
     IPv6,
     IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
+    IPv6ExtHdrRouting,
 )
-from scapy.layers.inet6 import IPv6ExtHdrHopByHop, IPv6ExtHdrRouting
 from scapy.layers.l2 import ARP, GRE, LLC, SNAP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw

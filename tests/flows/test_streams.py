@@ -127,7 +127,10 @@ def test_gap_is_marked_and_counted() -> None:
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_one_direction_only(size: int) -> None:
     """Nobody acknowledges: a gap is given up when too much waits, and the stream goes on."""
-    segments = [frame("c", 0, b"a" * 100, None), *(frame("c", 100 * n, b"%03d" % n + b"." * 97, None) for n in range(2, 9))]
+    segments = [
+        frame("c", 0, b"a" * 100, None),
+        *(frame("c", 100 * n, b"%03d" % n + b"." * 97, None) for n in range(2, 9)),
+    ]
     done = follow(segments, size=size, limits=StreamSettings(stream_bytes=500, memory_bytes=65536))
     assert [(row, data[:3], is_gap) for row, _, data, _, is_gap, _ in done.chunks] == [
         (0, b"aaa", False), (6, b"002", True), (6, b"003", False), (6, b"004", False), (6, b"005", False),
