@@ -52,15 +52,6 @@ def kernel(loop: Loop) -> Loop:
     return _njit()(cache=True, boundscheck=True, nogil=True)(loop)  # type: ignore[no-any-return]
 
 
-def inlined(loop: Loop) -> Loop:
-    """A part of a kernel that is compiled into each of its callers.
-
-    For parts that are handed a NamedTuple of many arrays: a call would count every array's reference up and down, which
-    cost 2 us a packet in the decoder, thirty times the work itself.
-    """
-    return _njit()(inline="always", boundscheck=True, nogil=True)(loop)  # type: ignore[no-any-return]
-
-
 class Kernels:
     """A kernel module that is imported at its first use, so that commands that decode nothing never load Numba."""
 

@@ -19,7 +19,7 @@ FORMATS: tuple[tuple[bytes, str, Opener], ...] = (
     (b"\x1f\x8b", "gzip", lambda raw: cast(BinaryIO, gzip.GzipFile(fileobj=raw))),
     (b"\x28\xb5\x2f\xfd", "zstd", lambda raw: cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(
         raw, read_across_frames=True))),
-    (b"\xfd7zXZ\x00", "xz", lambda raw: cast(BinaryIO, lzma.LZMAFile(raw, "rb"))),
+    (b"\xfd7zXZ\x00", "xz", lambda raw: cast(BinaryIO, lzma.LZMAFile(raw, "rb"))),  # noqa: SIM115
     (b"BZh", "bzip2", lambda raw: cast(BinaryIO, bz2.BZ2File(raw, "rb"))),
 )  # fmt: skip
 ERRORS = (EOFError, OSError, lzma.LZMAError, zlib.error, zstandard.ZstdError)  # what a damaged one raises, and when cut

@@ -45,7 +45,7 @@ class PipeBytes:
     def read(self, target: memoryview, seconds: float | None) -> int | None:
         """Bytes read into target, 0 at the end, None where none came within `seconds` (None: as long as it takes)."""
         until = None if seconds is None else time.monotonic() + seconds
-        while not self._stopped.is_set():
+        while not self._stopped.is_set():  # per wait
             left = POLL_SECONDS if until is None else min(POLL_SECONDS, until - time.monotonic())
             if select.select([self._descriptor], [], [], max(0.0, left))[0]:
                 return os.readv(self._descriptor, [target])

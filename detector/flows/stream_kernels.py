@@ -20,7 +20,17 @@ from detector.errors import PacketAnomaly as Odd
 from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, IS_GAP, ROW, SLOT, START, STOP, STREAM
 from detector.kernel import kernel
 from detector.packets.rows import (
-    ANOMALIES, IP, IPV6, IS_FRAGMENT, NETWORK, PAYLOAD_START, PAYLOAD_STOP, SEQUENCE, TCP, TCP_FLAGS, UDP,
+    ANOMALIES,
+    IP,
+    IPV6,
+    IS_FRAGMENT,
+    NETWORK,
+    PAYLOAD_START,
+    PAYLOAD_STOP,
+    SEQUENCE,
+    TCP,
+    TCP_FLAGS,
+    UDP,
 )  # fmt: skip
 
 SYN, RST, ACK = 2, 4, 16

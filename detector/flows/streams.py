@@ -74,7 +74,7 @@ class StreamTable:
     def waiting_bytes(self) -> int:
         """Bytes that wait for a gap, of all streams, in whole blocks of the store."""
         blocks = self._streams.blocks
-        return int(len(blocks) - self._streams.meta[1]) * blocks.shape[1]
+        return int((len(blocks) - self._streams.meta[1]) * blocks.shape[1])
 
     def follow(self, packets: PacketTable, flows: FlowColumns) -> Chunks:
         """The chunks of a batch; what had waited is appended to the batch's buffer, oddities are marked on the rows."""

@@ -143,14 +143,14 @@ PARTS: tuple[Part, ...] = (
     part("modbus.num_objects", "uint", "@104:8", "number of identification objects", (43,), "r", 14),
 )  # fmt: skip
 
-OBJECTS = {
+OBJECTS: dict[Field, tuple[tuple[int, ...], str]] = {
     Field("modbus.regnum16", "uint", "register, counted from 0", level="object"): ((REGISTER,), "number"),
     Field("modbus.regval_uint16", "uint", "value of the register", level="object"): ((REGISTER,), "value"),
     Field("modbus.bitnum", "uint", "coil or input, counted from 0", level="object"): ((BIT,), "number"),
     Field("modbus.bitval", "bool", "state of the coil or input", level="object"): ((BIT,), "value"),
     Field("modbus.object_id", "uint", "identification object", level="object"): ((IDENTITY, ASKED_IDENTITY), "number"),
     Field("modbus.objects_len", "uint", "length of an identification object", unit="B", level="object"): (
-        IDENTITY,
+        (IDENTITY,),
         "value",
     ),
     Field("modbus.object_str_value", "string", "text of an identification object", level="object"): (

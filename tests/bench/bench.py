@@ -27,6 +27,7 @@ from detector.rules.loader import load_rules
 from tests.bench import traffic
 from tests.bench.rules import write_ours, write_suricata
 
+STAGES = ("capture", "packets", "flows", "streams", "protocols", "rules")
 SURICATA_YAML = """%YAML 1.1
 ---
 vars:
@@ -103,27 +104,32 @@ def stages(capture: Path, rules: Path) -> None:
     pipeline = Pipeline(load_rules([rules]), PipelineSettings())
     decoding = pipeline.decoding
     spent: dict[str, float] = {}
-    packets = 0
-
-    def timed(name: str, step: Callable[[], object]) -> object:
-        began = time.perf_counter()
-        result = step()
-        spent[name] = spent.get(name, 0.0) + time.perf_counter() - began
-        return result
-
+    packets = first = 0
     batches = open_source([str(capture)]).batches()
-    while (batch := timed("capture", lambda: next(batches, None))) is not None:
+    clock = time.perf_counter
+    while True:
+        times = [clock()]
+        if (batch := next(batches, None)) is None:
+            break
+        times.append(clock())
+        table = decoding.decoder.decode(batch)
+        times.append(clock())
+        flows = decoding.flows.follow(table)
+        times.append(clock())
+        chunks = decoding.streams.follow(table, flows)
+        times.append(clock())
+        pdus = decoding.frame(table, flows, chunks)
+        times.append(clock())
+        pipeline.engine.detect({"packet": table, **pdus})
+        times.append(clock())
+        if packets:  # the first batch loads kernels
+            for name, began, ended in zip(STAGES, times, times[1:], strict=False):
+                spent[name] = spent.get(name, 0.0) + ended - began
+        else:
+            first = len(batch)
         packets += len(batch)
-        table = timed("packets", lambda: decoding.decoder.decode(batch))
-        flows = timed("flows", lambda: decoding.flows.follow(table))
-        chunks = timed("streams", lambda: decoding.streams.follow(table, flows))
-        pdus = timed("protocols", lambda: decoding.frame(table, flows, chunks))
-        timed("rules", lambda: pipeline.engine.detect({"packet": table, **pdus}))
-        if packets == len(batch):  # the first batch loads kernels
-            spent.clear()
-            packets_first = packets
     for name, seconds in spent.items():
-        print(f"  {name:12}{seconds / (packets - packets_first) * 1e9:8.1f} ns a packet")
+        print(f"  {name:12}{seconds / (packets - first) * 1e9:8.1f} ns a packet")
 
 
 def worst_cases(bench: Bench, count: int) -> None:
