@@ -59,7 +59,7 @@ def has(cells, words, n, odd):
 
 
 @kernel
-def check_rows(buffer, cells, words, starts):
+def check_rows(buffer, cells, words):
     """Marks rows whose checksums are wrong; what was not captured whole is left alone, and so are quotes."""
     for n in range(len(cells)):
         at = np.int64(cells[n, IP])
