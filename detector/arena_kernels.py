@@ -28,7 +28,8 @@ def store_blocks(blocks, links, meta, buffer, start, stop):
         else:
             links[last] = block
         length = min(size, stop - start)
-        blocks[block, :length] = buffer[start : start + length]
+        for k in range(length):
+            blocks[block, k] = buffer[start + k]
         start += length
         last = block
         wanted -= 1
@@ -42,7 +43,8 @@ def load_blocks(blocks, links, head, length, buffer, at):
     size = blocks.shape[1]
     while length > 0:
         here = min(size, length)
-        buffer[at : at + here] = blocks[head, :here]
+        for k in range(here):
+            buffer[at + k] = blocks[head, k]
         at += here
         length -= here
         head = links[head]

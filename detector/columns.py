@@ -6,7 +6,7 @@ values for one batch; a Table makes columns when they are asked for and keeps th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
@@ -157,17 +157,23 @@ class Table:
         self.name = name
         self.rows = rows
         self._columns: dict[str, Column] = {}
+        self._offered: dict[str, Callable[[], Column]] = {}
 
     def column(self, name: str) -> Column:
         """The column of a field, made at the first call. KeyError: no such field here (the loader has refused it)."""
         found = self._columns.get(name)
         if found is None:
-            found = self._columns[name] = self._make(name)
+            offered = self._offered.get(name)
+            found = self._columns[name] = offered() if offered else self._make(name)
         return found
 
-    def add(self, column: Column) -> None:
-        """A column that a later stage has made for these rows (flow.direction on packet rows)."""
-        self._columns[column.field.name] = column
+    def offer(self, name: str, make: Callable[[], Column]) -> None:
+        """A column that a later stage can make for these rows when it is asked for (flow.direction on packet rows)."""
+        self._offered[name] = make
+
+    def has(self, name: str) -> bool:
+        """Whether a later stage offers the column."""
+        return name in self._offered
 
     def _make(self, name: str) -> Column:
         raise KeyError(name)

@@ -186,5 +186,5 @@ def index_pcapng(buffer, position, stop, is_big, interfaces, interface_count, lo
 def scatter_packets(target, places, buffer, starts, stops):
     """Copies packets buffer[starts[i]:stops[i]] to target, each to its place."""
     for i in range(len(places)):
-        length = stops[i] - starts[i]
-        target[places[i] : places[i] + length] = buffer[starts[i] : stops[i]]
+        for k in range(stops[i] - starts[i]):
+            target[places[i] + k] = buffer[starts[i] + k]

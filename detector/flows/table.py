@@ -1,23 +1,21 @@
 """The flow table: ids, direction, state and counts for every packet row.
 
-Input: PacketTable. Output: FlowColumns, and the columns of FLOW_FIELDS on the packet table. One slot = one flow.
+Input: PacketTable. Output: FlowColumns, and the columns of FLOW_COLUMNS, which the packet table then offers. One slot = one flow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.columns import Array, Column
-from detector.flows.columns import CELLS, Cell, FlowColumns
-from detector.flows.fields import FLOW_FIELDS
+from detector.flows.columns import CELLS, FlowColumns
+from detector.flows.fields import FLOW_COLUMNS
 from detector.kernel import Kernels
-from detector.packets.rows import Cell as RowCell
-from detector.packets.rows import Layer
 from detector.packets.table import PacketTable
 
 kernels = Kernels("detector.flows.flow_kernels")
@@ -150,7 +148,7 @@ class FlowTable:
         return int(self._flows.counts[2])
 
     def follow(self, packets: PacketTable) -> FlowColumns:
-        """The flow of every packet row; adds the columns of FLOW_FIELDS to the table."""
+        """The flow of every packet row; offers the columns of FLOW_COLUMNS on the table."""
         out = np.zeros((packets.rows, CELLS), np.int64)
         structure = packets.structure
         kernels.follow_rows(
@@ -158,38 +156,6 @@ class FlowTable:
             self._tcp_ports, self._udp_ports, self._timeouts, self._settings.vlan_in_key, out,
         )  # fmt: skip
         flows = FlowColumns(out)
-        add_columns(packets, flows)
+        for field, make in FLOW_COLUMNS:  # per field
+            packets.offer(field.name, partial(make, field, packets, flows))
         return flows
-
-
-def add_columns(packets: PacketTable, flows: FlowColumns) -> None:
-    """The columns of FLOW_FIELDS on packet rows."""
-    structure = packets.structure
-    cell = {column: flows.cells[:, column] for column in Cell}
-    has_flow = cell[Cell.FLOW] >= 0
-    has_tcp = has_flow & (structure.layer(Layer.TCP) >= 0) & (cell[Cell.RELATIVE_SEQ] >= 0)
-    length = structure.cell(RowCell.PAYLOAD_STOP) - structure.cell(RowCell.PAYLOAD_START)
-    behind = (cell[Cell.RELATIVE_SEQ] + length + ((structure.cell(RowCell.TCP_FLAGS) & 3) > 0)) & 0xFFFFFFFF
-    values: dict[str, tuple[Array, NDArray[np.bool_]]] = {
-        "flow.id": (cell[Cell.FLOW], has_flow),
-        "flow.direction": (cell[Cell.DIRECTION], has_flow),
-        "flow.state": (cell[Cell.FLOW_STATE], has_flow),
-        "flow.is_new": (cell[Cell.IS_NEW] != 0, has_flow),
-        "flow.age": (cell[Cell.CLOCK] - cell[Cell.BEGAN], has_flow),
-        "flow.packets_to_server": (flows.cells[:, Cell.PACKETS_SO_FAR], has_flow),
-        "flow.packets_to_client": (flows.cells[:, Cell.PACKETS_SO_FAR + 1], has_flow),
-        "flow.bytes_to_server": (flows.cells[:, Cell.BYTES_SO_FAR], has_flow),
-        "flow.bytes_to_client": (flows.cells[:, Cell.BYTES_SO_FAR + 1], has_flow),
-        "tcp.seq": (cell[Cell.RELATIVE_SEQ], has_tcp),
-        "tcp.ack": (cell[Cell.RELATIVE_ACK], has_tcp),
-        "tcp.nxtseq": (behind, has_tcp),
-    }
-    scale = cell[Cell.WINDOW_SCALE]
-    is_syn = (structure.cell(RowCell.TCP_FLAGS) & 2) > 0
-    window = packets.own("tcp.window_size_value")
-    scaled = has_tcp & window.present if window.present is not None else has_tcp
-    factor = np.where(scale >= 0, 1 << np.maximum(scale, 0), scale)
-    values["tcp.window_size"] = (window.values.astype(np.int64) * np.where((scale >= 0) & ~is_syn, factor, 1), scaled)
-    values["tcp.window_size_scalefactor"] = (factor, scaled & ~is_syn)
-    for field in FLOW_FIELDS:  # per field
-        packets.add(Column(field, *values[field.name]))

@@ -7,10 +7,25 @@ import numpy as np
 from detector.bytes_kernels import be16, be32, u8
 from detector.errors import PacketAnomaly as Odd
 from detector.kernel import kernel
-from detector.packets.rows import ANOMALIES, ETHERTYPE, IP, OUTER, PACKET, PAYLOAD_START, STOP, TCP, UDP
+from detector.packets.rows import (
+    ANOMALIES,
+    DESTINATION_PORT,
+    ETHERTYPE,
+    IP,
+    OUTER,
+    PACKET,
+    PAYLOAD_START,
+    SEQUENCE,
+    SOURCE_PORT,
+    STOP,
+    TCP,
+    TCP_FLAGS,
+    UDP,
+)  # fmt: skip
 
 LATE, JUMP, REPEAT = int(Odd.PACKET_LATE), int(Odd.PACKET_TIME_JUMP), int(Odd.PACKET_REPEAT)
 REPEAT_NS = 1000000
+LOW_BITS = np.uint64(0x3FFFFFFFFFFFFFFF)
 LONGEST_HASHED = 256  # bytes of a packet without a transport checksum that take part in its hash
 
 CLOCK, PENDING, HAS_CLOCK = 0, 1, 2
@@ -68,31 +83,37 @@ def hash_bytes(buffer, start, stop, value):
 
 
 @kernel
-def hash_packet(buffer, cells, words, n, wire_length):
+def hash_packet(buffer, cells, words, n):
     """What two sightings of one packet have in common: everything but VLAN, TTL and the checksum that covers it.
 
-    TCP's and UDP's checksum stands for their payload, so only headers are read; other packets are hashed as bytes.
+    TCP's and UDP's checksum stands for their payload, so little more than the row is read; other packets are hashed as
+    bytes.
     """
-    value = mix(cells[n, ETHERTYPE] + 1, np.int64(cells[n, STOP]) - np.int64(cells[n, PAYLOAD_START]))
     at, stop = np.int64(cells[n, IP]), np.int64(cells[n, STOP])
+    start = np.int64(cells[n, PAYLOAD_START])
+    value = (np.int64(cells[n, ETHERTYPE]) << 32) | (stop - start)
     if at >= 0:
-        value = mix(value, (be32(buffer, at + 4) << 16) | be16(buffer, at + 2))
-    for word in range(4):
-        value = mix(value, np.int64(words[n, word] & np.uint64(0x3FFFFFFFFFFFFFFF)))
+        value = mix(value, np.int64(((words[n, 1] << np.uint64(30)) ^ words[n, 3]) & LOW_BITS))
+        if at + 6 <= stop:
+            value ^= be16(buffer, at + 4) << 40
+    else:
+        for word in range(4):
+            value = mix(value, np.int64(words[n, word] & LOW_BITS))
     header = np.int64(cells[n, TCP])
-    if header >= 0 and header + 20 <= stop:
-        value = mix(value, (be32(buffer, header) << 30) ^ be32(buffer, header + 4))
-        value = mix(value, (be32(buffer, header + 8) << 30) ^ be32(buffer, header + 12))
-        return mix(value, be32(buffer, header + 16))
+    if header >= 0 and header + 18 <= stop:
+        sent = be16(buffer, header + 16) | (np.int64(cells[n, TCP_FLAGS]) << 16)
+        value = mix(value, np.int64(words[n, SEQUENCE] & LOW_BITS))
+        ports = (np.int64(cells[n, SOURCE_PORT]) << 16) | np.int64(cells[n, DESTINATION_PORT])
+        return mix(value, (sent << 32) ^ ports ^ np.int64(words[n, SEQUENCE] >> np.uint64(62)))
     header = np.int64(cells[n, UDP])
     if header >= 0 and header + 8 <= stop and be16(buffer, header + 6) != 0:
         return mix(value, (be32(buffer, header) << 30) ^ be32(buffer, header + 4))
-    at = np.int64(cells[n, PAYLOAD_START]) if at < 0 else min(stop, at + 20)
+    at = start if at < 0 else min(stop, at + 20)
     return hash_bytes(buffer, at, min(stop, at + LONGEST_HASHED), value)
 
 
 @kernel
-def find_repeats(buffer, cells, words, n, times, wire_lengths, table, repeats):
+def find_repeats(buffer, cells, words, n, times, table, repeats):
     """Sets repeats[packet] and its anomaly where the same packet was seen within REPEAT_NS.
 
     Args:
@@ -102,7 +123,7 @@ def find_repeats(buffer, cells, words, n, times, wire_lengths, table, repeats):
         packet = cells[row, PACKET]
         if cells[row, OUTER] >= 0:
             continue
-        value = hash_packet(buffer, cells, words, row, wire_lengths[packet])
+        value = hash_packet(buffer, cells, words, row)
         place = value & (len(table) - 1)
         repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS
         if repeats[packet]:

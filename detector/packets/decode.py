@@ -62,9 +62,7 @@ class PacketDecoder:
         rows = self._decode_rows(batch, clocks)
         self._mark_times(rows, odds)
         repeats = np.zeros(len(batch), np.bool_)
-        arrivals.find_repeats(
-            batch.buffer, *rows, len(rows.cells), batch.times, batch.wire_lengths, self._repeats, repeats
-        )
+        arrivals.find_repeats(batch.buffer, *rows, len(rows.cells), batch.times, self._repeats, repeats)
         self.repeats += int(repeats.sum())
         if self._settings.check_checksums:
             checksums.check_rows(batch.buffer, *rows)
@@ -78,6 +76,7 @@ class PacketDecoder:
         capacity = len(batch) + len(batch) // 4 + 64
         if len(self._rows.cells) < capacity:
             self._rows = make_rows(capacity)
+        self._rows.empty()
         done, n = 0, 0
         while True:  # per growth of the buffer or the rows
             batch.reserve(2 * 65536 + 1)

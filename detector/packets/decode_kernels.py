@@ -26,7 +26,6 @@ from detector.packets.rows import (
     IPV6_EXT,
     IS_FRAGMENT,
     IS_QUOTED,
-    LAYER_COUNT,
     LINK,
     LLC,
     MPLS,
@@ -109,31 +108,13 @@ def mark(words, row, odd):
 
 
 @kernel
-def begin_row(cells, words, n, packet, outer, stop):
-    """An empty row for a layer of a packet."""
+def begin_row(cells, n, packet, outer, stop):
+    """A row for a layer of a packet; the other columns are as in rows.EMPTY_CELLS."""
     cells[n, PACKET] = packet
     cells[n, OUTER] = outer
-    for layer in range(LAYER_COUNT):
-        cells[n, layer] = -1
     cells[n, STOP] = stop
     cells[n, PAYLOAD_START] = stop
     cells[n, PAYLOAD_STOP] = stop
-    cells[n, NETWORK] = 0
-    cells[n, TRANSPORT] = NO_IP
-    cells[n, ETHERTYPE] = 0
-    for word in range(4):
-        words[n, word] = np.uint64(0)
-    cells[n, SOURCE_PORT] = 0
-    cells[n, DESTINATION_PORT] = 0
-    cells[n, TCP_FLAGS] = 0
-    words[n, SEQUENCE] = np.uint64(0)
-    cells[n, VLAN_ID] = -1
-    cells[n, VLAN_COUNT] = 0
-    cells[n, MPLS_COUNT] = 0
-    cells[n, IS_QUOTED] = 0
-    cells[n, IS_FRAGMENT] = 0
-    words[n, ANOMALIES + (0)] = np.uint64(0)
-    words[n, ANOMALIES + (1)] = np.uint64(0)
 
 
 @kernel
@@ -537,7 +518,7 @@ def decode_quoted(buffer, cells, words, n, parent):
     stop = np.int64(cells[parent, PAYLOAD_STOP])
     if stop - at < 20:
         return False
-    begin_row(cells, words, n, cells[parent, PACKET], parent, stop)
+    begin_row(cells, n, cells[parent, PACKET], parent, stop)
     cells[n, IS_QUOTED] = 1
     version = u8(buffer, at) >> 4
     if version == 4:
@@ -569,7 +550,7 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
         if n + 2 * MOST_DEEP > len(cells) or len(buffer) - used < FRAGMENT_ROOM:
             return packet, n, used
         at, stop = starts[packet], stops[packet]
-        begin_row(cells, words, n, packet, -1, stop)
+        begin_row(cells, n, packet, -1, stop)
         if stop - at < wire_lengths[packet]:
             mark(words, n, O_CUT)
         kind, at = decode_link(buffer, cells, words, n, at, stop, link_types[packet])
@@ -618,7 +599,7 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
                 break
             depth += 1
             n += 1
-            begin_row(cells, words, n, packet, n - 1, stop)
+            begin_row(cells, n, packet, n - 1, stop)
             if kind == T_TEB:
                 kind, at = decode_ethernet(buffer, cells, words, n, at, stop)
         n += 1

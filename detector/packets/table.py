@@ -47,10 +47,6 @@ class PacketTable(Table):
             found = self._own[name] = self._make_own(name)
         return found
 
-    def has(self, name: str) -> bool:
-        """Whether a later stage has added the column."""
-        return name in self._columns
-
     def _make_own(self, name: str) -> Column:
         declared = self.fields[name]
         if declared.make is not None:

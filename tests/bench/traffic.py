@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scapy.utils import RawPcapReader
 
 ROOT = Path(__file__).parents[2]
@@ -14,20 +15,80 @@ BLOCK = 64 * 2**20
 
 
 def shipped_packets() -> list[bytes]:
-    """The packets of every shipped scenario, one after the other."""
+    """The packets of every shipped scenario, one after the other, each scenario in a subnet of its own."""
     packets: list[bytes] = []
-    for path in sorted((ROOT / "replay_pcaps").glob("*/capture.pcap")):
+    for number, path in enumerate(sorted((ROOT / "replay_pcaps").glob("*/capture.pcap"))):
         with RawPcapReader(str(path)) as reader:
-            packets += [bytes(data) for data, _ in reader]
+            for data, _ in reader:
+                changed = bytearray(data)
+                if changed[12:14] == b"\x08\x00":
+                    changed[28] ^= number
+                    changed[32] ^= number
+                packets.append(bytes(changed))
     return packets
 
 
+def tcp_places(packets: list[bytes]) -> list[tuple[int, int, tuple[object, ...], bool]]:
+    """(packet, where its TCP header begins, (sender, receiver), whether it is a SYN without ACK), of IPv4 in Ethernet."""
+    found = []
+    for number, data in enumerate(packets):
+        if data[12:14] == b"\x08\x00" and len(data) >= 54 and data[23] == 6 and data[20] & 0x3F == 0 and data[21] == 0:
+            at = 14 + (data[14] & 15) * 4
+            ends = (data[26:30] + data[at : at + 2], data[30:34] + data[at + 2 : at + 4])
+            found.append((number, at, ends, data[at + 13] & 0x12 == 2))
+    return found
+
+
+class Changes:
+    """What differs from one repetition to the next, so that no packet is a retransmission of an earlier one.
+
+    Connections that begin with a handshake come from another port each time; the others go on, their sequence numbers
+    advanced by what each side has sent.
+    """
+
+    def __init__(self, packets: list[bytes], starts: NDArray[np.int64]) -> None:
+        tcp = tcp_places(packets)
+        clients = {ends for _, _, ends, is_syn in tcp if is_syn}
+        first: dict[tuple[object, ...], int] = {}
+        last: dict[tuple[object, ...], int] = {}
+        for number, at, ends, _ in tcp:
+            data = packets[number]
+            sequence = int.from_bytes(data[at + 4 : at + 8], "big")
+            sent = int.from_bytes(data[16:18], "big") - (at - 14) - (data[at + 12] >> 4) * 4
+            begin = first.setdefault(ends, sequence)
+            last[ends] = max(
+                last.get(ends, 0), (sequence - begin) % 2**32 + sent if (sequence - begin) % 2**32 < 2**31 else 0
+            )
+        ports, numbers = [], []
+        for number, at, ends, _ in tcp:
+            place = int(starts[number]) + 16 + at
+            if ends in clients:
+                ports.append(place)
+            elif ends[::-1] in clients:
+                ports.append(place + 2)
+            else:
+                numbers += [(place + 4, last[ends]), (place + 8, last.get(ends[::-1], 0))]
+        self._ports = np.array(ports, np.int64)
+        self._numbers = np.array(numbers, np.int64).reshape(-1, 2)
+
+    def apply(self, records: NDArray[np.uint8]) -> None:
+        """Turns the records of one repetition into those of the next."""
+        places = self._ports[:, None] + np.arange(2)
+        values = records[places].astype(np.int64) @ (256, 1)
+        values = 1024 + (values - 1024 + 7919) % 64000
+        records[places] = values[:, None] >> (8, 0) & 255
+        places = self._numbers[:, :1] + np.arange(4)
+        values = records[places].astype(np.int64) @ (1 << 24, 1 << 16, 1 << 8, 1) + self._numbers[:, 1]
+        records[places] = values[:, None] >> (24, 16, 8, 0) & 255
+
+
 def write_capture(path: Path, packets: list[bytes], count: int, step_us: int = 20) -> None:
-    """A pcap of `count` packets that repeats `packets`, `step_us` apart."""
+    """A pcap of `count` packets: `packets` again and again with Changes, `step_us` apart."""
     records = [struct.pack("<IIII", 0, 0, len(data), len(data)) + data for data in packets]
     starts = np.concatenate(([0], np.cumsum([len(record) for record in records])))[:-1]
     one = np.frombuffer(b"".join(records), np.uint8).copy()
     sizes = np.append(starts[1:], len(one))
+    changes = Changes(packets, starts)
     with path.open("wb") as file:
         file.write(HEADER)
         for first in range(0, count, len(packets)):
@@ -38,6 +99,7 @@ def write_capture(path: Path, packets: list[bytes], count: int, step_us: int = 2
                 for byte in range(4):
                     one[starts[:here] + offset + byte] = stamped[:, byte]
             file.write(one[: sizes[here - 1]].tobytes())
+            changes.apply(one)
 
 
 def syn_flood(count: int = 20000) -> list[bytes]:
