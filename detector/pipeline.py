@@ -48,7 +48,7 @@ class Counts:
     rows: int = 0  # packet rows that rules saw
     pdus: Counter[str] = field(default_factory=Counter)  # by protocol
     pdu_anomalies: Counter[str] = field(default_factory=Counter)
-    directions: Counter[str] = field(default_factory=Counter)  # packet rows of TCP and UDP, to_server and to_client
+    directions: dict[str, int] = field(default_factory=dict)  # packet rows of TCP and UDP, to_server and to_client
     alerts: int = 0
     first_ns: int | None = None
     last_ns: int = 0
@@ -71,14 +71,14 @@ class Decoding:
         packets = self.decoder.decode(batch)
         flows = self.flows.follow(packets)
         tables = self.frame(packets, flows, self.streams.follow(packets, flows))
-        self._count(batch, packets, flows, tables)
+        self._count(batch, packets, tables)
         return packets, tables
 
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> dict[str, PduTable]:
         """A table for each protocol, in the order of PROTOCOLS."""
         return {name: reader.frame(packets, flows, chunks) for name, reader in self._readers}
 
-    def _count(self, batch: Batch, packets: PacketTable, flows: FlowColumns, tables: dict[str, PduTable]) -> None:
+    def _count(self, batch: Batch, packets: PacketTable, tables: dict[str, PduTable]) -> None:
         counts = self.counts
         counts.packets += len(batch)
         counts.bytes += int((batch.stops - batch.starts).sum())
@@ -88,9 +88,7 @@ class Decoding:
             if table.rows and table.anomalies.any():
                 column = table.column("pdu.anomaly")
                 counts.pdu_anomalies.update(column.field.labels[int(value)] for value in column.flat()[0])
-        transported = (packets.structure.transport == 6) | (packets.structure.transport == 17)
-        counts.directions["to_server"] += int((transported & (flows.direction == 0)).sum())
-        counts.directions["to_client"] += int((transported & (flows.direction == 1)).sum())
+        counts.directions = self.flows.directions
         if len(batch):
             counts.first_ns = int(batch.times[0]) if counts.first_ns is None else counts.first_ns
             counts.last_ns = max(counts.last_ns, int(batch.times.max()))

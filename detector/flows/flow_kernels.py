@@ -53,17 +53,18 @@ NEW, ESTABLISHED, CLOSING, CLOSED = (int(x) for x in (FlowState.NEW, FlowState.E
                                                       FlowState.CLOSED))  # fmt: skip
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 
+# Columns of Flows.links: small and apart, since a flood walks through them and through little else.
+NEXT, OLDER, NEWER, BUCKET = 0, 1, 2, 3
 # Columns of Flows.slots.
-NEXT, OLDER, NEWER, BUCKET, NUMBER, STARTED, LAST, STATE, SIDE = 0, 1, 2, 3, 4, 5, 6, 7, 8
-PACKETS, BYTES, BASE, SENT, FINS = 9, 11, 13, 15, 17  # PACKETS, BYTES, BASE, SENT: two columns each, by direction
-SCALE = 18  # two columns: -1 unknown, -2 not used, else the shift of RFC 7323
-COLUMNS = 20
+NUMBER, STARTED, LAST, STATE, SIDE = 0, 1, 2, 3, 4
+PACKETS, BYTES, BASE, SENT, FINS = 5, 7, 9, 11, 13  # PACKETS, BYTES, BASE, SENT: two columns each, by direction
+SCALE = 14  # two columns: -1 unknown, -2 not used, else the shift of RFC 7323
 NO_BASE = -1
 SENT_SYN, SENT_OTHER = 1, 2
 # Columns of Flows.shards: slots taken, oldest flow, newest flow.
 TAKEN, OLDEST, NEWEST = 0, 1, 2
 # Flows.counts.
-CREATED, EXPIRED, EVICTED, NEXT_NUMBER = 0, 1, 2, 3
+CREATED, EXPIRED, EVICTED, NEXT_NUMBER, ROWS = 0, 1, 2, 3, 4  # ROWS: two columns, of TCP and UDP by direction
 
 ECHO_PAIRS_4 = ((8, 0), (0, 8), (13, 14), (14, 13), (15, 16), (16, 15), (10, 9), (9, 10), (17, 18), (18, 17))
 ECHO_PAIRS_6 = ((128, 129), (129, 128), (133, 134), (134, 133), (135, 136), (136, 135), (130, 131), (131, 130),
@@ -91,61 +92,61 @@ def mix64(value):
 
 
 @kernel
-def unlink(slots, shards, shard, slot):
+def unlink(links, shards, shard, slot):
     """Takes a slot out of its shard's list."""
-    older, newer = slots[slot, OLDER], slots[slot, NEWER]
+    older, newer = links[slot, OLDER], links[slot, NEWER]
     if older >= 0:
-        slots[older, NEWER] = newer
+        links[older, NEWER] = newer
     else:
         shards[shard, OLDEST] = newer
     if newer >= 0:
-        slots[newer, OLDER] = older
+        links[newer, OLDER] = older
     else:
         shards[shard, NEWEST] = older
 
 
 @kernel
-def append(slots, shards, shard, slot):
+def append(links, shards, shard, slot):
     """Puts a slot at the list's most recently used end."""
     newest = shards[shard, NEWEST]
-    slots[slot, OLDER] = newest
-    slots[slot, NEWER] = -1
+    links[slot, OLDER] = newest
+    links[slot, NEWER] = -1
     if newest >= 0:
-        slots[newest, NEWER] = slot
+        links[newest, NEWER] = slot
     else:
         shards[shard, OLDEST] = slot
     shards[shard, NEWEST] = slot
 
 
 @kernel
-def unchain(slots, buckets, slot):
+def unchain(links, buckets, slot):
     """Takes a slot out of its hash chain."""
-    bucket = slots[slot, BUCKET]
+    bucket = links[slot, BUCKET]
     at = buckets[bucket]
     if at == slot:
-        buckets[bucket] = slots[slot, NEXT]
+        buckets[bucket] = links[slot, NEXT]
         return
-    while slots[at, NEXT] != slot:
-        at = slots[at, NEXT]
-    slots[at, NEXT] = slots[slot, NEXT]
+    while links[at, NEXT] != slot:
+        at = links[at, NEXT]
+    links[at, NEXT] = links[slot, NEXT]
 
 
 @kernel
-def take_slot(slots, shards, buckets, counts, shard, bucket):
+def take_slot(links, shards, buckets, counts, shard, bucket):
     """A slot for a new flow: a fresh one, or the shard's least recently used."""
-    per_shard = len(slots) // SHARDS
+    per_shard = len(links) // SHARDS
     if shards[shard, TAKEN] < per_shard:
         slot = shard * per_shard + shards[shard, TAKEN]
         shards[shard, TAKEN] += 1
     else:
         slot = shards[shard, OLDEST]
-        unlink(slots, shards, shard, slot)
-        unchain(slots, buckets, slot)
+        unlink(links, shards, shard, slot)
+        unchain(links, buckets, slot)
         counts[EVICTED] += 1
-    slots[slot, BUCKET] = bucket
-    slots[slot, NEXT] = buckets[bucket]
+    links[slot, BUCKET] = bucket
+    links[slot, NEXT] = buckets[bucket]
     buckets[bucket] = slot
-    append(slots, shards, shard, slot)
+    append(links, shards, shard, slot)
     return slot
 
 
@@ -261,6 +262,7 @@ def follow_rows(
     clocks,
     wire_lengths,
     keys,
+    links,
     slots,
     buckets,
     shards,
@@ -282,11 +284,13 @@ def follow_rows(
     for row in range(len(cells)):
         out[row, RELATIVE_SEQ] = -1
         out[row, RELATIVE_ACK] = -1
+        out[row, WINDOW_SCALE] = -1
         out[row, CLOCK] = clocks[row]
         if cells[row, IS_QUOTED]:
-            out[row, FLOW] = -1
-            out[row, SLOT] = -1
-            out[row, DIRECTION] = -1
+            for column in (FLOW, SLOT, DIRECTION, FLOW_STATE):
+                out[row, column] = -1
+            for column in (IS_NEW, BEGAN, PACKETS_SO_FAR, PACKETS_SO_FAR + 1, BYTES_SO_FAR, BYTES_SO_FAR + 1):
+                out[row, column] = 0
             continue
         transport = np.int64(cells[row, TRANSPORT])
         source_port, destination_port = np.int64(cells[row, SOURCE_PORT]), np.int64(cells[row, DESTINATION_PORT])
@@ -315,15 +319,15 @@ def follow_rows(
         shard = np.int64(value & np.uint64(SHARDS - 1))
         per_shard = len(buckets) // SHARDS
         bucket = shard * per_shard + np.int64((value >> np.uint64(6)) & np.uint64(per_shard - 1))
-        slot = buckets[bucket]
+        slot = np.int64(buckets[bucket])
         while slot >= 0 and not (
             keys[slot, 4] == last and keys[slot, 1] == a_low and keys[slot, 3] == b_low
             and keys[slot, 0] == a_high and keys[slot, 2] == b_high
         ):  # fmt: skip
-            slot = slots[slot, NEXT]
+            slot = np.int64(links[slot, NEXT])
         is_new = slot < 0
         if is_new:
-            slot = take_slot(slots, shards, buckets, counts, shard, bucket)
+            slot = take_slot(links, shards, buckets, counts, shard, bucket)
             keys[slot, 0], keys[slot, 1] = a_high, a_low
             keys[slot, 2], keys[slot, 3], keys[slot, 4] = b_high, b_low, last
         else:
@@ -335,8 +339,8 @@ def follow_rows(
                 base = slots[slot, BASE + sender]
                 is_new = base != NO_BASE and base != np.int64(words[row, SEQUENCE] >> np.uint64(32))
             if shards[shard, NEWEST] != slot:
-                unlink(slots, shards, shard, slot)
-                append(slots, shards, shard, slot)
+                unlink(links, shards, shard, slot)
+                append(links, shards, shard, slot)
         if is_new:
             sends = client_is_sender(cells, words, row, transport, source_port, destination_port, tcp_ports, udp_ports)
             begin_flow(slots, counts, slot, np.int64(is_swapped) if sends else 1 - np.int64(is_swapped), clocks[row])
@@ -352,6 +356,8 @@ def follow_rows(
             out[row, WINDOW_SCALE] = slots[slot, SCALE + direction]
         elif slots[slot, PACKETS] > 0 and slots[slot, PACKETS + 1] > 0:
             slots[slot, STATE] = ESTABLISHED
+        if transport == 6 or transport == 17:
+            counts[ROWS + direction] += 1
         out[row, FLOW] = slots[slot, NUMBER]
         out[row, SLOT] = slot
         out[row, DIRECTION] = direction

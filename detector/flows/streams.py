@@ -79,7 +79,7 @@ class StreamTable:
     def follow(self, packets: PacketTable, flows: FlowColumns) -> Chunks:
         """The chunks of a batch; what had waited is appended to the batch's buffer, oddities are marked on the rows."""
         batch, structure = packets.batch, packets.structure
-        out = np.zeros((packets.rows + SLACK_CHUNKS, 7), np.int64)
+        out = np.empty((packets.rows + SLACK_CHUNKS, 7), np.int64)
         row, found = 0, 0
         while True:  # per growth of the buffer or the chunks
             row, found, batch.used = kernels.follow_streams(
@@ -89,4 +89,4 @@ class StreamTable:
             if row == packets.rows:
                 return Chunks(out[:found])
             batch.reserve(max(ROOM, self._limit + 2 * LARGEST_PAYLOAD))
-            out = np.concatenate((out, np.zeros((len(out), 7), np.int64)))
+            out = np.concatenate((out, np.empty_like(out)))

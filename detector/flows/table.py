@@ -21,7 +21,7 @@ from detector.packets.table import PacketTable
 kernels = Kernels("detector.flows.flow_kernels")
 
 SECOND = 10**9
-SLOT_COLUMNS = 20  # flow_kernels.COLUMNS; named here so that the table can be made without loading Numba
+LINK_COLUMNS, SLOT_COLUMNS, COUNTS = 4, 16, 6  # as in flow_kernels.py; here, so that a table is made without Numba
 SHARDS = 64
 
 # Services that are no protocol table of ours but tell which side is the server.
@@ -88,7 +88,7 @@ SERVICE_PORTS = (
 class FlowSettings:
     """flows: ceiling of all shards together. Idle timeouts in seconds of event time; there are no hard ones."""
 
-    flows: int = 262144
+    flows: int = 131072
     vlan_in_key: bool = False
     tcp_new_seconds: int = 60
     tcp_established_seconds: int = 24 * 3600
@@ -98,12 +98,13 @@ class FlowSettings:
 
 
 class Flows(NamedTuple):
-    """keys: uint64[slots, 5].  slots: int64[slots, 20].  buckets: int64[2 * slots].  shards: int64[64, 3].
-    counts: int64[4]. Columns are named in flow_kernels.py."""
+    """keys: uint64[slots, 5].  links: int32[slots, 4].  slots: int64[slots, 16].  buckets: int32[2 * slots].
+    shards: int64[64, 3].  counts: int64[6]. Columns are named in flow_kernels.py."""
 
     keys: NDArray[np.uint64]
+    links: NDArray[np.int32]
     slots: NDArray[np.int64]
-    buckets: NDArray[np.int64]
+    buckets: NDArray[np.int32]
     shards: NDArray[np.int64]
     counts: NDArray[np.int64]
 
@@ -124,8 +125,9 @@ class FlowTable:
         shards = np.zeros((SHARDS, 3), np.int64)
         shards[:, 1:] = -1
         self._flows = Flows(
-            np.zeros((self.slots, 5), np.uint64), np.zeros((self.slots, SLOT_COLUMNS), np.int64), np.full(2 * self.slots, -1, np.int64),
-            shards, np.zeros(4, np.int64),
+            np.zeros((self.slots, 5), np.uint64), np.zeros((self.slots, LINK_COLUMNS), np.int32),
+            np.zeros((self.slots, SLOT_COLUMNS), np.int64), np.full(2 * self.slots, -1, np.int32), shards,
+            np.zeros(COUNTS, np.int64),
         )  # fmt: skip
         self._tcp_ports, self._udp_ports = known_ports(tcp_ports), known_ports(udp_ports)
         seconds = (settings.tcp_new_seconds, settings.tcp_established_seconds, settings.tcp_closed_seconds,
@@ -147,9 +149,15 @@ class FlowTable:
         """Flows given up because their shard was full."""
         return int(self._flows.counts[2])
 
+    @property
+    def directions(self) -> dict[str, int]:
+        """Rows of TCP and UDP by flow.direction."""
+        to_server, to_client = self._flows.counts[4:].tolist()
+        return {"to_server": to_server, "to_client": to_client}
+
     def follow(self, packets: PacketTable) -> FlowColumns:
         """The flow of every packet row; offers the columns of FLOW_COLUMNS on the table."""
-        out = np.zeros((packets.rows, CELLS), np.int64)
+        out = np.empty((packets.rows, CELLS), np.int64)
         structure = packets.structure
         kernels.follow_rows(
             structure.cells, structure.words, packets.batch.buffer, packets.clock, packets.batch.wire_lengths, *self._flows,

@@ -11,7 +11,7 @@ from detector.capture.batch import Batch
 from detector.columns import Column, Table
 from detector.packets.header import PacketField, place_of, ragged
 from detector.packets.load import load
-from detector.packets.rows import Cell, PacketRows
+from detector.packets.rows import Cell, Layer, PacketRows
 
 
 class PacketTable(Table):
@@ -33,6 +33,7 @@ class PacketTable(Table):
         self._has_quotes = bool(structure.is_quoted.any())
         self.kept: dict[str, NDArray[np.int64]] = {}  # what fields share: walks through options
         self._own: dict[str, Column] = {}
+        self._copies: dict[int, NDArray[np.int32]] = {}
 
     def _make(self, name: str) -> Column:
         column = self.own(name)
@@ -47,16 +48,21 @@ class PacketTable(Table):
             found = self._own[name] = self._make_own(name)
         return found
 
+    def _side_by_side(self, column: Layer | Cell) -> NDArray[np.int32]:
+        """A column of the structure, copied once so that its numbers lie together: rows are two cache lines apart."""
+        found = self._copies.get(column)
+        if found is None:
+            found = self._copies[column] = np.ascontiguousarray(self.structure.cells[:, column])
+        return found
+
     def _make_own(self, name: str) -> Column:
         declared = self.fields[name]
         if declared.make is not None:
             column = declared.make(self, declared.field)
         else:
             assert declared.layer is not None
-            starts = self.structure.layer(declared.layer)
-            column = load(
-                declared.field, place_of(declared.at), self.batch.buffer, starts, self.structure.cell(Cell.STOP)
-            )
+            starts, stops = self._side_by_side(declared.layer), self._side_by_side(Cell.STOP)
+            column = load(declared.field, place_of(declared.at), self.batch.buffer, starts, stops)
         for other, wanted in declared.when:  # per condition
             condition = self.own(other)
             holds = np.isin(condition.values, wanted)
