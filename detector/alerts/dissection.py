@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from detector.alerts.row import Row
 from detector.flows.columns import Direction
+from detector.layers import scapy_module
 from detector.protocols import PROTOCOLS
 from detector.protocols.table import PduTable
 
@@ -31,7 +31,7 @@ logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # its remarks on int
 def scapy_class(dotted: str) -> Any:
     """A Scapy class by its dotted name, imported at first use."""
     module, _, name = dotted.rpartition(".")
-    return getattr(import_module(module), name)
+    return getattr(scapy_module(module), name)
 
 
 def text_of(row: Row) -> str:

@@ -7,7 +7,6 @@ field nothing is guessed, `layout` ends there.
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from detector.columns import Column, Field
 from detector.kernel import Kernels
+from detector.layers import scapy_module
 
 kernels = Kernels("detector.packets.load_kernels")
 
@@ -46,7 +46,7 @@ def layout(layer: str) -> dict[str, Place]:
     """{Scapy field: place} of the fixed part of a layer's header."""
     places: dict[str, Place] = {}
     offset = 0
-    for declared in getattr(import_module(LAYER_MODULES[layer]), layer).fields_desc:  # per field
+    for declared in getattr(scapy_module(LAYER_MODULES[layer]), layer).fields_desc:  # per field
         width = width_of(declared)
         if width == 0:
             break

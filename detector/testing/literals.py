@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from detector.errors import InputError, Position, nearest
+from detector.layers import scapy_module
 
 MODULES = ("scapy.layers.l2", "scapy.layers.inet", "scapy.layers.inet6", "scapy.layers.dns", "scapy.layers.vxlan", "scapy.contrib.mpls",
            "scapy.contrib.modbus")  # fmt: skip
@@ -21,10 +21,10 @@ LONGEST = 65_536
 @cache
 def layers() -> dict[str, Any]:
     """{name: class} of the layers that tests may use."""
-    packet = import_module("scapy.packet")
+    packet = scapy_module("scapy.packet")
     found = {"Raw": packet.Raw, "Padding": packet.Padding}
     for module in MODULES:
-        loaded = import_module(module)
+        loaded = scapy_module(module)
         found |= {
             name: thing
             for name, thing in vars(loaded).items()
