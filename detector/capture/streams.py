@@ -33,12 +33,16 @@ class FileBytes:
         self._raw.close()
 
 
+STDIN = 0
+
+
 class PipeBytes:
     """Standard input or a named pipe: bytes come when the writer sends them."""
 
     is_live = True
 
     def __init__(self, raw: BinaryIO, stopped: Event) -> None:
+        self._raw = raw  # kept open
         self._descriptor = raw.fileno()
         self._stopped = stopped
 
@@ -58,7 +62,9 @@ class PipeBytes:
         return False
 
     def close(self) -> None:
-        """Standard input stays open: it is not ours."""
+        """Closes a named pipe; standard input stays open: it is not ours."""
+        if self._descriptor != STDIN:
+            self._raw.close()
 
 
 class GrowingBytes:

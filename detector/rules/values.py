@@ -38,6 +38,8 @@ def convert(field: Field, value: Any, quoted: bool = False) -> Literal_:
         names = list(field.labels.values())
         guess = nearest(text, names)
         hint = f"did you mean {guess!r}?" if guess else f"its values: detector fields {field.protocol}"
+        if field.kind in ("uint", "int") and re.fullmatch(r"\d+\s*-\s*\d+", text):
+            hint = f"a range is written {re.sub(r'[^0-9]+', '..', text)}, in a display filter or a variable"
         raise InputError(problem, hint=hint) from None
 
 

@@ -1,6 +1,6 @@
 """$VARIABLES of rules: names for a site's own addresses, ports and values.
 
-A value is a comma list or @file. $HOME_NET is what --home-net says, $EXTERNAL_NET everything else.
+A value is a comma list or @file; of numbers an entry may be a range, 0..99. $HOME_NET is what --home-net says, $EXTERNAL_NET everything else.
 """
 
 from __future__ import annotations
@@ -57,10 +57,18 @@ class Variables:
             if kind.kind in ("ipv4", "ipv6") and (":" in text) != (kind.kind == "ipv6"):
                 continue
             try:
-                found.append(convert(kind, text, quoted=kind.kind in ("string", "bytes")))
+                found.append(entry_of(kind, text))
             except InputError as error:
                 raise InputError(f"${name}: {error.problem}", hint=error.hint) from None
         return tuple(found)
+
+
+def entry_of(kind: Field, text: str) -> Literal_:
+    """One entry of a variable: a value, or for numbers a range such as 0..99, both ends included."""
+    low, dots, high = text.partition("..")
+    if not dots or kind.kind not in ("uint", "int"):
+        return convert(kind, text, quoted=kind.kind in ("string", "bytes"))
+    return Literal_((convert(kind, low.strip()).value, convert(kind, high.strip()).value))
 
 
 NO_VARIABLES = Variables({})
