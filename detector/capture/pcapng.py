@@ -28,7 +28,8 @@ class Pcapng:
 
     def __init__(self) -> None:
         self._is_big = False
-        self._interfaces = np.zeros((0, 5), np.int64)
+        self._interfaces = np.zeros((8, 5), np.int64)
+        self._interface_count = 0
 
     def find(self, buffer: NDArray[np.uint8], position: int, stop: int, limit: int) -> Found:
         """At most `limit` packets of buffer[position:stop], up to the next section or interface where that is sooner."""
@@ -41,7 +42,7 @@ class Pcapng:
                 stop,
                 self._is_big,
                 self._interfaces,
-                len(self._interfaces),
+                self._interface_count,
                 LONGEST_BLOCK,
                 out,
                 said,
@@ -70,13 +71,16 @@ class Pcapng:
             if len(block) < length:
                 return 0
             self._is_big = order == ">"
-            self._interfaces = np.zeros((0, 5), np.int64)
+            self._interface_count = 0
             return length
         order = ">" if self._is_big else "<"
         length = int(struct.unpack(f"{order}I", bytes(block[4:8]))[0])
         if length < 20:
             return -1
-        self._interfaces = np.vstack((self._interfaces, [interface(bytes(block[8 : length - 4]), order)]))
+        if self._interface_count == len(self._interfaces):
+            self._interfaces = np.concatenate((self._interfaces, np.zeros_like(self._interfaces)))
+        self._interfaces[self._interface_count] = interface(bytes(block[8 : length - 4]), order)
+        self._interface_count += 1
         return length
 
 
