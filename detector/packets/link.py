@@ -17,15 +17,15 @@ ETHERTYPES = {0x0800: "IPv4", 0x0806: "ARP", 0x86DD: "IPv6", 0x8100: "802.1Q", 0
 ARP_OPERATIONS = {1: "request", 2: "reply", 3: "reverse request", 4: "reverse reply"}
 
 
-def tag(offset: int, width: int) -> Make:
-    """Some bits of every VLAN tag of a row; tags are four bytes each, one behind the other."""
+def tag(offset: int, width: int, layer: Layer = Layer.VLAN, count: Cell = Cell.VLAN_COUNT) -> Make:
+    """Some bits of every VLAN tag (or MPLS label) of a row; they are four bytes each, one behind the other."""
 
     def make(table: PacketTable, field: Field) -> Column:
         structure = table.structure
-        counts = structure.cell(Cell.VLAN_COUNT).astype(np.int64)
+        counts = structure.cell(count).astype(np.int64)
         rows = np.repeat(np.arange(table.rows), counts)
         nth = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = (structure.cells[rows, Layer.VLAN] + 4 * nth).astype(np.int32)
+        starts = (structure.cells[rows, layer] + 4 * nth).astype(np.int32)
         column = load(field, Place(offset, width, False), table.batch.buffer, starts, structure.cell(Cell.STOP)[rows])
         return ragged(field, column.values, rows, table.rows)
 
@@ -82,10 +82,10 @@ FIELDS: tuple[PacketField, ...] = (
     made("vlan.id", "uint", "id of each VLAN tag, outermost first", tag(4, 12)),
     made("vlan.etype", "uint", "EtherType behind each VLAN tag", tag(16, 16), base=16, labels=ETHERTYPES),
     made("mpls", "protocol", "the packet has MPLS labels", presence(Layer.MPLS)),
-    *header(Layer.MPLS, """
-        mpls.label uint @0:20  outermost label
-        mpls.ttl   uint @24:8  lifetime of the outermost label
-    """),
+    made("mpls.label", "uint", "each MPLS label, outermost first", tag(0, 20, Layer.MPLS, Cell.MPLS_COUNT)),
+    made("mpls.exp", "uint", "traffic class of each label", tag(20, 3, Layer.MPLS, Cell.MPLS_COUNT)),
+    made("mpls.bottom", "uint", "1 for the last label of the stack", tag(23, 1, Layer.MPLS, Cell.MPLS_COUNT)),
+    made("mpls.ttl", "uint", "lifetime of each label", tag(24, 8, Layer.MPLS, Cell.MPLS_COUNT)),
     made("llc", "protocol", "the frame has an LLC header (802.2)", presence(Layer.LLC)),
     *header(Layer.LLC, """
         llc.dsap uintx LLC.dsap  destination service access point

@@ -23,7 +23,7 @@ LAYER_MODULES = {
     "Ether": "scapy.layers.l2", "ARP": "scapy.layers.l2", "Dot1Q": "scapy.layers.l2", "CookedLinux": "scapy.layers.l2",
     "CookedLinuxV2": "scapy.layers.l2", "LLC": "scapy.layers.l2", "GRE": "scapy.layers.l2",
     "MPLS": "scapy.contrib.mpls", "VXLAN": "scapy.layers.vxlan", "IP": "scapy.layers.inet", "TCP": "scapy.layers.inet",
-    "UDP": "scapy.layers.inet", "ICMP": "scapy.layers.inet", "IPv6": "scapy.layers.inet6", "IGMP": "scapy.contrib.igmp",
+    "UDP": "scapy.layers.inet", "ICMP": "scapy.layers.inet", "IPv6": "scapy.layers.inet6", "IGMP": "scapy.layers.igmp",
     "SCTP": "scapy.layers.sctp", "ModbusADURequest": "scapy.contrib.modbus",
 }  # fmt: skip
 FIXED = {"FieldLenField", "BitField", "BitEnumField", "FlagsField", "ByteField", "ByteEnumField", "XByteField", "ShortField", "ShortEnumField",

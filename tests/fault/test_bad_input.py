@@ -24,6 +24,7 @@ from detector.errors import InputError
 from detector.pipeline import Pipeline
 from detector.protocols.fields import FIELDS, table_of
 from tests.flows.frames import SYN, tcp
+from tests.pcapng import ENHANCED, Block, blocks, interface, section
 from tests.rough import BUILT, attack, fragment
 from tests.runs import SCENARIOS, Frame, frames_of, pcap_bytes, shipped_rules
 
@@ -158,36 +159,27 @@ def test_a_compressed_capture_cut_or_damaged_anywhere(pack: str, tmp_path: Path)
         digested(path)
 
 
-def blocks(*parts: tuple[int, bytes]) -> bytes:
-    """pcapng blocks, little-endian."""
-    made = b""
-    for kind, body in parts:
-        body = body.ljust((len(body) + 3) // 4 * 4, b"\0")
-        made += struct.pack("<II", kind, 12 + len(body)) + body + struct.pack("<I", 12 + len(body))
-    return made
+SECTION, INTERFACE = section(), interface()
 
 
-SECTION = (0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
-INTERFACE = (1, struct.pack("<HHI", 1, 0, 0))
-
-
-def packet(interface: int, captured: int, data: bytes) -> tuple[int, bytes]:
-    return 6, struct.pack("<IIIII", interface, 0, 1, captured, captured) + data
+def claimed(number: int, captured: int, data: bytes) -> Block:
+    """An enhanced packet block that says it holds `captured` bytes."""
+    return ENHANCED, struct.pack("<IIIII", number, 0, 1, captured, captured) + data
 
 
 HOSTILE = {
     "zero-length block": blocks(SECTION, INTERFACE) + struct.pack("<III", 6, 0, 0),
     "block of 4 GB": blocks(SECTION, INTERFACE) + struct.pack("<II", 6, 0xFFFFFFFC) + bytes(100),
     "length that is no multiple of four": blocks(SECTION, INTERFACE) + struct.pack("<II", 6, 33) + bytes(100),
-    "packet longer than its block": blocks(SECTION, INTERFACE, packet(0, 5000, b"abcd")),
-    "packet of an interface that is not there": blocks(SECTION, INTERFACE, packet(7, 4, b"abcd")),
-    "packet before any interface": blocks(SECTION, packet(0, 4, b"abcd")),
+    "packet longer than its block": blocks(SECTION, INTERFACE, claimed(0, 5000, b"abcd")),
+    "packet of an interface that is not there": blocks(SECTION, INTERFACE, claimed(7, 4, b"abcd")),
+    "packet before any interface": blocks(SECTION, claimed(0, 4, b"abcd")),
     "section with a wrong magic": blocks((0x0A0D0D0A, struct.pack("<IHHq", 0x12345678, 1, 0, -1)), INTERFACE),
     "section cut short": blocks(SECTION)[:20],
-    "section of another version": blocks((0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 9, 0, -1)), INTERFACE, packet(0, 4, b"abcd")),
-    "option longer than its block": blocks(SECTION, (1, struct.pack("<HHIHH", 1, 0, 0, 9, 60000)), packet(0, 4, b"abcd")),
-    "resolution of 2**-127": blocks(SECTION, (1, struct.pack("<HHIHHB3xHH", 1, 0, 0, 9, 1, 255, 0, 0)), packet(0, 14, bytes(14))),
-    "time offset of years": blocks(SECTION, (1, struct.pack("<HHIHHqHH", 1, 0, 0, 14, 8, 2**62, 0, 0)), packet(0, 14, bytes(14))),
+    "section of another version": blocks((0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 9, 0, -1)), INTERFACE, claimed(0, 4, b"abcd")),
+    "option longer than its block": blocks(SECTION, (1, struct.pack("<HHIHH", 1, 0, 0, 9, 60000)), claimed(0, 4, b"abcd")),
+    "resolution of 2**-127": blocks(SECTION, (1, struct.pack("<HHIHHB3xHH", 1, 0, 0, 9, 1, 255, 0, 0)), claimed(0, 14, bytes(14))),
+    "time offset of years": blocks(SECTION, (1, struct.pack("<HHIHHqHH", 1, 0, 0, 14, 8, 2**62, 0, 0)), claimed(0, 14, bytes(14))),
     "lengths that differ": blocks(SECTION, INTERFACE)[:-4] + b"\xff\0\0\0",
     "100,000 sections": blocks(SECTION, INTERFACE) * 100_000,
     "100,000 interfaces": blocks(SECTION) + blocks(INTERFACE) * 100_000,
