@@ -29,6 +29,7 @@ from detector.flows.columns import (
     Direction,
     FlowState,
 )  # fmt: skip
+from detector.hash_kernels import mix_word
 from detector.kernel import kernel
 from detector.packets.rows import (
     DESTINATION_PORT,
@@ -79,16 +80,6 @@ def icmp_ports(transport, kind, code):
         if pair[0] == kind:
             return kind, pair[1]
     return kind, code
-
-
-@kernel
-def mix64(value):
-    """A 64-bit finalizer."""
-    value ^= value >> np.uint64(33)
-    value = value * np.uint64(0xFF51AFD7ED558CCD)
-    value ^= value >> np.uint64(33)
-    value = value * np.uint64(0xC4CEB9FE1A85EC53)
-    return value ^ (value >> np.uint64(33))
 
 
 @kernel
@@ -311,14 +302,13 @@ def follow_rows(
         last = (
             np.uint64((a_port << 16) | b_port) | (np.uint64(kind) << np.uint64(32)) | (np.uint64(tag) << np.uint64(50))
         )
-        value = mix64(
-            mix64(a_high ^ (b_high << np.uint64(1)) ^ (a_low * np.uint64(0x9E3779B97F4A7C15)))
-            ^ b_low
-            ^ (last * np.uint64(0xD6E8FEB86659FD93))
-        )
-        shard = np.int64(value & np.uint64(SHARDS - 1))
+        value = mix_word(np.int64(0), last)
+        value = mix_word(mix_word(value, a_low), b_low)
+        if a_high or b_high:
+            value = mix_word(mix_word(value, a_high), b_high)
+        shard = value & (SHARDS - 1)
         per_shard = len(buckets) // SHARDS
-        bucket = shard * per_shard + np.int64((value >> np.uint64(6)) & np.uint64(per_shard - 1))
+        bucket = shard * per_shard + ((value >> 6) & (per_shard - 1))
         slot = np.int64(buckets[bucket])
         while slot >= 0 and not (
             keys[slot, 4] == last and keys[slot, 1] == a_low and keys[slot, 3] == b_low

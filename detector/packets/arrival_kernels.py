@@ -6,6 +6,7 @@ import numpy as np
 
 from detector.bytes_kernels import be16, be32, u8
 from detector.errors import PacketAnomaly as Odd
+from detector.hash_kernels import mix, mix_word
 from detector.kernel import kernel
 from detector.packets.rows import (
     ANOMALIES,
@@ -25,7 +26,6 @@ from detector.packets.rows import (
 
 LATE, JUMP, REPEAT = int(Odd.PACKET_LATE), int(Odd.PACKET_TIME_JUMP), int(Odd.PACKET_REPEAT)
 REPEAT_NS = 1000000
-LOW_BITS = np.uint64(0x3FFFFFFFFFFFFFFF)
 LONGEST_HASHED = 256  # bytes of a packet without a transport checksum that take part in its hash
 
 CLOCK, PENDING, HAS_CLOCK = 0, 1, 2
@@ -63,14 +63,6 @@ def follow_clock(times, step_ns, state, clocks, odds):
 
 
 @kernel
-def mix(value, word):
-    """A 62-bit hash step."""
-    value = (value ^ word) & 0x3FFFFFFFFFFFFFFF
-    value = ((value & 0x7FFFFFFF) * 0x1B873593 + (value >> 29) * 3) & 0x3FFFFFFFFFFFFFFF
-    return value ^ (value >> 31)
-
-
-@kernel
 def hash_bytes(buffer, start, stop, value):
     """The bytes mixed into a hash, eight at a time."""
     while start + 8 <= stop:
@@ -93,16 +85,16 @@ def hash_packet(buffer, cells, words, n):
     start = np.int64(cells[n, PAYLOAD_START])
     value = (np.int64(cells[n, ETHERTYPE]) << 32) | (stop - start)
     if at >= 0:
-        value = mix(value, np.int64(((words[n, 1] << np.uint64(30)) ^ words[n, 3]) & LOW_BITS))
+        value = mix_word(value, (words[n, 1] << np.uint64(30)) ^ words[n, 3])
         if at + 6 <= stop:
             value ^= be16(buffer, at + 4) << 40
     else:
         for word in range(4):
-            value = mix(value, np.int64(words[n, word] & LOW_BITS))
+            value = mix_word(value, words[n, word])
     header = np.int64(cells[n, TCP])
     if header >= 0 and header + 18 <= stop:
         sent = be16(buffer, header + 16) | (np.int64(cells[n, TCP_FLAGS]) << 16)
-        value = mix(value, np.int64(words[n, SEQUENCE] & LOW_BITS))
+        value = mix_word(value, words[n, SEQUENCE])
         ports = (np.int64(cells[n, SOURCE_PORT]) << 16) | np.int64(cells[n, DESTINATION_PORT])
         return mix(value, (sent << 32) ^ ports ^ np.int64(words[n, SEQUENCE] >> np.uint64(62)))
     header = np.int64(cells[n, UDP])

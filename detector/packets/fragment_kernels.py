@@ -10,6 +10,7 @@ import numpy as np
 
 from detector import arena_kernels as arena
 from detector.errors import PacketAnomaly as Odd
+from detector.hash_kernels import mix_word
 from detector.kernel import kernel
 from detector.packets.rows import ANOMALIES, NETWORK
 
@@ -55,10 +56,10 @@ def release(state, slot):
 @kernel
 def find_slot(state, cells, words, n, identification, clock):
     """The slot of the row's datagram, a new one where there is none."""
-    mixed = identification * 0x9E3779B1
+    mixed = np.int64(identification)
     for word in range(4):
-        mixed ^= np.int64(words[n, word] & np.uint64(0x7FFFFFFF)) * (2 * word + 0x85EBCA6B)
-    bucket = (mixed ^ (mixed >> 17)) & (len(state.buckets) - 1)
+        mixed = mix_word(mixed, words[n, word])
+    bucket = mixed & (len(state.buckets) - 1)
     slot = state.buckets[bucket]
     while slot >= 0:
         same = state.slots[slot, S_ID] == identification

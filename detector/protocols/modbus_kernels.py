@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from detector.bytes_kernels import be16, be32, u8
 from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, ROW, START, STOP, STREAM
+from detector.hash_kernels import mix
 from detector.kernel import kernel
 from detector.packets.rows import DESTINATION_PORT, PACKET, SOURCE_PORT
 from detector.protocols.framing_kernels import F_OWN, close_span, open_span
@@ -176,8 +177,7 @@ def judge(buffer, start, stop, kind, function):
 @kernel
 def find_request(requests, flow, key):
     """The place of a request in its set of WAYS, or that of the oldest there."""
-    mixed = ((flow * 0x9E3779B1) ^ (key * 0x85EBCA6B)) & 0x7FFFFFFFFFFF
-    base = ((mixed ^ (mixed >> 15)) & (len(requests) // WAYS - 1)) * WAYS
+    base = (mix(flow, key) & (len(requests) // WAYS - 1)) * WAYS
     oldest = base
     for place in range(base, base + WAYS):
         if requests[place, R_FLOW] == flow + 1 and requests[place, R_KEY] == key:
