@@ -175,6 +175,10 @@ class Table:
         """Whether a later stage offers the column."""
         return name in self._offered
 
+    def span(self, name: str, is_whole: bool) -> Column:
+        """The bytes of a protocol in each row: its header, or all from its first byte on. KeyError: none is known."""
+        raise KeyError(name)
+
     def _make(self, name: str) -> Column:
         raise KeyError(name)
 

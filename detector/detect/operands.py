@@ -69,7 +69,7 @@ def of_column(column: Column, count: int) -> Values:
 
 def field_values(operand: FieldValue, table: Table) -> Values:
     """A field's values, one occurrence of them, slices of them."""
-    column = table.column(operand.name)
+    column = table.span(operand.name, operand.span == "whole") if operand.span else table.column(operand.name)
     found = of_column(column, table.rows)
     if operand.occurrence is not None:
         found = occurrence(found, operand.occurrence)
@@ -146,8 +146,8 @@ def call(operand: Call, table: Table) -> Values:
         return Values(counts, table.rows, counts > 0)
     if operand.function == "len":
         assert isinstance(first, FieldValue)
-        column = table.column(first.name)
-        found = values_of(first, table) if first.slices else as_bytes(values_of(first, table), column.field.kind)
+        kind = "bytes" if first.span else table.column(first.name).field.kind
+        found = values_of(first, table) if first.slices else as_bytes(values_of(first, table), kind)
         if found.values.ndim != 2:
             return Values(
                 np.full(len(found.values), found.values.dtype.itemsize), found.count, found.present, found.rows
@@ -190,7 +190,7 @@ OPERATIONS: dict[str, Any] = {
 
 def arithmetic(operand: Arithmetic, table: Table) -> Values:
     """left OP right over every pair of values of a row."""
-    left, right = values_of(operand.left, table), values_of(operand.right, table)
+    left, right = as_numbers(values_of(operand.left, table)), as_numbers(values_of(operand.right, table))
     operation = OPERATIONS[operand.operator]
     if left.rows is None and right.rows is None:
         present = (
@@ -203,6 +203,19 @@ def arithmetic(operand: Arithmetic, table: Table) -> Values:
         return Values(operation(wide(left.values), wide(right.values)), table.rows, present)
     first, second, rows = pairs(left, right)
     return Values(operation(wide(first), wide(second)), table.rows, None, rows)
+
+
+def as_numbers(found: Values) -> Values:
+    """Slices of bytes as big-endian numbers, of their last eight bytes; numbers as they are."""
+    if found.buffer is None:
+        return found
+    spans, rows = found.flat()
+    numbers = np.zeros(len(spans), np.int64)
+    for place in range(8):  # per byte of a number
+        at = spans[:, 1] - 8 + place
+        inside = at >= spans[:, 0]
+        numbers[inside] = numbers[inside] << 8 | found.buffer[at[inside]]
+    return Values(numbers, found.count, None, rows)
 
 
 def wide(values: Array) -> Array:

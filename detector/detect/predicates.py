@@ -237,6 +237,8 @@ def textual(test: Compare, wanted: bytes) -> Atom:
         found = values_of(test.left, scope.table)
         if found.buffer is None and found.values.dtype.kind == "S":
             return reduced(found, NUMERIC[test.operator](found.values, wanted), test.quantifier)
+        if found.buffer is None and isinstance(test.left, FieldValue):
+            found = as_bytes(found, scope.table.column(test.left.name).field.kind)
         return reduced(found, compare_bytes(found, literal, how, test.ignore_case) ^ is_turned, test.quantifier)
 
     return compute

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from detector.capture.batch import Batch
 from detector.errors import PacketAnomaly
 from detector.kernel import Kernels
-from detector.packets.fields import BY_NAME
+from detector.packets.fields import BY_NAME, SPANS
 from detector.packets.fragments import make_fragments
 from detector.packets.frame import FrameClock
 from detector.packets.rows import Cell, PacketRows, make_rows
@@ -70,7 +70,7 @@ class PacketDecoder:
         times = self._frames.follow(batch.times)
         if self._settings.drop_repeats and repeats.any():
             rows = without(rows, repeats)
-        return PacketTable(batch, rows, clocks[rows.packet], times, BY_NAME)
+        return PacketTable(batch, rows, clocks[rows.packet], times, BY_NAME, SPANS)
 
     def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64]) -> PacketRows:
         capacity = len(batch) + len(batch) // 4 + 64

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.capture.batch import Batch
-from detector.columns import Column, Table
+from detector.columns import Column, Field, Table
 from detector.packets.header import PacketField, place_of, ragged
 from detector.packets.load import load
 from detector.packets.rows import Cell, Layer, PacketRows
@@ -19,17 +19,19 @@ class PacketTable(Table):
 
     structure: PacketRows.  clock: int64[rows], ns, at which a row is judged.
     times: int64[packets] each, ns since the previous and since the first frame.
-    fields: every packet field by its name.
+    fields: every packet field by its name.  spans: where protocols' bytes lie (packets/fields.py).
     """
 
     def __init__(self, batch: Batch, structure: PacketRows, clock: NDArray[np.int64],
-                 times: tuple[NDArray[np.int64], NDArray[np.int64]], fields: Mapping[str, PacketField]) -> None:  # fmt: skip
+                 times: tuple[NDArray[np.int64], NDArray[np.int64]], fields: Mapping[str, PacketField],
+                 spans: Mapping[str, tuple[Layer, int | str | None]]) -> None:  # fmt: skip
         super().__init__("packet", len(structure.packet))
         self.batch = batch
         self.structure = structure
         self.clock = clock
         self.times = times
         self.fields = fields
+        self.spans = spans
         self._has_quotes = bool(structure.is_quoted.any())
         self.kept: dict[str, NDArray[np.int64]] = {}  # what fields share: walks through options
         self._own: dict[str, Column] = {}
@@ -47,6 +49,22 @@ class PacketTable(Table):
         if found is None:
             found = self._own[name] = self._make_own(name)
         return found
+
+    def span(self, name: str, is_whole: bool) -> Column:
+        """A protocol's bytes, by the places in `spans`; a frame has its own, once."""
+        layer, length = self.spans[name]
+        starts, stops = self._side_by_side(layer).astype(np.int64), self._side_by_side(Cell.STOP).astype(np.int64)
+        present = starts >= 0
+        if name == "frame":
+            packets = self.structure.packet
+            starts, stops = self.batch.starts[packets], self.batch.stops[packets]
+            present = self.structure.outer < 0
+        elif not is_whole and length is not None:
+            size = self.own(length).values.astype(np.int64) if isinstance(length, str) else length
+            stops = np.minimum(stops, starts + size)
+        spans = np.where(present[:, None], np.stack((starts, np.maximum(starts, stops)), axis=1), 0)
+        column = Column(Field(name, "bytes", self.fields[name].field.meaning), spans, present, None, self.batch.buffer)
+        return self._with_quotes(column) if self._has_quotes and name != "frame" else column
 
     def _side_by_side(self, column: Layer | Cell) -> NDArray[np.int32]:
         """A column of the structure, copied once so that its numbers lie together: rows are two cache lines apart."""

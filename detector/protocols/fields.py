@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detector.columns import Field
 from detector.flows.fields import FLOW_FIELDS
-from detector.packets.fields import PACKET_FIELDS
+from detector.packets.fields import PACKET_FIELDS, SPANS
 from detector.protocols import PROTOCOLS
 
 PACKET = "packet"
@@ -27,6 +27,7 @@ def register() -> tuple[dict[str, Field], dict[str, str]]:
 
 
 FIELDS, _OWNERS = register()
+SPANNED = frozenset((*SPANS, *(name for protocol in PROTOCOLS for name in protocol.spans)))  # protocols with bytes
 
 
 def table_of(name: str) -> str:

@@ -33,7 +33,16 @@ class FrameTable(Table):
     def _make(self, name: str) -> Column:
         owner = table_of(name)
         table: Table = self.packets if owner == "packet" else self.pdus[owner]
-        column = table.column(name)
+        return self._gather(table, table.column(name))
+
+    def span(self, name: str, is_whole: bool) -> Column:
+        """A protocol's bytes, wherever it stands in the frame."""
+        owner = table_of(name)
+        table: Table = self.packets if owner == "packet" else self.pdus[owner]
+        return self._gather(table, table.span(name, is_whole))
+
+    def _gather(self, table: Table, column: Column) -> Column:
+        """A table's column as one over frames."""
         values, rows = column.flat()
         packets = self.packet_of(table)[rows]
         kept = packets >= 0

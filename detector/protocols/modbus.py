@@ -63,6 +63,7 @@ DATA_AT = (
     ((23,), 1, 9),
     ((24,), 1, 12),
 )
+SPANS = {"mbtcp": 0, "modbus": 7}
 CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 4 * 2**20, 65536, 11, 4, 2**20
 
 
@@ -179,6 +180,8 @@ BY_NAME = {field.name: field for field in FIELDS}
 
 class ModbusTable(PduTable):
     """Modbus PDUs. cells: int64[pdus, 11], columns named in modbus_kernels.py."""
+
+    span_starts = SPANS
 
     def __init__(self, packets: PacketTable, cells: NDArray[np.int64]) -> None:
         super().__init__("modbus", packets, cells[:, 0], cells[:, 1], cells[:, 2], cells[:, 3], BY_NAME)
@@ -322,6 +325,7 @@ MODBUS = Protocol(
     udp_ports=(502,),
     fields=FIELDS,
     anomalies=ANOMALIES,
+    spans=SPANS,
     reader=ModbusReader,
     scapy={"to_server": "scapy.contrib.modbus.ModbusADURequest", "to_client": "scapy.contrib.modbus.ModbusADUResponse"},
 )

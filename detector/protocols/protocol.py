@@ -18,6 +18,7 @@ class Protocol:
     tcp_ports, udp_ports: registered ports; flows/ is handed them to tell the server's side.
     fields: every field of the table, in the order `detector fields` lists them; objects' fields have level "object".
     anomalies: {name: meaning} of pdu.anomaly values, such as modbus.invalid_length; a name's place is its bit.
+    spans: {protocol: offset in the PDU} of the protocols in it whose bytes filters may look at.
     reader: makes the object that turns chunks of stream bytes into tables, with its state for a run.
     scapy: dotted name of the Scapy class that dissects a whole PDU ("scapy.contrib.modbus.ModbusADURequest"), by
         flow direction ("to_server", "to_client").
@@ -30,5 +31,6 @@ class Protocol:
     udp_ports: tuple[int, ...]
     fields: tuple[Field, ...]
     anomalies: Mapping[str, str]
+    spans: Mapping[str, int]
     reader: Callable[[], ProtocolReader]
     scapy: Mapping[str, str]

@@ -25,8 +25,11 @@ class PduTable(Table):
     row_of_pdu: int64[pdus], the packet row with which the PDU was complete.
     starts, stops: int64[pdus], its bytes in the batch's buffer, contiguous.
     anomalies: int64[pdus], bits in the order of the protocol's `anomalies`.
+    span_starts: {protocol: offset in the PDU of its first byte}.
     A field of packets, flows or frames is the packet row's value.
     """
+
+    span_starts: Mapping[str, int]
 
     def __init__(self, name: str, packets: PacketTable, row_of_pdu: NDArray[np.int64], starts: NDArray[np.int64],
                  stops: NDArray[np.int64], anomalies: NDArray[np.int64], fields: Mapping[str, Field]) -> None:  # fmt: skip
@@ -47,6 +50,15 @@ class PduTable(Table):
         if field.name == "pdu.anomaly":
             return self._anomalies(field)
         return self._make_own(field)
+
+    def span(self, name: str, is_whole: bool) -> Column:
+        """The bytes of the PDU, from where the named protocol begins; of a packet's protocol the packet row's."""
+        if name not in self.span_starts:
+            return self.packets.span(name, is_whole).take(self.row_of_pdu)
+        starts = np.minimum(self.starts + self.span_starts[name], self.stops)
+        return Column(
+            Field(name, "bytes", ""), np.stack((starts, self.stops), axis=1), None, None, self.packets.batch.buffer
+        )
 
     def _make_own(self, field: Field) -> Column:
         """A column of the protocol's own."""

@@ -18,11 +18,14 @@ from detector.errors import Position
 @dataclass(frozen=True)
 class FieldValue:
     """All values of a field in the row. `slices` are Wireshark's [a:b] on its bytes as (start, stop); stop None: to the
-    end. `occurrence`: Wireshark's `ip.src#2` (1-based; negative from the end), None: all."""
+    end. `occurrence`: Wireshark's `ip.src#2` (1-based; negative from the end), None: all. `span`: of a protocol, its bytes
+    in place of whether it is there: its header (which slices and len() see), or all from its first byte on (contains and
+    matches)."""
 
     name: str
     slices: tuple[tuple[int, int | None], ...] = ()
     occurrence: int | None = None
+    span: Literal["", "header", "whole"] = ""
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from detector.columns import Field
 from detector.errors import InputError, nearest
-from detector.protocols.fields import FIELDS
+from detector.protocols.fields import FIELDS, SPANNED
 from detector.rules.lexer import Place, Token, split
 from detector.rules.model import (
     And,
@@ -46,6 +46,7 @@ FUNCTIONS = ("len", "lower", "upper", "count", "string", "min", "max", "abs")
 NUMBER = Field("a number", "int", "")
 TEXT = Field("a text", "string", "")
 BYTES = Field("bytes", "bytes", "")
+NUMERIC = ("uint", "int", "float", "duration", "time")
 SLICEABLE = ("bytes", "string", "ether", "ipv4", "ipv6")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
@@ -175,6 +176,10 @@ class Parser:
         while self.token.kind in ("operator", "word") and self.token.text.lower() in OPERATORS:
             tests.append(self.compare(left, quantifier, first))
             left = self._last
+        if not tests and quantifier:
+            raise self.error(
+                f"{quantifier} asks for a comparison", self.token, f"for example {quantifier} ip.addr == 10.0.0.1"
+            )
         if not tests:
             return self.existence(left, first)
         return tests[0] if len(tests) == 1 else And(tuple(tests))
@@ -212,8 +217,9 @@ class Parser:
         """contains and matches, on texts and bytes."""
         if isinstance(left, Token):
             raise self.error("the left side is no field", first, self.guess(left))
+        left = self.spanned(left, first, "whole")
         kind = self.kind(left)
-        if kind.kind not in ("bytes", "string") and not (isinstance(left, FieldValue) and left.slices):
+        if kind.kind not in ("bytes", "string", "ether") and not (isinstance(left, FieldValue) and left.slices):
             raise self.error(f"{operator} needs bytes or a text, {kind.name} is {kind.kind}", first,
                              "for example tcp.payload contains 0a:ff")  # fmt: skip
         if not isinstance(right, Token):
@@ -254,8 +260,10 @@ class Parser:
                 entries.append((low, self.literal(self.term(), kind, last)))
             else:
                 entries.append(low)
-            if not self.accept(",") and self.token.text not in ("}",) and self.token.kind == "end":
-                raise self.error("a set is not closed", self.token, "close it with }")
+            if not self.accept(",") and self.token.text != "}":
+                ended = self.token.kind == "end"
+                raise self.error("a set is not closed" if ended else "a comma is missing in the set", self.token,
+                                 "close it with }" if ended else "for example {1, 2, 5..9}")  # fmt: skip
         if not entries:
             raise self.error("an empty set contains nothing", self.tokens[self.at - 1], "for example {1, 2, 5..9}")
         return Membership(left, tuple(entries), quantifier)
@@ -288,7 +296,8 @@ class Parser:
         """left OP right on numbers."""
         parts = []
         for side in (left, right):
-            if not isinstance(side, Token) and self.kind(side).kind not in ("uint", "int", "float", "duration", "time"):
+            is_bits = sign.text == "&" and isinstance(side, FieldValue) and side.slices
+            if not isinstance(side, Token) and not is_bits and self.kind(side).kind not in NUMERIC:
                 raise self.error(f"{self.kind(side).name} is no number", sign, "arithmetic needs numbers")
             parts.append(self.literal(side, NUMBER, sign) if isinstance(side, Token) else side)
         return Arithmetic(sign.text, parts[0], parts[1])
@@ -342,6 +351,8 @@ class Parser:
             raise self.error(f"{name}() takes a text", token, "as matches does not look at case, it may not be needed")
         if name in ("len", "count", "string") and not isinstance(arguments[0], FieldValue):
             raise self.error(f"{name}() takes a field", token, f"for example {name}(tcp.payload)")
+        if name == "len":
+            arguments[0] = self.spanned(arguments[0], token, "header")
         return Call(name, tuple(arguments))
 
     def refined(self, field: FieldValue, token: Token) -> FieldValue:
@@ -353,7 +364,8 @@ class Parser:
                 raise self.error("an occurrence is a number from 1 on", number, f"for example {field.name}#1")
             field = replace(field, occurrence=sign * int(number.text))
         if self.token.text == "[" and self.accept("["):
-            if self.known[field.name].kind not in SLICEABLE:
+            field = self.spanned(field, token, "header")
+            if self.kind(field).kind not in SLICEABLE:
                 raise self.error(f"{field.name} cannot be sliced", token, "bytes, texts and addresses can")
             slices = [self.one_slice()]
             while self.accept(","):
@@ -361,6 +373,18 @@ class Parser:
             self.expect("]", "for example eth.src[0:3]")
             field = replace(field, slices=tuple(slices))
         return field
+
+    def spanned(self, field: Any, token: Token, span: Literal["header", "whole"]) -> Any:
+        """A protocol as its bytes; anything else as it is."""
+        if not isinstance(field, FieldValue) or field.slices or self.known[field.name].kind != "protocol":
+            return field
+        if field.name not in SPANNED:
+            raise self.error(
+                f"the bytes of {field.name} are not kept apart",
+                token,
+                f"they can be asked of {', '.join(sorted(SPANNED))}",
+            )
+        return replace(field, span=span)
 
     def one_slice(self) -> tuple[int, int | None]:
         """i:n (n bytes from i), i-j (up to j), i: and :n, i alone; as (start, stop)."""
@@ -378,12 +402,16 @@ class Parser:
         if end is None:
             return start, None
         stop = start + int(end) if sign == ":" else int(end) + 1
+        if sign == ":" and int(end) < 1:
+            raise self.error(
+                f"a slice of {end} bytes", self.tokens[self.at - 1], "[0:3] are three bytes, [-3:] the last three"
+            )
         return start, stop if not (start < 0 <= stop) else None
 
     def kind(self, operand: Any) -> Field:
         """The field whose kind an operand's values have."""
         if isinstance(operand, FieldValue):
-            return BYTES if operand.slices else self.known[operand.name]
+            return BYTES if operand.slices or operand.span else self.known[operand.name]
         if isinstance(operand, Call):
             if operand.function in ("lower", "upper", "string"):
                 return TEXT
