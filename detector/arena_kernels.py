@@ -51,6 +51,23 @@ def load_blocks(blocks, links, head, length, buffer, at):
 
 
 @kernel
+def equal_blocks(blocks, links, head, skip, buffer, at, length):
+    """Whether the bytes of a string, from `skip` on, equal buffer[at:at + length]."""
+    size = blocks.shape[1]
+    while skip >= size:
+        head = links[head]
+        skip -= size
+    for k in range(length):
+        if skip == size:
+            head = links[head]
+            skip = 0
+        if blocks[head, skip] != buffer[at + k]:
+            return False
+        skip += 1
+    return True
+
+
+@kernel
 def free_blocks(links, meta, head):
     """Gives the blocks of a string back."""
     while head != NONE:

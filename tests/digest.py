@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -17,12 +18,24 @@ import numpy as np
 
 from detector.capture import open_source
 from detector.columns import Table
+from detector.detect.predicates import evaluate
+from detector.flows.streams import StreamSettings
+from detector.flows.table import FlowSettings
 from detector.packets.decode import DecodeSettings
 from detector.pipeline import Pipeline, PipelineSettings
 from detector.protocols.fields import FIELDS, table_of
-from tests.runs import shipped_rules
+from detector.protocols.frames import FrameTable
+from detector.rules.parser import parse_filter
+from tests.runs import ROOT, shipped_rules
 
-SETTINGS = PipelineSettings(decode=DecodeSettings(check_checksums=True))
+SMALL = PipelineSettings(
+    decode=DecodeSettings(check_checksums=True, fragment_datagrams=8),
+    flows=FlowSettings(flows=128),
+    streams=StreamSettings(stream_bytes=2000, memory_bytes=8192, pieces=64),
+)
+FILTERS = [
+    line for line in (ROOT / "tests/differential/filters.txt").read_text().splitlines() if line[:1] not in ("", "#")
+]
 
 
 def hashed(table: Table, name: str) -> str:
@@ -36,12 +49,11 @@ def hashed(table: Table, name: str) -> str:
     return hashlib.sha256(data + rows.tobytes()).hexdigest()[:16]
 
 
-def digest(path: str) -> dict[str, str]:
-    """Hashes of every column of every table, and of the alerts, batch by batch."""
+def digest(name: str, paths: Sequence[str], settings: PipelineSettings) -> dict[str, str]:
+    """Hashes of every column of every table, of what filters select, and of the alerts, batch by batch."""
     found: dict[str, str] = {}
-    pipeline = Pipeline(shipped_rules(), SETTINGS)
-    name = Path(path).name
-    for number, batch in enumerate(open_source([path], batch_packets=97).batches()):
+    pipeline = Pipeline(shipped_rules(), settings)
+    for number, batch in enumerate(open_source(paths, batch_packets=97).batches()):
         packets, pdus = pipeline.decoding.tables(batch)
         tables: dict[str, Table] = {"packet": packets, **pdus}
         for field in FIELDS:
@@ -50,6 +62,10 @@ def digest(path: str) -> dict[str, str]:
                 table = table.objects()
             if table is not None:
                 found[f"{name} {number} {field}"] = hashed(table, field)
+        frames = FrameTable(packets, pdus)
+        for text in FILTERS:
+            mask = evaluate(parse_filter(text), frames)
+            found[f"{name} {number} {text}"] = hashlib.sha256(mask.tobytes()).hexdigest()[:16]
         matches = pipeline.engine.detect(tables)
         alerts = [(match.rule.title, match.packet, match.stood_for, match.count) for match in matches]
         found[f"{name} {number} alerts"] = hashlib.sha256(repr(alerts).encode()).hexdigest()[:16]
@@ -74,7 +90,8 @@ def main() -> None:
         sys.setprofile(seen)
     found: dict[str, object] = {}
     for path in sys.argv[1:]:
-        found |= digest(path)
+        found |= digest(Path(path).name, [path], PipelineSettings())
+    found |= digest("all, small tables", sys.argv[1:], SMALL)
     sys.setprofile(None)
     print(json.dumps({**found, "kernels": sorted(seen.calls)}))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 
+from tests.flows.frames import tcp
 from tests.runs import SCENARIOS, Frame, frames_of
 
 MILLISECOND = 10**6
@@ -110,9 +111,34 @@ def split_and_wrapped(seed: int) -> list[Frame]:
     return made
 
 
+def torn(seed: int) -> list[Frame]:
+    """Modbus writes torn over segments, out of order, with bytes sent twice that differ; fragments that overlap."""
+    chosen = random.Random(seed)
+    client, server = ("10.20.0.66", 40000), ("10.20.0.21", 502)
+    writes = b"".join(struct.pack(">HHHBBHH", number, 0, 6, 1, 6, number % 100, number) for number in range(60))
+    frames = [tcp(client, server, 2, 999), tcp(server, client, 18, 4999, 1000), tcp(client, server, 16, 1000, 5000)]
+    at = 0
+    while at < len(writes):
+        size = chosen.randrange(1, 30)
+        parts = [(at, writes[at : at + size]), (at + size, writes[at + size : at + 2 * size])]
+        if chosen.random() < 0.5:
+            parts.insert(1, (at + size, bytes(len(parts[1][1]))))
+        parts.reverse()
+        frames += [tcp(client, server, 24, 1000 + start, 5000, data) for start, data in parts if data]
+        at += 2 * size
+    whole = tcp(client, server, 24, 1000 + len(writes), 5000, writes[:96])
+    for number in range(20):
+        pieces = fragment(whole, 7000 + number, 32)
+        other = bytearray(pieces[1])
+        other[-1] ^= 0xFF
+        frames += [pieces[0], bytes(other), pieces[1], *pieces[2:]]
+    return [(1_714_550_400 * SECOND + number * MILLISECOND, data) for number, data in enumerate(frames)]
+
+
 BUILT = {
     "plain": lambda seed: attack(),
     "disordered": disordered,
     "repeated": repeated,
     "split and wrapped": split_and_wrapped,
+    "torn": torn,
 }

@@ -109,20 +109,9 @@ def make_room(streams, words, row, pieces, blocks):
 
 
 @kernel
-def is_same(streams, piece, skip, buffer, at, length):
+def holds(streams, piece, skip, buffer, at, length):
     """Whether bytes of a piece, from `skip` on, equal buffer[at:at + length]."""
-    head, size = streams.pieces[piece, P_BYTES], streams.blocks.shape[1]
-    while skip >= size:
-        head = streams.links[head]
-        skip -= size
-    for k in range(length):
-        if skip == size:
-            head = streams.links[head]
-            skip = 0
-        if streams.blocks[head, skip] != buffer[at + k]:
-            return False
-        skip += 1
-    return True
+    return arena.equal_blocks(streams.blocks, streams.links, streams.pieces[piece, P_BYTES], skip, buffer, at, length)
 
 
 @kernel
@@ -169,7 +158,7 @@ def keep(streams, words, row, stream, sequence, buffer, start, stop):
                 continue
             if there <= at:
                 upto = min(end, there + pieces[piece, P_LENGTH])
-                if not is_same(streams, piece, at - there, buffer, start + at - first, upto - at):
+                if not holds(streams, piece, at - there, buffer, start + at - first, upto - at):
                     note(words, row, streams.counts, O_FIRST)
                 streams.counts[C_REPEATED] += upto - at
                 at = upto
@@ -239,7 +228,7 @@ def pass_between(streams, words, stream, row, buffer, used, start, stop, out, fo
             distance = ahead(pieces[piece, P_SEQ], state[stream, S_NEXT] & MASK)
             if distance == 0:
                 shared = min(pieces[piece, P_LENGTH], stop - start)
-                if not is_same(streams, piece, 0, buffer, start, shared):
+                if not holds(streams, piece, 0, buffer, start, shared):
                     note(words, row, streams.counts, O_FIRST)
                 streams.counts[C_REPEATED] += shared
                 found, used = pass_piece(streams, stream, row, buffer, used, out, found)

