@@ -211,7 +211,7 @@ def as_numbers(found: Values) -> Values:
         return found
     spans, rows = found.flat()
     numbers = np.zeros(len(spans), np.int64)
-    for place in range(8):  # per byte of a number
+    for place in range(8):  # per place of a number
         at = spans[:, 1] - 8 + place
         inside = at >= spans[:, 0]
         numbers[inside] = numbers[inside] << 8 | found.buffer[at[inside]]
