@@ -64,6 +64,7 @@ DATA_AT = (
     ((24,), 1, 12),
 )
 SPANS = {"mbtcp": 0, "modbus": 7}
+MALFORMED = 3  # as modbus_kernels.py names it
 CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 4 * 2**20, 65536, 11, 4, 2**20
 
 
@@ -187,6 +188,7 @@ class ModbusTable(PduTable):
         super().__init__("modbus", packets, cells[:, 0], cells[:, 1], cells[:, 2], cells[:, 3], BY_NAME)
         self._cells = cells
         self._kind, self._function = cells[:, 4], cells[:, 5]
+        self._is_pdu = self._kind != MALFORMED
         self._objects: ObjectTable | None = None
 
     def _make_own(self, field: Field) -> Column:
@@ -196,6 +198,8 @@ class ModbusTable(PduTable):
             values, rows = column.flat()
             return ragged(field, values, objects.parents[rows], self.rows, self.packets.batch.buffer)
         match field.name:
+            case "modbus":
+                return Column(field, self._is_pdu)
             case "pdu.kind":
                 return Column(field, self._kind.astype(np.uint8))
             case "pdu.request_frame":
@@ -227,7 +231,9 @@ class ModbusTable(PduTable):
     def _holds(self, one: Part) -> NDArray[np.bool_]:
         """The PDUs in which a part has its place."""
         if not one.functions:
-            everywhere: NDArray[np.bool_] = self._kind == 2 if one.kinds == "x" else np.ones(self.rows, np.bool_)
+            everywhere: NDArray[np.bool_] = self._kind == 2 if one.kinds == "x" else self._is_pdu
+            if one.field.protocol == "mbtcp":
+                everywhere = np.ones(self.rows, np.bool_)
             return everywhere
         holds: NDArray[np.bool_] = np.isin(self._function, one.functions) & (self._kind != 2)
         if one.kinds != "qr":
@@ -261,7 +267,7 @@ class ModbusTable(PduTable):
         assert code.present is not None
         answered = code.present & np.isin(code.values, (0, 1, 2, 3, *range(10, 19)))
         present &= ~(answered & ((self._kind == 1) | (code.values < 2) | (code.values == 3)))
-        present &= (self._kind != 2) & (starts < stops)
+        present &= (self._kind != 2) & self._is_pdu & (starts < stops)
         return Column(field, np.stack((starts, stops), axis=1), present, None, self.packets.batch.buffer)
 
     def objects(self) -> ObjectTable:

@@ -39,7 +39,7 @@ STATE_COLUMNS = F_OWN + 2
     P_BODY,
 ) = range(11)
 OUT_COLUMNS = 11
-REQUEST, RESPONSE, EXCEPTION = 0, 1, 2
+REQUEST, RESPONSE, EXCEPTION, MALFORMED = 0, 1, 2, 3
 # Bits of anomalies, in the order of modbus.ANOMALIES.
 O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATCH, O_NO_ROOM = (
     1,
@@ -223,8 +223,11 @@ def add_row(out, found, row, start, stop, odd, direction, buffer):
     out[found, P_ROW] = row
     out[found, P_START] = start
     out[found, P_STOP] = stop
-    out[found, P_KIND] = EXCEPTION if function & 0x80 else REQUEST if direction == 0 else RESPONSE
-    out[found, P_FUNCTION] = function & 0x7F
+    if odd:  # no PDU: its bytes mean nothing
+        out[found, P_KIND], out[found, P_FUNCTION] = MALFORMED, -1
+    else:
+        out[found, P_KIND] = EXCEPTION if function & 0x80 else REQUEST if direction == 0 else RESPONSE
+        out[found, P_FUNCTION] = function & 0x7F
     out[found, P_REQUEST_FRAME] = -1
     out[found, P_REQUEST_NS] = -1
     out[found, P_REFERENCE] = -1

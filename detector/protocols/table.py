@@ -16,7 +16,7 @@ from detector.columns import Column, Field, Table
 from detector.flows.columns import Chunks, FlowColumns
 from detector.packets.table import PacketTable
 
-KINDS = {0: "request", 1: "response", 2: "exception"}
+KINDS = {0: "request", 1: "response", 2: "exception", 3: "malformed"}  # malformed: bytes that no PDU could be made of
 
 
 class PduTable(Table):
@@ -45,7 +45,7 @@ class PduTable(Table):
         field = self.fields.get(name)
         if field is None:
             return self.packets.column(name).take(self.row_of_pdu)
-        if field.name == self.name or field.kind == "protocol":
+        if field.kind == "protocol" and field.name != self.name:
             return Column(field, np.ones(self.rows, np.bool_))
         if field.name == "pdu.anomaly":
             return self._anomalies(field)

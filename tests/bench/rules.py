@@ -62,23 +62,25 @@ RULES = modbus() + ports() + addresses()
 assert len(RULES) == 50
 
 
-def write_suricata(path: Path) -> None:
-    """The fifty as a .rules file."""
+def write_suricata(path: Path, is_limited: bool = True) -> None:
+    """The fifty as a .rules file; is_limited: one alert a minute and source."""
     lines = []
+    limit = "threshold: type limit, track by_src, count 1, seconds 60; " if is_limited else ""
     for number, (title, text, _) in enumerate(RULES, 1):
         header, _, options = text.partition("|")
-        lines.append(f'alert {header} (msg:"{title}"; {options} threshold: type limit, track by_src, count 1, seconds 60; '
+        lines.append(f'alert {header} (msg:"{title}"; {options} {limit}'
                      f"sid:{number}; rev:1;)\n")  # fmt: skip
     path.write_text("".join(lines))
 
 
-def write_ours(path: Path) -> None:
+def write_ours(path: Path, is_limited: bool = True) -> None:
     """The fifty as YAML."""
     documents = []
+    limit = "{by: [ip.src], count: 1, every: 60s}" if is_limited else "none"
     for title, _, condition in RULES:
         documents.append(
             f"title: {title}\nid: {uuid.uuid5(uuid.NAMESPACE_OID, title)}\nstatus: test\nlevel: low\n"
             f"detection:\n  chosen: '{condition}'\n  condition: chosen\n"
-            f"alert:\n  limit: {{by: [ip.src], count: 1, every: 60s}}\n"
+            f"alert:\n  limit: {limit}\n"
         )
     path.write_text("---\n".join(documents))
