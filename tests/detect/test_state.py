@@ -1,0 +1,139 @@
+"""Limits, counts and new values over time, against the obvious way of keeping them: lists in a dictionary."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from detector.detect.state import CorrelationState, LimitState, NewValueState
+from detector.rules.model import Correlation, Limit, NewValue
+
+pytestmark = pytest.mark.kernel
+
+SECOND = 10**9
+
+
+def events(seed: int, count: int = 400) -> list[tuple[int, int, int]]:
+    """(clock, group, value), the clock never going back."""
+    chosen = random.Random(seed)
+    clock, found = 0, []
+    for _ in range(count):
+        clock += chosen.choice((0, 1, SECOND // 2, SECOND, 5 * SECOND, 40 * SECOND))
+        found.append((clock, chosen.randrange(6), chosen.randrange(9)))
+    return found
+
+
+def hashes_of(groups: list[int]) -> np.ndarray:
+    return np.array([[group * 0x1234567 + 1, group + 77] for group in groups], np.uint64)
+
+
+def in_pieces(items: list[tuple[int, int, int]], size: int) -> list[list[tuple[int, int, int]]]:
+    return [items[at : at + size] for at in range(0, len(items), size)]
+
+
+@pytest.mark.parametrize("size", [1, 7, 400])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_limit_passes_so_many_in_a_window_from_the_first(seed: int, size: int) -> None:
+    """And the next that passes says how many it stands for."""
+    state = LimitState(Limit(("ip.src",), 2, 60 * SECOND), 64)
+    begun: dict[int, int] = {}
+    passed_so_far: dict[int, int] = defaultdict(int)
+    held: dict[int, int] = defaultdict(int)
+    for piece in in_pieces(events(seed), size):
+        clocks, groups, _ = map(list, zip(*piece, strict=True))
+        passed, stood_for = state.pass_events(hashes_of(groups), np.array(clocks, np.int64))
+        for row, (clock, group) in enumerate(zip(clocks, groups, strict=True)):
+            if group not in begun or clock - begun[group] >= 60 * SECOND:
+                begun[group], passed_so_far[group] = clock, 0
+            if passed_so_far[group] < 2:
+                passed_so_far[group] += 1
+                assert passed[row] and stood_for[row] == held[group]
+                held[group] = 0
+            else:
+                assert not passed[row]
+                held[group] += 1
+    assert state.lost == 0
+
+
+def correlation(kind: str, condition: dict[str, int]) -> Correlation:
+    return Correlation(kind=kind, rules=("a",), group_by=("ip.src",), timespan_ns=60 * SECOND, condition=condition,
+                       field="ip.dst" if kind == "value_count" else "")  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 7, 400])
+@pytest.mark.parametrize("seed", range(4))
+def test_event_count_is_a_sliding_window(seed: int, size: int) -> None:
+    """Each event counts those of its group within the timespan before it, itself included, up to what is asked."""
+    state = CorrelationState(correlation("event_count", {"gte": 9}), 64)
+    seen: dict[int, list[int]] = defaultdict(list)
+    for piece in in_pieces(events(seed), size):
+        clocks, groups, _ = map(list, zip(*piece, strict=True))
+        counts = state.count(hashes_of(groups), np.array(clocks, np.int64), None)
+        for row, (clock, group) in enumerate(zip(clocks, groups, strict=True)):
+            seen[group].append(clock)
+            assert counts[row] == min(10, sum(clock - other <= 60 * SECOND for other in seen[group]))
+
+
+@pytest.mark.parametrize("size", [1, 7, 400])
+@pytest.mark.parametrize("seed", range(4))
+def test_value_count_counts_different_values(seed: int, size: int) -> None:
+    """A value is counted once, as long as it was last seen within the timespan."""
+    state = CorrelationState(correlation("value_count", {"gte": 5}), 64)
+    latest: dict[int, dict[int, int]] = defaultdict(dict)
+    for piece in in_pieces(events(seed), size):
+        clocks, groups, values = map(list, zip(*piece, strict=True))
+        counts = state.count(hashes_of(groups), np.array(clocks, np.int64), np.array(values, np.uint64))
+        for row, (clock, group, value) in enumerate(piece):
+            latest[group][value] = clock
+            expected = sum(clock - when <= 60 * SECOND for when in latest[group].values())
+            assert counts[row] == min(6, expected)
+
+
+@pytest.mark.parametrize(("condition", "holds"), [({"gt": 2}, [0, 0, 0, 1]), ({"gte": 2}, [0, 0, 1, 1]), ({"eq": 2}, [0, 0, 1, 0]),
+                                                  ({"lt": 2}, [1, 1, 0, 0]), ({"gte": 1, "lte": 2}, [0, 1, 1, 0])])  # fmt: skip
+def test_conditions(condition: dict[str, int], holds: list[int]) -> None:
+    state = CorrelationState(correlation("event_count", condition), 64)
+    assert state.holds(np.array([0, 1, 2, 3])).tolist() == [bool(one) for one in holds]
+
+
+def test_groups_beyond_the_ceiling_push_out_the_oldest_and_are_counted() -> None:
+    """Eight groups share a set of places; the ninth takes that of the one heard of longest ago."""
+    state = LimitState(Limit(("ip.src",), 1, 3600 * SECOND), 8)
+    groups = list(range(9))
+    passed, _ = state.pass_events(hashes_of(groups), np.arange(9, dtype=np.int64))
+    assert passed.all() and state.lost == 1
+    again, _ = state.pass_events(hashes_of([8, 1, 0]), np.array([20, 21, 22], np.int64))
+    assert again.tolist() == [False, False, True], "group 0 was pushed out, 8 and 1 were not"
+
+
+@pytest.mark.parametrize("size", [1, 7, 400])
+def test_a_new_value_is_new_once_and_after_learning(size: int) -> None:
+    """Nothing alerts in the learning time; what was seen then is known."""
+    state = NewValueState(NewValue(fields=("ip.src",), learn_ns=100 * SECOND, max_values=1000))
+    state.first_ns = 0
+    known: set[int] = set()
+    for piece in in_pieces(events(3), size):
+        clocks, _, values = map(list, zip(*piece, strict=True))
+        codes = state.judge(hashes_of(values), np.array(clocks, np.int64))
+        for row, (clock, _, value) in enumerate(piece):
+            assert codes[row] == (value not in known and clock >= 100 * SECOND)
+            known.add(value)
+
+
+def test_a_full_memory_tells_each_time_that_it_cannot_remember() -> None:
+    state = NewValueState(NewValue(fields=("ip.src",), learn_ns=1, max_values=3))
+    state.first_ns = -(10**12)
+    codes = state.judge(hashes_of([1, 2, 3, 4, 4, 1]), np.arange(6, dtype=np.int64))
+    assert codes.tolist() == [1, 1, 1, 2, 2, 0]
+    assert state.stored == 3
+
+
+def test_learnt_traffic_is_known_at_once() -> None:
+    """--learn-from takes the place of the learning time."""
+    state = NewValueState(NewValue(fields=("ip.src",), learn_ns=3600 * SECOND, max_values=10))
+    state.first_ns = 0
+    state.learn(hashes_of([1, 2]))
+    assert state.judge(hashes_of([1, 2, 3, 3]), np.zeros(4, np.int64)).tolist() == [0, 0, 1, 0]
