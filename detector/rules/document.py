@@ -37,11 +37,18 @@ class Document:
         """Where the text inside a scalar begins, for filters in it."""
         at = self.position(node)
         shift = 1 if node.style in ("'", '"') else 0
-        if node.style in ("|", ">"):
-            line = at.line + 1
-            source = self.lines[line - 1] if line <= len(self.lines) else ""
-            return Place(self.path, line, len(source) - len(source.lstrip()) + 1, source)
-        return Place(self.path, at.line, at.column + shift, at.text)
+        if node.start_mark.line == node.end_mark.line:
+            return Place(self.path, at.line, at.column + shift, at.text)
+        parts: list[tuple[int, Position]] = []
+        found, text = 0, str(node.value)
+        for number in range(node.start_mark.line, min(node.end_mark.line + 1, len(self.lines))):
+            source = self.lines[number]
+            begin = at.column - 1 + shift if number == node.start_mark.line else 0
+            content = source[begin:].strip().rstrip("'\"") if node.style not in ("|", ">") else source[begin:].strip()
+            if content and (offset := text.find(content, found)) >= 0:
+                parts.append((offset, Position(self.path, number + 1, source.index(content, begin) + 1, 1, source)))
+                found = offset + len(content)
+        return Place(self.path, at.line, at.column + shift, at.text, tuple(parts))
 
     def error(self, node: Any, problem: str, hint: str = "") -> None:
         """Notes a mistake at a node."""
@@ -58,7 +65,7 @@ class Document:
         for key, value in node.value:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
             if not name:
-                self.error(key, f"a key of {what} must be a text")
+                self.error(key, f"a key of {what} must be a text", "write it as key: value")
             elif name in found:
                 first = self.position(found[name][0])
                 self.error(key, f"{name!r} is given twice", f"the first is on line {first.line}: keep one of them")
@@ -81,9 +88,12 @@ class Document:
     def text(self, node: Any, what: str, choices: Collection[str] = ()) -> str:
         """A text, one of the choices where there are any."""
         if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null":
-            self.error(node, f"{what} must be a text")
+            self.error(node, f"{what} must be a text", f"write it as {what}: some words")
             return ""
         value = str(node.value)
+        if not value.strip():
+            self.error(node, f"{what} is empty", f"write it as {what}: some words, or leave the line out")
+            return ""
         if choices and value not in choices:
             guess = nearest(value, choices)
             self.error(
@@ -107,7 +117,7 @@ class Document:
             self.error(node, f"{what} must be a whole number", f"for example {max(1, least)}")
             return least
         if value < least:
-            self.error(node, f"{what} must be at least {least}")
+            self.error(node, f"{what} must be at least {least}", f"for example {what}: {max(1, least)}")
         return value
 
     def span(self, node: Any, what: str) -> int:
@@ -151,7 +161,11 @@ def read_documents(path: Path) -> tuple[Document, Iterator[Any]]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
+        before = error.object[: error.start].decode("utf-8", "replace")
+        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        shown = error.object.decode("utf-8", "replace").splitlines()[line - 1]
+        raise InputError(f"not UTF-8: byte 0x{error.object[error.start]:02x}", position=Position(str(path), line, column, 1, shown),
+                         hint="save the file as UTF-8") from None  # fmt: skip
     document = Document(path, text)
     try:
         nodes = [node for node in yaml.compose_all(text, Loader=Loader) if node is not None]
@@ -164,8 +178,12 @@ def read_documents(path: Path) -> tuple[Document, Iterator[Any]]:
 
 def yaml_error(document: Document, error: yaml.YAMLError) -> InputError:
     """PyYAML's complaint as one of ours."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark, context = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    if context is not None and (
+        mark is None or mark.line >= len(document.lines)
+    ):  # at the end of the file: show where it began
+        mark, problem = context, f"{problem} {error.context}"  # type: ignore[attr-defined]
     if mark is None:
         return InputError(
             f"not YAML: {problem}", position=Position(document.path, 1, 1), hint="check indentation and quotes"

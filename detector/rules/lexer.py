@@ -23,6 +23,11 @@ TOKENS = (
     ("word", r"[A-Za-z_0-9]\w*(?:\.(?!\.)\w+(?:-[A-Za-z]\w*)*)*"),
     ("operator", r"===|!==|==|!=|~=|>=|<=|\.\.|&&|\|\||\^\^|[<>!~&()\[\]{},#:+\-*/%]"),
 )
+HINTS = {
+    "=": "equality is written ==",
+    '"': 'close it, or write \\" for a quote inside',
+    "'": "a character in quotes is one character: 'a'",
+}
 PATTERN = re.compile("|".join(f"(?P<{kind}_{number}>{pattern})" for number, (kind, pattern) in enumerate(TOKENS)))
 
 
@@ -43,9 +48,14 @@ class Place:
     line: int = 1
     column: int = 1
     source: str = ""
+    parts: tuple[tuple[int, Position], ...] = ()  # offset in the text, and where it stands, for each further line
 
     def position(self, at: int, length: int, text: str) -> Position:
         """The position of some characters of the filter."""
+        before = [part for part in self.parts if part[0] <= at]
+        if before:
+            offset, there = before[-1]
+            return Position(self.path, there.line, there.column + at - offset, max(1, length), there.text)
         return Position(self.path, self.line, self.column + at, max(1, length), self.source or text)
 
 
@@ -59,13 +69,8 @@ def split(text: str, place: Place) -> list[Token]:
     while at < len(text):
         found = PATTERN.match(text, at)
         if found is None:
-            problem = "string without its closing quote" if text[at] in "\"'" else f"unexpected character {text[at]!r}"
-            hint = (
-                'close it, or write \\" for a quote inside'
-                if text[at] in "\"'"
-                else "strings are written in double quotes"
-            )
-            raise InputError(problem, position=place.position(at, 1, text), hint=hint)
+            raise InputError(f"unexpected character {text[at]!r}" if text[at] not in "\"'" else "string without its closing quote",
+                             position=place.position(at, 1, text), hint=HINTS.get(text[at], "strings are written in double quotes"))  # fmt: skip
         kind = (found.lastgroup or "").partition("_")[0]
         if kind != "space":
             tokens.append(Token(kind, found.group(), at))

@@ -18,6 +18,7 @@ from detector.protocols import PROTOCOLS
 from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
 from detector.rules.compiler import ConditionCompiler, SelectionCompiler
 from detector.rules.document import Document, read_documents
+from detector.rules.lexer import Place
 from detector.rules.model import LEVELS, STATUSES, And, Correlation, Limit, NewValue, Rule, Ruleset, RuleTest, Test
 from detector.rules.overrides import Override, apply_overrides, read_overrides
 from detector.rules.variables import Variables, make_variables
@@ -202,7 +203,7 @@ class RuleReader:
         rule = Rule(
             id=self.identity(), name=self.text("name"), title=self.text("title"), level=self.text("level", LEVELS) or "low",
             status=self.text("status", STATUSES), description=self.text("description"), references=self.texts("references"),
-            author=self.text("author"), date=self.text("date"), tags=self.tags(), falsepositives=self.texts("falsepositives"),
+            author=self.text("author"), date=self.date(), tags=self.tags(), falsepositives=self.texts("falsepositives"),
             table=table, test=test if test is not None or correlation is not None else And(()) if new_value else None,
             correlation=correlation, new_value=new_value, message=message, limit=limit, fields=tuple(self.names), tests=self.tests(),
             position=position, silent=self.text("generate") == "false",
@@ -223,6 +224,15 @@ class RuleReader:
                     f"for example {uuid.uuid5(uuid.NAMESPACE_URL, text)}",
                 )
         return ""
+
+    def date(self) -> str:
+        """The day on which the rule was written."""
+        text = self.text("date")
+        try:
+            return str(date.fromisoformat(text.replace("/", "-"))) if text else ""
+        except ValueError:
+            self.document.error(self.value("date"), f"date is no day: {text!r}", f"for example {date(2026, 11, 24)}")
+            return ""
 
     def tags(self) -> tuple[str, ...]:
         """Tags such as attack.ics.t0855."""
@@ -366,10 +376,20 @@ class RuleReader:
         document, (_, node) = self.document, self.keys["alert"]
         parts = document.mapping(node, "alert", ("message", "limit"))
         message = document.text(parts["message"][1], "message") if "message" in parts else ""
+        place = document.place(parts["message"][1]) if message else Place()
         for found in REFERENCE.finditer(message):
             name = found.group(1)
-            if name is not None and name not in MATCH_FACTS:
-                self.field(parts["message"][1], name)
+            if name in FIELDS:
+                self.names.setdefault(name, parts["message"][1])
+            elif name is not None and name not in MATCH_FACTS:
+                guess = nearest(name, [*FIELDS, *MATCH_FACTS])
+                document.errors.append(InputError(
+                    f"unknown field {name!r}", position=place.position(found.start(1), len(name), message),
+                    hint=f"did you mean {guess}?" if guess else "all fields: detector fields"))  # fmt: skip
+        for lone in re.finditer(r"[{}]", REFERENCE.sub(lambda match: " " * len(match.group()), message)):
+            document.errors.append(InputError(
+                f"a lone {lone.group()} in the message", position=place.position(lone.start(), 1, message),
+                hint="a field is written {ip.src}, a brace itself {{ or }}"))  # fmt: skip
         return message, self.limit(parts["limit"][1], default) if "limit" in parts else default
 
     def limit(self, node: Any, default: Limit) -> Limit:
@@ -410,7 +430,9 @@ class RuleReader:
         if "capture" in parts:
             capture = str((Path(document.path).parent / document.text(parts["capture"][1], "capture")).resolve())
             if not Path(capture).is_file():
-                document.error(parts["capture"][1], "no such capture", f"looked for {capture}")
+                document.error(
+                    parts["capture"][1], "no such capture", "the path is taken from the folder of the rule file"
+                )
         variables: dict[str, str] = {}
         if "variables" in parts:
             for name, (_, value) in document.mapping(parts["variables"][1], "variables").items():

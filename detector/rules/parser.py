@@ -435,7 +435,13 @@ class Parser:
         return f"did you mean {guess}?" if guess else "all fields: detector fields"
 
     def unknown(self, token: Token) -> InputError:
-        """A word that should have been a field."""
+        """A word that should have been a field, or a function."""
+        if self.token.text == "(" and self.token.at == token.at + len(token.text):
+            guess = next((name for name in FUNCTIONS if token.text.lower().startswith(name)), "") or nearest(
+                token.text, FUNCTIONS
+            )
+            hint = f"did you mean {guess}()?" if guess else f"functions are {', '.join(FUNCTIONS)}"
+            return self.error(f"unknown function {token.text!r}", token, hint)
         return self.error(f"unknown field {token.text!r}", token, self.guess(token))
 
 

@@ -34,10 +34,11 @@ def convert(field: Field, value: Any, quoted: bool = False) -> Literal_:
     except InputError:
         raise
     except (ValueError, OverflowError):
-        problem = f"{text!r} is no value of {field.name}, which is {EXAMPLES[field.kind]}"
-        names = list(field.labels.values())
-        guess = nearest(text, names)
-        hint = f"did you mean {guess!r}?" if guess else f"its values: detector fields {field.protocol}"
+        problem = f"{text!r} is no value of {field.name}"
+        guess = nearest(text, list(field.labels.values()))
+        hint = f"did you mean {guess!r}?" if guess else f"{field.name} is {EXAMPLES[field.kind]}"
+        if field.labels and not guess:
+            hint += f"; its names: detector fields {field.protocol}"
         if field.kind in ("uint", "int") and re.fullmatch(r"\d+\s*-\s*\d+", text):
             hint = f"a range is written {re.sub(r'[^0-9]+', '..', text)}, in a display filter or a variable"
         raise InputError(problem, hint=hint) from None
