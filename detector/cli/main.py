@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from detector import __version__
 from detector.errors import InputError, InputErrors
@@ -24,9 +25,17 @@ COMMANDS = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with 2."""
+        self.exit(2, f"{self.prog}: {message} (hint: {self.prog} --help)\n")
+
+
 def build_parser(command: str | None) -> argparse.ArgumentParser:
     """The argument parser; only the chosen command's module is imported."""
-    parser = argparse.ArgumentParser(prog="detector", description="Detects attacks in the traffic of control networks.")
+    parser = Parser(prog="detector", description="Detects attacks in the traffic of control networks.")
     parser.add_argument("--version", action="version", version=f"detector {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
