@@ -147,6 +147,13 @@ def readable(declared: Field, value: Any, buffer: NDArray[np.uint8] | None = Non
             return int(value)
 
 
+def printable(text: str) -> str:
+    """A text from the network as it may be shown in a line: what could steer a terminal is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 class Table:
     """Rows of one kind in one batch. A stage's table subclasses it and says how a column is made."""
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from detector.capture.source import SourceReport
 from detector.pipeline import Pipeline
+from detector.rules.model import Ruleset
 
-ENOUGH_PACKETS = 100  # one direction in fewer says little: a scan's probes or a syslog stream are one-sided by nature
+ENOUGH_PACKETS = 10  # one direction in fewer says little: a scan's probes or a log line are one-sided by nature
 
 
 def reasons(pipeline: Pipeline, report: SourceReport) -> Iterator[str]:
@@ -23,15 +24,17 @@ def unread(pipeline: Pipeline, report: SourceReport) -> Iterator[str]:
     if not counts.packets:
         yield "no packet was read"
     for cause, skipped in report.skipped_bytes.items():
-        yield f"{skipped} bytes were skipped: {cause}"
+        yield f"{skipped:,} bytes were skipped: {cause}"
     for link_type, packets in sorted(decoder.unknown_link_types.items()):
-        yield f"{packets} packets have link type {link_type}, which is not decoded"
+        yield f"{packets:,} packets have link type {link_type}, which is not decoded"
+    if evicted := pipeline.decoding.flows.evicted:
+        yield f"{evicted:,} flows were given up before their time: the table of flows was full"
     directions = counts.directions
-    if sum(directions.values()) >= ENOUGH_PACKETS and not all((directions["to_server"], directions["to_client"])):
-        seen = "to servers" if directions["to_server"] else "to clients"
-        yield f"only packets {seen} were seen: the capture has one direction only"
+    if sum(directions.values()) >= ENOUGH_PACKETS and not all(directions.values()):
+        seen = "servers" if directions["to_server"] else "clients"
+        yield f"only packets to {seen} were seen: the capture has one direction only"
     if counts.packets and not any(counts.pdus.values()):
-        yield "no PDU of any protocol was decoded: " + ", ".join(counts.pdus)
+        yield f"no PDU of any protocol was decoded (known: {', '.join(counts.pdus)})"
 
 
 def unjudged(pipeline: Pipeline) -> Iterator[str]:
@@ -40,21 +43,45 @@ def unjudged(pipeline: Pipeline) -> Iterator[str]:
     yield from ruleset.warnings
     if not ruleset.rules:
         yield "no rule was loaded"
-    for rule in ruleset.rules:
-        if rule.inactive:
-            yield f"inactive rule {rule.title!r}: {rule.inactive}"
+    for why, titles in inactive_rules(ruleset).items():
+        yield f"{rules_of(titles)} inactive, {why}: {', '.join(titles)}"
+    titles_by_id = {rule.id: rule.title for rule in ruleset.rules}
     for rule_id, count in sorted(engine.rule_errors.items()):
-        title = next(rule.title for rule in ruleset.rules if rule.id == rule_id)
-        yield f"rule {title!r} failed {count} times: see the log"
+        yield f"rule {titles_by_id[rule_id]!r} failed {count} times: see the log"
+    for rule_id, count in sorted(engine.lost_groups.items()):
+        yield f"rule {titles_by_id[rule_id]!r} forgot {count:,} groups before their time: its memory was full"
     if pipeline.decoding.counts.packets:
         for table, titles in tables_without_rows(pipeline).items():
-            yield f"{len(titles)} rules had no row to judge in table {table}: {', '.join(titles)}"
+            yield f"{rules_of(titles)} without a row to judge, there is no {table} here: {', '.join(titles)}"
+
+
+def rules_of(titles: list[str]) -> str:
+    """So many rules are."""
+    return "1 rule is" if len(titles) == 1 else f"{len(titles)} rules are"
+
+
+def inactive_rules(ruleset: Ruleset) -> dict[str, list[str]]:
+    """Titles of inactive rules by what makes them so."""
+    found: dict[str, list[str]] = {}
+    for rule in ruleset.rules:
+        if rule.inactive and not rule.silent:
+            found.setdefault(rule.inactive, []).append(rule.title)
+    return found
 
 
 def tables_without_rows(pipeline: Pipeline) -> dict[str, list[str]]:
     """Titles of active rules by table, for tables that never had a row."""
     found: dict[str, list[str]] = {}
     for rule in pipeline.ruleset.active:
-        if rule.correlation is None and not pipeline.engine.rows_by_table[rule.table]:
+        if not rule.silent and not pipeline.engine.rows_by_table[rule.table]:
             found.setdefault(rule.table, []).append(rule.title)
     return found
+
+
+def still_learning(pipeline: Pipeline) -> list[str]:
+    """Titles of rules that took everything they saw as known good, so that they could not alert either."""
+    return [
+        rule.title
+        for rule in pipeline.ruleset.active
+        if pipeline.engine.is_learning(rule.id, pipeline.decoding.counts.last_ns)
+    ]

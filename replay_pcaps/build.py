@@ -17,25 +17,27 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
-from detector.exercise.synthesis import START_NS, Synthesis, mac_of, write_capture
+from detector.exercise.synthesis import Synthesis, mac_of, write_capture
 
 HERE = Path(__file__).parent
 MASTER, PUMPS, VALVES, ATTACKER, OFFICE, ENGINEER = (
     "10.20.0.10", "10.20.0.21", "10.20.0.22", "10.20.0.66", "10.30.0.15", "10.20.0.11")  # fmt: skip
 SECOND = 10**9
+MIDNIGHT_NS = 1_714_521_600 * SECOND  # 2024-05-01 00:00 UTC
 
 
 class Plant(Synthesis):
     """Traffic of the plant; `at` moves to a time since the start, `rng` varies what varies in reality."""
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(START_NS)
+    def __init__(self, seed: int, start_ns: int) -> None:
+        super().__init__(start_ns)
+        self.start_ns = start_ns
         self.rng = random.Random(seed)
         self._transactions: dict[tuple[str, str], int] = {}
 
     def at(self, seconds: float) -> None:
         """Goes on at a time since the start; what lies behind it already was sent later than planned."""
-        self.now_ns = max(self.now_ns, START_NS + int(seconds * SECOND))
+        self.now_ns = max(self.now_ns, self.start_ns + int(seconds * SECOND))
 
     def modbus(self, client: str, server: str, request: bytes, response: bytes | None, unit: int = 1) -> None:
         """A request, its answer after some milliseconds, and the acknowledgement."""
@@ -74,7 +76,7 @@ class Plant(Synthesis):
 
     def poll(self, until: float, every: float, write_every: int = 30) -> None:
         """The master's daily round: registers of both controllers, now and then a set-point."""
-        start, rounds = (self.now_ns - START_NS) / SECOND, 0
+        start, rounds = (self.now_ns - self.start_ns) / SECOND, 0
         while start + rounds * every < until:
             self.at(start + rounds * every)
             self.read(MASTER, PUMPS, 0, 10)
@@ -104,9 +106,9 @@ class Plant(Synthesis):
         )
 
 
-def started(seed: int, until: float, every: float) -> Plant:
-    """A plant that polls for some time."""
-    plant = Plant(seed)
+def started(seed: int, hour: float, until: float, every: float) -> Plant:
+    """A plant that polls for some time, from an hour of the day on."""
+    plant = Plant(seed, MIDNIGHT_NS + int(hour * 3600) * SECOND)
     plant.resolve(MASTER, PUMPS)
     plant.resolve(MASTER, VALVES)
     plant.poll(until, every)
@@ -115,7 +117,7 @@ def started(seed: int, until: float, every: float) -> Plant:
 
 def beside(plant: Plant, seed: int, at: float, step: Callable[[Plant], None]) -> Plant:
     """The plant with an attack beside its polling."""
-    other = Plant(seed)
+    other = Plant(seed, plant.start_ns)
     other.at(at)
     step(other)
     plant.merge(other)
@@ -222,17 +224,19 @@ def web_request(day: Plant, client: str, server: str, port: int) -> None:
     day.send(ends["from"] / TCP(sport=80, dport=port, flags="FA"))
 
 
+# One day, one scenario after another: a replay of all of them shows each in its own hour. The quiet hour comes first, so
+# that rules about new values learn from it.
 SCENARIOS: dict[str, Callable[[], Plant]] = {
-    "modbus-polling": lambda: started(1, 3600, 4.0),
-    "minute-polling": lambda: started(2, 58, 1.0),
-    "minute-attack": lambda: beside(started(3, 58, 1.0), 31, 20, takeover),
-    "modbus-takeover": lambda: beside(started(4, 900, 4.0), 41, 600, takeover),
-    "register-scan": lambda: beside(started(5, 600, 4.0), 51, 240, register_scan),
-    "syn-flood": lambda: beside(started(6, 300, 4.0), 61, 120, syn_flood),
-    "arp-man-in-the-middle": lambda: beside(started(7, 300, 4.0), 71, 120, arp_man_in_the_middle),
-    "slow-scan": lambda: beside(started(8, 6000, 20.0), 81, 300, slow_scan),
-    "replayed-commands": lambda: beside(started(9, 600, 4.0), 91, 300, replayed_commands),
-    "mixed-day": lambda: beside(started(10, 3600, 8.0), 101, 30, office_day),
+    "modbus-polling": lambda: started(1, 8.0, 3600, 4.0),
+    "minute-polling": lambda: started(2, 9.5, 58, 1.0),
+    "minute-attack": lambda: beside(started(3, 10.0, 58, 1.0), 31, 20, takeover),
+    "modbus-takeover": lambda: beside(started(4, 11.0, 900, 4.0), 41, 600, takeover),
+    "register-scan": lambda: beside(started(5, 12.0, 600, 4.0), 51, 240, register_scan),
+    "syn-flood": lambda: beside(started(6, 13.0, 300, 4.0), 61, 120, syn_flood),
+    "arp-man-in-the-middle": lambda: beside(started(7, 14.0, 300, 4.0), 71, 120, arp_man_in_the_middle),
+    "slow-scan": lambda: beside(started(8, 15.5, 6000, 20.0), 81, 300, slow_scan),
+    "replayed-commands": lambda: beside(started(9, 17.5, 600, 4.0), 91, 300, replayed_commands),
+    "mixed-day": lambda: beside(started(10, 18.5, 3600, 8.0), 101, 30, office_day),
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from detector.capture import open_source
-from detector.columns import Table
+from detector.columns import Table, printable
 from detector.detect.predicates import evaluate
 from detector.errors import InputError, nearest
 from detector.pipeline import Decoding, PipelineSettings
@@ -118,4 +118,4 @@ def aligned(names: Sequence[str], rows: Iterator[list[list[Any]]], widths: list[
 
 def cell(values: Sequence[Any]) -> str:
     """The values of a field in one line."""
-    return ",".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values) or "-"
+    return ",".join(str(value).lower() if isinstance(value, bool) else printable(str(value)) for value in values) or "-"

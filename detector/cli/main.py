@@ -10,9 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from detector import __version__
-from detector.errors import InputError, InputErrors
+from detector.errors import InputError, InputErrors, nearest
 
 COMMANDS = {
     "replay": "read captures, match rules, show alerts",
@@ -24,24 +25,42 @@ COMMANDS = {
 }
 
 
-def build_parser(command: str | None) -> argparse.ArgumentParser:
-    """The argument parser; only the chosen command's module is imported."""
-    parser = argparse.ArgumentParser(prog="detector", description="Detects attacks in the traffic of control networks.")
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with arguments in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with 2."""
+        self.exit(2, f"{self.prog}: {message} (hint: {self.prog} --help)\n")
+
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """Ends the program because of words that no argument takes."""
+        guess = nearest(words[0], self._option_string_actions)
+        hint = f"did you mean {guess}?" if guess else f"{self.prog} --help"
+        self.exit(2, f"{self.prog}: unrecognized arguments: {' '.join(words)} (hint: {hint})\n")
+
+
+def build_parsers(command: str | None) -> dict[str, Parser]:
+    """A parser for each command, and the one above them as ""; only the chosen command's module is imported."""
+    parser = Parser(prog="detector", description="Detects attacks in the traffic of control networks.")
     parser.add_argument("--version", action="version", version=f"detector {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parsers = {"": parser}
     for name, text in COMMANDS.items():
-        chosen = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        parsers[name] = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == command:
             # The one import inside a function: each command loads only what it needs.
-            import_module(f"detector.cli.{name}").add_arguments(chosen)
-    return parser
+            import_module(f"detector.cli.{name}").add_arguments(parsers[name])
+    return parsers
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = next((word for word in words if not word.startswith("-")), None)
-    parsed = build_parser(command).parse_args(words)
+    parsers = build_parsers(command)
+    parsed, unknown = parsers[""].parse_known_args(words)
+    if unknown:
+        parsers[parsed.command].refuse(unknown)
     try:
         return int(import_module(f"detector.cli.{parsed.command}").run(parsed))
     except (InputError, InputErrors) as error:

@@ -79,6 +79,17 @@ def positive(text: str) -> int:
     return number
 
 
+def pace(text: str) -> float:
+    """How many times as fast as the capture's own time; 0: as fast as it goes. For argparse `type=`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9:
+        raise argparse.ArgumentTypeError(f"not a speed: {text!r}; 1 is the capture's own time, 10 ten times as fast")
+    return number
+
+
 def rule_paths(path: Path) -> list[Path]:
     """The rule files of a file or folder. Raises InputErrors where there is none."""
     errors: list[InputError] = []

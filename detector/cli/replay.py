@@ -14,11 +14,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from detector.capture import open_source
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
-from detector.cli.options import add_rule_options, load_ruleset, positive, time_ns
+from detector.cli.options import add_rule_options, load_ruleset, pace, positive, time_ns
+from detector.errors import InputError
 from detector.exercise.pacing import Pacer
 from detector.packets.decode import DecodeSettings
 from detector.pipeline import Pipeline, PipelineSettings
-from detector.silence import reasons
+from detector.silence import reasons, still_learning
 from detector.sinks import ConsoleTable, JsonLines, Sink, Summary
 
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument(
         "captures",
-        nargs="+",
+        nargs="*",
         metavar="CAPTURE",
         help="capture files and folders, merged in time order; - is standard input",
     )
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="exit 1 where silence could not be trusted")
     parser.add_argument("--follow", action="store_true", help="wait for more at the end of a file, until interrupted")
     parser.add_argument(
-        "--speed", type=float, default=0.0, metavar="X", help="1: in the capture's own time; 10: ten times as fast"
+        "--speed", type=pace, default=0.0, metavar="X", help="1: in the capture's own time; 10: ten times as fast"
     )
     parser.add_argument("--since", type=time_ns, metavar="T", help="leave out packets before this time")
     parser.add_argument("--until", type=time_ns, metavar="T", help="leave out packets from this time on")
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Replays, shows alerts and a summary."""
+    if not arguments.captures:
+        raise InputError("no capture is given", hint="captures come before --rules, which takes all paths behind it")
     ruleset = load_ruleset(arguments)
     decode = DecodeSettings(check_checksums=arguments.check_checksums, drop_repeats=arguments.drop_repeats)
     pipeline = Pipeline(ruleset, PipelineSettings(decode=decode, run=arguments.run_name))
@@ -113,18 +116,24 @@ def progress(console: Console) -> Iterator[Advance]:
 
 def summarise(console: Console, pipeline: Pipeline, report: SourceReport, seconds: float, strict: bool) -> int:
     """Prints what was seen and what was not; the exit code."""
-    counts = pipeline.decoding.counts
+    counts, engine = pipeline.decoding.counts, pipeline.engine
     pdus = ", ".join(f"{count:,} {name}" for name, count in counts.pdus.items())
     console.print(
-        f"\n{counts.packets:,} packets, {counts.bytes:,} bytes, {pipeline.decoding.flows.created:,} flows, "
-        f"PDUs: {pdus}; {counts.alerts:,} alerts from {len(pipeline.ruleset.active)} rules; {seconds:.1f} s"
+        f"\n{counts.packets:,} packets, {counts.bytes:,} bytes, {pipeline.decoding.flows.created:,} flows, PDUs: {pdus}; "
+        f"{counts.alerts:,} alerts from {sum(not rule.silent for rule in pipeline.ruleset.active)} rules; {seconds:.1f} s"
     )
+    if suppressed := sum(engine.suppressed.values()):
+        console.print(f"{suppressed:,} more matches were held back by the rules' limits")
     anomalies = pipeline.decoding.decoder.anomalies + counts.pdu_anomalies
     if anomalies:
         console.print("anomalies: " + ", ".join(f"{name} {count:,}" for name, count in sorted(anomalies.items())))
+    if learning := still_learning(pipeline):
+        console.print(f"still learning, --learn-from gives them known good traffic: {escape(', '.join(learning))}")
     found = list(reasons(pipeline, report))
+    if found:
+        console.print("[yellow]not everything was seen or judged:[/yellow]")
     for reason in found:
-        console.print(f"[yellow]not seen:[/yellow] {escape(reason)}")
+        console.print(f"  - {escape(reason)}")
     if strict and found:
         console.print(f"[red]--strict:[/red] {len(found)} reasons why silence cannot be trusted")
         return 1

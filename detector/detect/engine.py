@@ -88,6 +88,11 @@ class Engine:
         lost.update({rule: state.lost for rule, state in self._correlations.items()})
         return +lost
 
+    def is_learning(self, rule_id: str, clock: int) -> bool:
+        """Whether a new_value rule still takes what it sees at this clock as known good."""
+        state = self._new_values.get(rule_id)
+        return state is not None and state.is_learning(clock)
+
     def learn(self, tables: Mapping[str, Table]) -> None:
         """Lets new_value rules take these rows as known good."""
         scopes = {name: Scope(table) for name, table in tables.items()}

@@ -80,6 +80,10 @@ class NewValueState:
         self.is_learned = False
         self.first_ns: int | None = None
 
+    def is_learning(self, clock: int) -> bool:
+        """Whether values at this clock are taken as known good."""
+        return not self.is_learned and self.first_ns is not None and clock < self.first_ns + self._declared.learn_ns
+
     def learn(self, hashes: Hashes) -> None:
         """Remembers values without judging them."""
         self.is_learned = True

@@ -21,7 +21,7 @@ class Score:
 
 
 def score(scenario: Scenario, alerts: Sequence[Alert], first_ns: int) -> list[Score]:
-    """A Score for each expectation, then one for each rule that alerted outside them."""
+    """A Score for each expectation, then one for each rule that alerted outside them, or for the silence beside them."""
     scores, explained = [], set()
     for inject in scenario.injects:
         for expected in inject.expect:
@@ -37,7 +37,7 @@ def score(scenario: Scenario, alerts: Sequence[Alert], first_ns: int) -> list[Sc
         count = sum(alert.rule.title == title for alert in others)
         at = next((alert.time_ns - first_ns) / 1e9 for alert in others if alert.rule.title == title)
         scores.append(Score(f"unexpected: {slug(title)} alerted {count} times, first after {at:.1f} s", False, 1))
-    return scores
+    return scores if others else [*scores, Score("silence: nothing else alerted", True, 1)]
 
 
 def is_due(alert: Alert, inject: Inject, expected: Expected, first_ns: int) -> bool:

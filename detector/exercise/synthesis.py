@@ -99,18 +99,22 @@ class Synthesis:
         back = (network.dst, tcp.dport, network.src, tcp.sport)
         if size and not tcp.flags.S and key not in self._next and "seq" not in tcp.fields:
             self._handshake(packet, key, back)
-        if tcp.flags.S and key not in self._next:
-            self._next[key] = 1000
-        tcp.fields.setdefault("seq", self._next.get(key, 1000))
+        if key not in self._next:
+            self._next[key] = self._initial_sequence()
+        tcp.fields.setdefault("seq", self._next[key])
         if tcp.flags.A:
             tcp.fields.setdefault("ack", self._next.get(back, 0))
         self._next[key] = (tcp.seq + size + int(bool(tcp.flags.S)) + int(bool(tcp.flags.F))) & 0xFFFFFFFF
+
+    def _initial_sequence(self) -> int:
+        """RFC 9293, 3.4.1: a clock that ticks every 4 µs, so that a connection that comes again is seen to be another."""
+        return self.now_ns // 4000 & 0xFFFFFFFF
 
     def _handshake(self, packet: Packet, key: tuple[str, int, str, int], back: tuple[str, int, str, int]) -> None:
         """SYN, SYN/ACK, ACK by the side that asks: the one that does not send from a service's port."""
         is_reply = key[1] < 1024 <= key[3] or isinstance(packet[TCP].payload, ModbusADUResponse)
         client, server = (back, key) if is_reply else (key, back)
-        self._next[client], self._next[server] = 1000, 5000
+        self._next[client], self._next[server] = self._initial_sequence(), self._initial_sequence() ^ 0x5A5A5A5A
         made = IPv6 if packet.haslayer(IPv6) else IP
         for ends, flags, forward in ((client, "S", True), (server, "SA", False), (client, "A", True)):
             other = server if forward else client

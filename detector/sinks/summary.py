@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from detector.alerts.alert import Alert
@@ -14,14 +13,16 @@ from detector.alerts.ecs import timestamp
 from detector.rules.model import LEVELS
 from detector.sinks.console import COLOURS
 
+LEVEL_WIDTH = max(map(len, LEVELS))
+
 
 class Summary:
-    """Counts alerts and those they stood for; prints one line a rule at the end, the gravest first."""
+    """Counts alerts; prints one line a rule at the end, the gravest first."""
 
     name = "summary"
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or Console(highlight=False, soft_wrap=True)
         self._counts: Counter[str] = Counter()
         self._first: dict[str, Alert] = {}
         self._last: dict[str, Alert] = {}
@@ -37,11 +38,16 @@ class Summary:
         """Prints the table, nothing where no alert came."""
         if not self._counts:
             return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("level", "alerts", "first", "last", "rule"):
-            table.add_column(name, justify="right" if name == "alerts" else "left", no_wrap=name != "rule")
+        heading = f"\n{'level':<{LEVEL_WIDTH}}  alerts  {'first':<19}  {'last':<19}  rule"
+        self._console.print(Text(heading, style="bold"))
         rules = [alert.rule for alert in self._first.values()]
         for rule in sorted(rules, key=lambda rule: (-LEVELS.index(rule.level), -self._counts[rule.id], rule.title)):
-            times = (timestamp(found[rule.id].time_ns)[:19].replace("T", " ") for found in (self._first, self._last))
-            table.add_row(Text(rule.level, style=COLOURS[rule.level]), str(self._counts[rule.id]), *times, rule.title)
-        self._console.print(table)
+            first, last = (seconds(found[rule.id]) for found in (self._first, self._last))
+            line = Text(f"{rule.level:<{LEVEL_WIDTH}}", style=COLOURS[rule.level])
+            line.append(f"  {self._counts[rule.id]:>6}  {first}  {last}  {rule.title}", style="default")
+            self._console.print(line)
+
+
+def seconds(alert: Alert) -> str:
+    """When an alert was, to the second."""
+    return timestamp(alert.time_ns)[:19].replace("T", " ")
