@@ -164,18 +164,22 @@ class Table:
         self.name = name
         self.rows = rows
         self._columns: dict[str, Column] = {}
-        self._offered: dict[str, Callable[[], Column]] = {}
+        self._offered: dict[str, Callable[[Any], Column]] = {}
 
     def column(self, name: str) -> Column:
         """The column of a field, made at the first call. KeyError: no such field here (the loader has refused it)."""
         found = self._columns.get(name)
         if found is None:
             offered = self._offered.get(name)
-            found = self._columns[name] = offered() if offered else self._make(name)
+            found = self._columns[name] = offered(self) if offered else self._make(name)
         return found
 
-    def offer(self, name: str, make: Callable[[], Column]) -> None:
-        """A column that a later stage can make for these rows when it is asked for (flow.direction on packet rows)."""
+    def offer(self, name: str, make: Callable[[Any], Column]) -> None:
+        """A column that a later stage can make of this table when it is asked for (flow.direction on packet rows).
+
+        `make` is handed the table and does not hold it: a batch's memory is free as soon as the batch is done with, and
+        waits for no garbage collection.
+        """
         self._offered[name] = make
 
     def has(self, name: str) -> bool:

@@ -13,7 +13,7 @@ from detector.packets.rows import Cell as RowCell
 from detector.packets.rows import Layer
 from detector.packets.table import PacketTable
 
-Make = Callable[[Field, PacketTable, FlowColumns], Column]
+Make = Callable[[Field, FlowColumns, PacketTable], Column]
 
 DIRECTIONS = {member.value: member.name.lower() for member in Direction}
 STATES = {member.value: member.name.lower() for member in FlowState}
@@ -23,14 +23,14 @@ SYN, SYN_OR_FIN = 2, 3
 def of_flow(cell: Cell, offset: int = 0) -> Make:
     """A column of FlowColumns as it is; rows without a flow have no value."""
 
-    def make(field: Field, packets: PacketTable, flows: FlowColumns) -> Column:
+    def make(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
         values = flows.cells[:, cell + offset]
         return Column(field, values != 0 if field.kind == "bool" else values, flows.flow >= 0)
 
     return make
 
 
-def age(field: Field, packets: PacketTable, flows: FlowColumns) -> Column:
+def age(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
     """From the clock at the flow's first row to the clock at this one."""
     return Column(field, flows.cells[:, Cell.CLOCK] - flows.cells[:, Cell.BEGAN], flows.flow >= 0)
 
@@ -46,13 +46,13 @@ def is_followed(packets: PacketTable, flows: FlowColumns) -> NDArray[np.bool_]:
 def of_tcp(cell: Cell) -> Make:
     """A relative number of TCP."""
 
-    def make(field: Field, packets: PacketTable, flows: FlowColumns) -> Column:
+    def make(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
         return Column(field, flows.cells[:, cell], is_followed(packets, flows))
 
     return make
 
 
-def next_sequence(field: Field, packets: PacketTable, flows: FlowColumns) -> Column:
+def next_sequence(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
     """The sequence number, the payload's length, and one for a SYN or FIN."""
     structure = packets.structure
     length = structure.cell(RowCell.PAYLOAD_STOP) - structure.cell(RowCell.PAYLOAD_START)
@@ -75,14 +75,14 @@ def window(packets: PacketTable, flows: FlowColumns) -> tuple[NDArray[np.int64],
     return sent.values.astype(np.int64), present, (packets.structure.cell(RowCell.TCP_FLAGS) & SYN) > 0
 
 
-def scaled_window(field: Field, packets: PacketTable, flows: FlowColumns) -> Column:
+def scaled_window(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
     """RFC 7323 2.2."""
     sent, present, is_syn = window(packets, flows)
     factor = scale_factor(flows)
     return Column(field, sent * np.where((factor > 0) & ~is_syn, factor, 1), present)
 
 
-def window_factor(field: Field, packets: PacketTable, flows: FlowColumns) -> Column:
+def window_factor(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
     """As Wireshark shows it, on every segment but a SYN."""
     _, present, is_syn = window(packets, flows)
     return Column(field, scale_factor(flows), present & ~is_syn)

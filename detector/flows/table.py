@@ -165,5 +165,5 @@ class FlowTable:
         )  # fmt: skip
         flows = FlowColumns(out)
         for field, make in FLOW_COLUMNS:  # per field
-            packets.offer(field.name, partial(make, field, packets, flows))
+            packets.offer(field.name, partial(make, field, flows))
         return flows
