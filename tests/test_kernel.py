@@ -1,0 +1,71 @@
+"""The decorator of compiled loops: bounds checks are on, and machine code is kept where its sources say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector import kernel
+from detector.arena import make_arena
+from detector.arena_kernels import equal_blocks, free_blocks, load_blocks, store_blocks
+from detector.bytes_kernels import be16, be32, le16, le32, u8
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.mark.parametrize("at", [-5, 4, 5, 1 << 40])
+def test_bounds_checks_are_on(at: int) -> None:
+    """These bytes are an attacker's: an offset beyond the buffer is an error of ours that is seen, not memory that is read."""
+    with pytest.raises(IndexError):
+        u8(np.zeros(4, np.uint8), at)
+
+
+def test_numbers_are_widened_as_they_are_loaded() -> None:
+    """A uint8 that wraps in NumPy and not in Numba would make two programs of one."""
+    data = np.array([0xFF, 0xFE, 0xFD, 0xFC], np.uint8)
+    assert (be16(data, 0), le16(data, 0), be32(data, 0), le32(data, 0)) == (0xFFFE, 0xFEFF, 0xFFFEFDFC, 0xFCFDFEFF)
+    assert u8(data, 0) * 1000 == 255000
+
+
+def test_machine_code_of_other_sources_is_never_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numba does not notice when a kernel that is called from another file changes: the folder's name does."""
+    monkeypatch.setenv("DETECTOR_CACHE", str(tmp_path))
+    before = kernel.cache_folder()
+    assert before == kernel.cache_folder() and before.parent == tmp_path
+    changed = tmp_path / "other_kernels.py"
+    changed.write_text("# a change\n")
+    monkeypatch.setattr(kernel, "kernel_files", lambda: [changed])
+    assert kernel.cache_folder() != before
+
+
+def test_commands_that_decode_nothing_never_load_numba() -> None:
+    """`detector lint` in a pre-commit hook takes a moment, not a second."""
+    program = "import sys; from detector.cli.main import main\ntry:\n main(['lint', 'rules'])\nexcept SystemExit: pass\nassert 'numba' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=Path(__file__).parent.parent,
+                          env={**os.environ}, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_byte_store_keeps_strings_and_gives_blocks_back() -> None:
+    """Strings of any length, until there is no room; then a refusal, and room again for what was given back."""
+    store = make_arena(4096)
+    data = np.arange(3000, dtype=np.uint64).astype(np.uint8)
+    out = np.zeros(3000, np.uint8)
+    first = store_blocks(store.blocks, store.links, store.meta, data, 0, 1000)
+    second = store_blocks(store.blocks, store.links, store.meta, data, 1000, 3000)
+    assert first >= 0 and second >= 0
+    assert store_blocks(store.blocks, store.links, store.meta, data, 0, 2000) == -1, "4096 bytes hold no 5000"
+    load_blocks(store.blocks, store.links, first, 1000, out, 0)
+    load_blocks(store.blocks, store.links, second, 2000, out, 1000)
+    assert (out == data).all()
+    assert equal_blocks(store.blocks, store.links, second, 700, data, 1700, 1300)
+    assert not equal_blocks(store.blocks, store.links, second, 700, data, 1701, 1200)
+    free_blocks(store.links, store.meta, first)
+    free_blocks(store.links, store.meta, second)
+    assert store.meta[1] == len(store.blocks)
+    assert store_blocks(store.blocks, store.links, store.meta, data, 0, 3000) >= 0
