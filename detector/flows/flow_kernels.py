@@ -161,12 +161,13 @@ def begin_flow(slots, counts, slot, side, clock):
 
 @kernel
 def is_expired(slots, slot, transport, clock, timeouts):
-    """Whether a flow was idle for longer than its kind may be. timeouts: int64[5] ns: TCP new, established, closed; UDP;
-    others."""
+    """Whether a flow was idle for longer than its kind may be. timeouts: int64[5] ns: TCP where nobody but
+    SYNs spoke, TCP, TCP closed; UDP; others."""
     idle = clock - slots[slot, LAST]
     if transport == 6:
-        state = slots[slot, STATE]
-        return idle > (timeouts[0] if state == NEW else timeouts[1] if state == ESTABLISHED else timeouts[2])
+        only_syn = (slots[slot, SENT] | slots[slot, SENT + 1]) & SENT_OTHER == 0
+        closed = slots[slot, STATE] == CLOSED
+        return idle > (timeouts[0] if only_syn else timeouts[2] if closed else timeouts[1])
     return idle > (timeouts[3] if transport == 17 else timeouts[4])
 
 

@@ -90,9 +90,9 @@ class FlowSettings:
 
     flows: int = 131072
     vlan_in_key: bool = False
-    tcp_new_seconds: int = 60
-    tcp_established_seconds: int = 24 * 3600
-    tcp_closed_seconds: int = 60
+    tcp_unanswered_seconds: int = 60
+    tcp_seconds: int = 24 * 3600
+    tcp_closed_seconds: int = 24 * 3600  # what still comes is a straggler; another connection begins with another SYN
     udp_seconds: int = 300
     other_seconds: int = 300
 
@@ -130,7 +130,7 @@ class FlowTable:
             np.zeros(COUNTS, np.int64),
         )  # fmt: skip
         self._tcp_ports, self._udp_ports = known_ports(tcp_ports), known_ports(udp_ports)
-        seconds = (settings.tcp_new_seconds, settings.tcp_established_seconds, settings.tcp_closed_seconds,
+        seconds = (settings.tcp_unanswered_seconds, settings.tcp_seconds, settings.tcp_closed_seconds,
                    settings.udp_seconds, settings.other_seconds)  # fmt: skip
         self._timeouts = np.array(seconds, np.int64) * SECOND
 

@@ -49,6 +49,7 @@ from detector.packets.rows import (
     VLAN_ID,
 )  # fmt: skip
 
+ISL, ISL_BYTES = 0x00000C00, 26  # first bytes of the receiver 01:00:0c:00:00 or 03:00:0c:00:00, without the type bits
 MOST_DEEP = 8  # IP layers of a packet
 MOST_TAGS = 16
 MOST_EXTENSIONS = 16
@@ -151,6 +152,10 @@ def decode_llc(buffer, cells, words, n, at, stop):
 @kernel
 def decode_ethernet(buffer, cells, words, n, at, stop):
     """Ethernet II or 802.3: the EtherType and where the header ends."""
+    if stop - at >= ISL_BYTES + 14 and be32(buffer, at) & 0xF0FFFFFF == ISL and u8(buffer, at + 4) == 0:
+        at += ISL_BYTES  # Cisco's trunk: a frame inside a header of its own, and a checksum behind it
+        stop -= 4
+        cells[n, STOP] = stop
     if stop - at < 14:
         cells[n, ETH] = at
         mark(words, n, O_ETH)
