@@ -10,7 +10,7 @@ from detector.columns import Field
 from detector.errors import InputError, nearest
 from detector.protocols.fields import FIELDS, table_of
 
-NARROWEST = 24
+NARROWEST = 20
 WIDEST_NAME = 34
 
 
