@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from detector.alerts.attack import TECHNIQUES
-from detector.errors import InputErrors, nearest
+from detector.errors import InputError, InputErrors, Position, nearest
 from detector.rules.document import Document, read_documents
 
 START = re.compile(r"0+ *(ms|s|m|h|d|w)?")
@@ -76,7 +76,13 @@ def read_scenario(path: Path) -> Scenario:
         InputErrors: every mistake in it.
     """
     document, nodes = read_documents(path)
-    parts = document.mapping(next(nodes, None), "a scenario", KEYS, ("title", "injects"))
+    node, *others = list(nodes) or [None]
+    if node is None:
+        raise InputErrors([InputError("the file holds no scenario", position=Position(str(path), 1, 1),
+                                      hint="a scenario begins with title: ...")])  # fmt: skip
+    for other in others:
+        document.error(other, "a second scenario in one file", "give each a folder of its own")
+    parts = document.mapping(node, "a scenario", KEYS, ("title", "injects"))
     title = document.text(parts["title"][1], "title") if "title" in parts else ""
     variables = {}
     if "variables" in parts:

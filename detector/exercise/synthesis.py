@@ -14,7 +14,7 @@ from typing import Any
 from scapy.contrib.modbus import ModbusADURequest, ModbusADUResponse
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.l2 import ARP, Dot3, Ether
 from scapy.packet import Packet
 
 START_NS = 1_714_550_400 * 10**9  # 2024-05-01 08:00:00 UTC
@@ -67,7 +67,10 @@ class Synthesis:
         """One packet, made whole; before the first data of a connection its handshake."""
         packet = packet.copy()
         complete_addresses(packet)
-        if packet.haslayer(TCP) and (packet.haslayer(IP) or packet.haslayer(IPv6)) and not packet.haslayer("ICMP"):
+        networks = sum(issubclass(layer, IP | IPv6) for layer in packet.layers())
+        if networks > 1:  # in a tunnel, or quoted: as it is given
+            pass
+        elif packet.haslayer(TCP) and networks and not packet.haslayer("ICMP"):
             self._complete_tcp(packet)
         elif packet.haslayer(UDP) and not packet.haslayer("ICMP"):
             self._complete_ports(packet, packet[UDP], packet[UDP].payload)
@@ -77,9 +80,9 @@ class Synthesis:
         network = next((packet.getlayer(layer) for layer in (IP, IPv6) if packet.haslayer(layer)), None)
         if isinstance(network, IP) and "id" not in network.fields:
             self._identification[network.src] = network.id = self._identification.get(network.src, 0x1000) % 0xFFFF + 1
-        if not packet.haslayer(Ether):
+        if not isinstance(packet, Ether | Dot3):
             packet = Ether() / packet
-        ether = packet[Ether]
+        ether = packet
         if network is not None:
             ether.fields.setdefault("src", mac_of(network.src))
             ether.fields.setdefault("dst", mac_of(network.dst))
