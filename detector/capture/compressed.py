@@ -37,6 +37,7 @@ class Decompressed(io.RawIOBase):
     def __init__(self, raw: BinaryIO, name: str, opener: Opener) -> None:
         self._inner = opener(raw)
         self._name = name
+        self._is_read = False
         self.problem = ""
 
     def readable(self) -> bool:
@@ -48,9 +49,13 @@ class Decompressed(io.RawIOBase):
         if self.problem:
             return 0
         try:
-            data = self._inner.read(min(len(target), 1 << 18))
+            # read1, not read: where the stream is cut, what comes before the cut in the same piece is not lost.
+            data = self._inner.read1(min(len(target), 1 << 18))  # type: ignore[attr-defined]
         except ERRORS as error:
             self.problem = f"its {self._name} data is damaged or cut short ({error})"
             return 0
+        if not data and not self._is_read:  # zstd says nothing where it is cut within its first block
+            self.problem = f"its {self._name} data is cut short, or holds nothing"
+        self._is_read = True
         target[: len(data)] = data
         return len(data)

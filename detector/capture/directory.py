@@ -31,7 +31,10 @@ def expand(paths: Sequence[str]) -> list[str]:
         if not captures:
             raise InputError(f"{path}: no capture in this folder", hint="read are pcap and pcapng, also compressed")
         found += captures
-    return list({path if path == "-" else os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
+    once: dict[str, str] = {}
+    for path in found:  # per file
+        once.setdefault(path if path == "-" else os.path.realpath(path), path)
+    return list(once.values())
 
 
 def exists(path: Path) -> bool:

@@ -80,6 +80,9 @@ class CaptureReader:
         filled, source = self._begin(source, buffer)
         if filled == 0 and (source.is_live or self._stopped.is_set()):
             return
+        if problem := problem_of(source):
+            if filled < pcap.HEADER_BYTES:
+                raise InputError(f"{self.path}: {problem}", hint="nothing of it can be read")
         found_format, position = self._recognise(buffer[:filled].tobytes())
         number, is_last = 0, False
         while not is_last:  # per block
@@ -90,6 +93,9 @@ class CaptureReader:
                 if len(found.packets):
                     yield self._batch(buffer, filled, found, number)
                     number += len(found.packets)
+                if self._stopped.is_set() and not source.is_live:
+                    self.report.warnings.append(f"{self.path}: not read to its end: stopped after packet {number}")
+                    return
                 if found.damaged or not len(found.packets):
                     break
             if found.damaged:
@@ -103,8 +109,8 @@ class CaptureReader:
                 position, filled = 0, filled - position
         if filled:
             self._give_up(source, 0, filled, number, "cut short")
-        elif isinstance(source, FileBytes) and isinstance(source._raw, compressed.Decompressed) and source._raw.problem:
-            self.report.warnings.append(f"{self.path}: {source._raw.problem} after packet {number}")
+        elif problem := problem_of(source):
+            self.report.warnings.append(f"{self.path}: {problem} after packet {number}")
 
     def _begin(self, source: Bytes, buffer: NDArray[np.uint8]) -> tuple[int, Bytes]:
         """The first bytes of the capture, decompressed; enough to recognise it, fewer where there are no more."""
@@ -174,6 +180,12 @@ class CaptureReader:
         """Counts what cannot be read, and says so."""
         self.report.skipped_bytes[f"{self.path}: {what}"] += filled - position
         self.report.warnings.append(f"{self.path}: {what} in packet {number + 1}; read up to packet {number}")
+
+
+def problem_of(source: Bytes) -> str:
+    """What is wrong with a compressed stream, found so far."""
+    raw: object = source._raw if isinstance(source, FileBytes) else None
+    return raw.problem if isinstance(raw, compressed.Decompressed) else ""
 
 
 class Chained(io.RawIOBase):
