@@ -48,7 +48,7 @@ def test_a_failure_shows_a_diff_and_the_command(monkeypatch: pytest.MonkeyPatch)
     found[0] = found[0].replace('"level":"', '"level":"not-')
     said = difference(folder, found)
     assert said.startswith("--- registers/alerts.jsonl\n+++ found now\n")
-    changed = [line for line in said.splitlines() if line[:1] in "+-" and line[:3] not in ("---", "+++")]
+    changed = [line for line in said.splitlines() if line.startswith(("+", "-")) and line[:3] not in ("---", "+++")]
     assert len(changed) == 2 and "not-" in changed[1]
     assert said.endswith("right? then: python -m tests.golden.refresh registers")
 
