@@ -29,6 +29,7 @@ REPEAT_NS = 1000000
 LONGEST_HASHED = 256  # bytes of a packet without a transport checksum that take part in its hash
 
 CLOCK, PENDING, HAS_CLOCK = 0, 1, 2
+IS_LATE, IS_JUMP = 1, 2
 
 
 @kernel
@@ -41,7 +42,7 @@ def follow_clock(times, step_ns, state, clocks, odds):
     Args:
         state: int64[3]: clock, the time that waits to be confirmed, whether there is a clock.
         clocks: int64[packets], filled.
-        odds: uint8[packets], filled: 0, 1 late, 2 jump.
+        odds: uint8[packets], filled: 0, IS_LATE or IS_JUMP.
     """
     for i in range(len(times)):
         now = times[i]
@@ -49,7 +50,7 @@ def follow_clock(times, step_ns, state, clocks, odds):
         if state[HAS_CLOCK] == 0:
             state[CLOCK], state[PENDING], state[HAS_CLOCK] = now, now, 1
         if now < state[CLOCK]:
-            odds[i] = 1
+            odds[i] = IS_LATE
             state[PENDING] = state[CLOCK]
         elif now - state[CLOCK] <= step_ns:
             state[CLOCK], state[PENDING] = now, now
@@ -57,7 +58,7 @@ def follow_clock(times, step_ns, state, clocks, odds):
             state[CLOCK] = max(now, state[PENDING])
             state[PENDING] = state[CLOCK]
         else:
-            odds[i] = 2
+            odds[i] = IS_JUMP
             state[PENDING] = now
         clocks[i] = state[CLOCK]
 
@@ -105,20 +106,33 @@ def hash_packet(buffer, cells, words, n):
 
 
 @kernel
-def find_repeats(buffer, cells, words, n, times, table, repeats):
-    """Sets repeats[packet] and its anomaly where the same packet was seen within REPEAT_NS.
+def mark(words, row, odd):
+    """Sets an anomaly's bit."""
+    words[row, ANOMALIES + (odd >> 6)] |= np.uint64(1) << np.uint64(odd & 63)
+
+
+@kernel
+def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, row_clocks, seen):
+    """What each row's arrival says: its clock, an odd time, and whether the same packet was seen within REPEAT_NS.
 
     Args:
+        clocks: int64[packets], odds: uint8[packets], as follow_clock fills them.
         table: int64[power of two, 2]: hash and time of the latest packet in each place.
+        repeats: bool[packets], filled.  row_clocks: int64[rows], filled.
+        seen: uint64[2], the anomalies of all rows together, filled.
     """
-    for row in range(n):
+    for row in range(len(cells)):
         packet = cells[row, PACKET]
-        if cells[row, OUTER] >= 0:
-            continue
-        value = hash_packet(buffer, cells, words, row)
-        place = value & (len(table) - 1)
-        repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS
-        if repeats[packet]:
-            words[row, ANOMALIES + (REPEAT >> 6)] |= np.uint64(1) << np.uint64(REPEAT & 63)
-        table[place, 0] = value
-        table[place, 1] = times[packet]
+        row_clocks[row] = clocks[packet]
+        if odds[packet]:
+            mark(words, row, LATE if odds[packet] == IS_LATE else JUMP)
+        if cells[row, OUTER] < 0:
+            value = hash_packet(buffer, cells, words, row)
+            place = value & (len(table) - 1)
+            repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS
+            if repeats[packet]:
+                mark(words, row, REPEAT)
+            table[place, 0] = value
+            table[place, 1] = times[packet]
+        seen[0] |= words[row, ANOMALIES]
+        seen[1] |= words[row, ANOMALIES + 1]

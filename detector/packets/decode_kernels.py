@@ -11,10 +11,12 @@ import numpy as np
 from detector.bytes_kernels import be16, be32, le32, u8
 from detector.errors import PacketAnomaly as Odd
 from detector.kernel import kernel
+from detector.packets.arrival_kernels import mark
 from detector.packets.fragment_kernels import FRAGMENT_ROOM, add_fragment
 from detector.packets.rows import (
     ANOMALIES,
     ARP,
+    CELLS,
     DESTINATION_PORT,
     ETH,
     ETHERTYPE,
@@ -26,6 +28,7 @@ from detector.packets.rows import (
     IPV6_EXT,
     IS_FRAGMENT,
     IS_QUOTED,
+    LAYER_COUNT,
     LINK,
     LLC,
     MPLS,
@@ -47,6 +50,7 @@ from detector.packets.rows import (
     VLAN,
     VLAN_COUNT,
     VLAN_ID,
+    WORDS,
 )  # fmt: skip
 
 ISL, ISL_BYTES = 0x00000C00, 26  # first bytes of the receiver 01:00:0c:00:00 or 03:00:0c:00:00, without the type bits
@@ -103,14 +107,16 @@ O_VXLAN = int(Odd.VXLAN_PKT_TOO_SMALL)
 
 
 @kernel
-def mark(words, row, odd):
-    """Sets an anomaly's bit."""
-    words[row, ANOMALIES + (odd >> 6)] |= np.uint64(1) << np.uint64(odd & 63)
-
-
-@kernel
-def begin_row(cells, n, packet, outer, stop):
-    """A row for a layer of a packet; the other columns are as in rows.EMPTY_CELLS."""
+def begin_row(cells, words, n, packet, outer, stop):
+    """A row for a layer of a packet, so far without headers, addresses, ports, anomalies."""
+    for column in range(LAYER_COUNT):
+        cells[n, column] = -1
+    for column in range(LAYER_COUNT, CELLS):
+        cells[n, column] = 0
+    for column in range(WORDS):
+        words[n, column] = np.uint64(0)
+    cells[n, TRANSPORT] = NO_IP
+    cells[n, VLAN_ID] = -1
     cells[n, PACKET] = packet
     cells[n, OUTER] = outer
     cells[n, STOP] = stop
@@ -523,7 +529,7 @@ def decode_quoted(buffer, cells, words, n, parent):
     stop = np.int64(cells[parent, PAYLOAD_STOP])
     if stop - at < 20:
         return False
-    begin_row(cells, n, cells[parent, PACKET], parent, stop)
+    begin_row(cells, words, n, cells[parent, PACKET], parent, stop)
     cells[n, IS_QUOTED] = 1
     version = u8(buffer, at) >> 4
     if version == 4:
@@ -555,7 +561,7 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
         if n + 2 * MOST_DEEP > len(cells) or len(buffer) - used < FRAGMENT_ROOM:
             return packet, n, used
         at, stop = starts[packet], stops[packet]
-        begin_row(cells, n, packet, -1, stop)
+        begin_row(cells, words, n, packet, -1, stop)
         if stop - at < wire_lengths[packet]:
             mark(words, n, O_CUT)
         kind, at = decode_link(buffer, cells, words, n, at, stop, link_types[packet])
@@ -604,7 +610,7 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
                 break
             depth += 1
             n += 1
-            begin_row(cells, n, packet, n - 1, stop)
+            begin_row(cells, words, n, packet, n - 1, stop)
             if kind == T_TEB:
                 kind, at = decode_ethernet(buffer, cells, words, n, at, stop)
         n += 1

@@ -82,11 +82,6 @@ ANOMALIES, SEQUENCE = int(Word.ANOMALIES), int(Word.SEQUENCE)
 LAYER_COUNT = len(Layer)
 
 
-EMPTY_CELLS = np.zeros(CELLS, np.int32)
-EMPTY_CELLS[[*Layer, Cell.VLAN_ID]] = -1
-EMPTY_CELLS[Cell.TRANSPORT] = 255
-
-
 class PacketRows(NamedTuple):
     """cells: int32[rows, 32], columns Layer and Cell.  words: uint64[rows, 7], columns Word.
 
@@ -95,11 +90,6 @@ class PacketRows(NamedTuple):
 
     cells: NDArray[np.int32]
     words: NDArray[np.uint64]
-
-    def empty(self) -> None:
-        """Makes all rows what the decoder expects of a row that it has not filled: no layers, no addresses."""
-        self.cells[:] = EMPTY_CELLS
-        self.words[:] = 0
 
     def cell(self, column: Cell) -> NDArray[np.int32]:
         """A column of cells, int32[rows]."""
@@ -158,6 +148,4 @@ class PacketRows(NamedTuple):
 
 def make_rows(capacity: int) -> PacketRows:
     """Rows with room for `capacity`."""
-    rows = PacketRows(np.empty((capacity, CELLS), np.int32), np.empty((capacity, WORDS), np.uint64))
-    rows.empty()
-    return rows
+    return PacketRows(np.empty((capacity, CELLS), np.int32), np.empty((capacity, WORDS), np.uint64))
