@@ -178,9 +178,9 @@ def is_expired(slots, small, slot, transport, clock, timeouts):
 @kernel
 def client_is_sender(cells, row, transport, tcp_ports, udp_ports):
     """Direction of a flow at its first packet: by handshake, else by service port, else the first sender asks."""
-    source_port, destination_port = cells[row, SOURCE_PORT], cells[row, DESTINATION_PORT]
+    source_port, destination_port = cells[SOURCE_PORT, row], cells[DESTINATION_PORT, row]
     if transport == 6:
-        flags = cells[row, TCP_FLAGS] & (SYN | ACK)
+        flags = cells[TCP_FLAGS, row] & (SYN | ACK)
         if flags == SYN:
             return True
         if flags == SYN | ACK:
@@ -196,8 +196,8 @@ def client_is_sender(cells, row, transport, tcp_ports, udp_ports):
 @kernel
 def scale_of(buffer, cells, row):
     """The shift of a SYN's window scale option, SCALE_UNUSED where it has none."""
-    at = np.int64(cells[row, TCP])
-    stop = min(at + (np.int64(buffer[at + 12]) >> 4) * 4, np.int64(cells[row, STOP]))
+    at = np.int64(cells[TCP, row])
+    stop = min(at + (np.int64(buffer[at + 12]) >> 4) * 4, np.int64(cells[STOP, row]))
     at += 20
     while at + 2 < stop:
         kind = np.int64(buffer[at])
@@ -223,7 +223,7 @@ def follow_scale(small, slot, direction, buffer, cells, row):
 @kernel
 def follow_tcp(slots, small, slot, direction, cells, words, row, out):
     """TCP state and relative sequence numbers of one row."""
-    flags = np.int64(cells[row, TCP_FLAGS])
+    flags = np.int64(cells[TCP_FLAGS, row])
     sequence, acknowledged = (
         np.int64(words[row, SEQUENCE] >> np.uint64(32)),
         np.int64(words[row, SEQUENCE] & np.uint64(0xFFFFFFFF)),
@@ -254,19 +254,19 @@ def follow_tcp(slots, small, slot, direction, cells, words, row, out):
 @kernel
 def key_of_row(cells, words, buffer, row, vlan_in_key):
     """The flow key of a row: both ends in a fixed order, what tells their flows apart, whether the sender is the second."""
-    transport = np.int64(cells[row, TRANSPORT])
-    a_port, b_port = np.int64(cells[row, SOURCE_PORT]), np.int64(cells[row, DESTINATION_PORT])
+    transport = np.int64(cells[TRANSPORT, row])
+    a_port, b_port = np.int64(cells[SOURCE_PORT, row]), np.int64(cells[DESTINATION_PORT, row])
     if transport == 1 or transport == 58:
-        at = np.int64(cells[row, ICMP if transport == 1 else ICMPV6])
-        if at >= 0 and at + 2 <= cells[row, STOP]:
+        at = np.int64(cells[ICMP if transport == 1 else ICMPV6, row])
+        if at >= 0 and at + 2 <= cells[STOP, row]:
             a_port, b_port = icmp_ports(transport, np.int64(buffer[at]), np.int64(buffer[at + 1]))
     a_high, a_low = words[row, 0], words[row, 1]
     b_high, b_low = words[row, 2], words[row, 3]
     is_swapped = a_high > b_high or (a_high == b_high and (a_low > b_low or (a_low == b_low and a_port > b_port)))
     if is_swapped:
         a_high, a_low, b_high, b_low, a_port, b_port = b_high, b_low, a_high, a_low, b_port, a_port
-    kind = transport if cells[row, NETWORK] else 0x10000 + np.int64(cells[row, ETHERTYPE])
-    tag = np.int64(cells[row, VLAN_ID]) + 1 if vlan_in_key else np.int64(0)
+    kind = transport if cells[NETWORK, row] else 0x10000 + np.int64(cells[ETHERTYPE, row])
+    tag = np.int64(cells[VLAN_ID, row]) + 1 if vlan_in_key else np.int64(0)
     last = np.uint64((a_port << 16) | b_port) | (np.uint64(kind) << np.uint64(32)) | (np.uint64(tag) << np.uint64(50))
     return a_high, a_low, b_high, b_low, last, np.int64(is_swapped)
 
@@ -343,21 +343,21 @@ def follow_rows(
         vlan_in_key: whether flows of different VLANs are different flows.
     """
     per_shard = len(buckets) // SHARDS
-    for row in range(len(cells)):
+    for row in range(len(words)):
         if row % AHEAD == 0:
-            stop = min(row + AHEAD, len(cells))
+            stop = min(row + AHEAD, len(words))
             look_ahead(cells, words, buffer, row, stop, slots, links, buckets, shards, vlan_in_key, out)
         out[row, RELATIVE_SEQ] = -1
         out[row, RELATIVE_ACK] = -1
         out[row, WINDOW_SCALE] = -1
         out[row, CLOCK] = clocks[row]
-        if cells[row, IS_QUOTED]:
+        if cells[IS_QUOTED, row]:
             for column in (FLOW, SLOT, DIRECTION, FLOW_STATE):
                 out[row, column] = -1
             for column in (IS_NEW, BEGAN, PACKETS_SO_FAR, PACKETS_SO_FAR + 1, BYTES_SO_FAR, BYTES_SO_FAR + 1):
                 out[row, column] = 0
             continue
-        transport = np.int64(cells[row, TRANSPORT])
+        transport = np.int64(cells[TRANSPORT, row])
         a_high, a_low, b_high, b_low, last, is_swapped = key_of_row(cells, words, buffer, row, vlan_in_key)
         shard = out[row, SLOT] & (SHARDS - 1)
         bucket = shard * per_shard + ((out[row, SLOT] >> SHARD_BITS) & (per_shard - 1))
@@ -371,7 +371,7 @@ def follow_rows(
             if is_expired(slots, small, slot, transport, clocks[row], timeouts):
                 is_new = True
                 counts[EXPIRED] += 1
-            elif transport == 6 and cells[row, TCP_FLAGS] & (SYN | ACK | RST) == SYN:
+            elif transport == 6 and cells[TCP_FLAGS, row] & (SYN | ACK | RST) == SYN:
                 sender = np.int64(small[slot, SIDE]) ^ is_swapped
                 base = slots[slot, BASE + sender]
                 is_new = base != NO_BASE and base != np.int64(words[row, SEQUENCE] >> np.uint64(32))
@@ -384,11 +384,11 @@ def follow_rows(
         direction = np.int64(small[slot, SIDE]) ^ is_swapped
         slots[slot, LAST] = clocks[row]
         slots[slot, PACKETS + direction] += 1
-        slots[slot, BYTES + direction] += wire_lengths[cells[row, PACKET]]
-        if transport == 6 and cells[row, TCP] >= 0:
+        slots[slot, BYTES + direction] += wire_lengths[cells[PACKET, row]]
+        if transport == 6 and cells[TCP, row] >= 0:
             follow_tcp(slots, small, slot, direction, cells, words, row, out)
-            flags = np.int64(cells[row, TCP_FLAGS])
-            if flags & SYN and cells[row, TCP] + 20 <= cells[row, STOP]:
+            flags = np.int64(cells[TCP_FLAGS, row])
+            if flags & SYN and cells[TCP, row] + 20 <= cells[STOP, row]:
                 follow_scale(small, slot, direction, buffer, cells, row)
             out[row, WINDOW_SCALE] = small[slot, SCALE + direction]
         elif slots[slot, PACKETS] > 0 and slots[slot, PACKETS + 1] > 0:

@@ -82,9 +82,9 @@ def hash_packet(buffer, cells, words, n):
     TCP's and UDP's checksum stands for their payload, so little more than the row is read; other packets are hashed as
     bytes.
     """
-    at, stop = np.int64(cells[n, IP]), np.int64(cells[n, STOP])
-    start = np.int64(cells[n, PAYLOAD_START])
-    value = (np.int64(cells[n, ETHERTYPE]) << 32) | (stop - start)
+    at, stop = np.int64(cells[IP, n]), np.int64(cells[STOP, n])
+    start = np.int64(cells[PAYLOAD_START, n])
+    value = (np.int64(cells[ETHERTYPE, n]) << 32) | (stop - start)
     if at >= 0:
         value = mix_word(value, (words[n, 1] << np.uint64(30)) ^ words[n, 3])
         if at + 6 <= stop:
@@ -92,13 +92,13 @@ def hash_packet(buffer, cells, words, n):
     else:
         for word in range(4):
             value = mix_word(value, words[n, word])
-    header = np.int64(cells[n, TCP])
+    header = np.int64(cells[TCP, n])
     if header >= 0 and header + 18 <= stop:
-        sent = be16(buffer, header + 16) | (np.int64(cells[n, TCP_FLAGS]) << 16)
+        sent = be16(buffer, header + 16) | (np.int64(cells[TCP_FLAGS, n]) << 16)
         value = mix_word(value, words[n, SEQUENCE])
-        ports = (np.int64(cells[n, SOURCE_PORT]) << 16) | np.int64(cells[n, DESTINATION_PORT])
+        ports = (np.int64(cells[SOURCE_PORT, n]) << 16) | np.int64(cells[DESTINATION_PORT, n])
         return mix(value, (sent << 32) ^ ports ^ np.int64(words[n, SEQUENCE] >> np.uint64(62)))
-    header = np.int64(cells[n, UDP])
+    header = np.int64(cells[UDP, n])
     if header >= 0 and header + 8 <= stop and be16(buffer, header + 6) != 0:
         return mix(value, (be32(buffer, header) << 30) ^ be32(buffer, header + 4))
     at = start if at < 0 else min(stop, at + 20)
@@ -112,21 +112,21 @@ def mark(words, row, odd):
 
 
 @kernel
-def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, row_clocks, seen):
+def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, row_clocks, anomalies):
     """What each row's arrival says: its clock, an odd time, and whether the same packet was seen within REPEAT_NS.
 
     Args:
         clocks: int64[packets], odds: uint8[packets], as follow_clock fills them.
         table: int64[power of two, 2]: hash and time of the latest packet in each place.
         repeats: bool[packets], filled.  row_clocks: int64[rows], filled.
-        seen: uint64[2], the anomalies of all rows together, filled.
+        anomalies: int64[128], counts of rows by PacketAnomaly, added to.
     """
-    for row in range(len(cells)):
-        packet = cells[row, PACKET]
+    for row in range(len(words)):
+        packet = cells[PACKET, row]
         row_clocks[row] = clocks[packet]
         if odds[packet]:
             mark(words, row, LATE if odds[packet] == IS_LATE else JUMP)
-        if cells[row, OUTER] < 0:
+        if cells[OUTER, row] < 0:
             value = hash_packet(buffer, cells, words, row)
             place = value & (len(table) - 1)
             repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS
@@ -134,5 +134,9 @@ def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, ro
                 mark(words, row, REPEAT)
             table[place, 0] = value
             table[place, 1] = times[packet]
-        seen[0] |= words[row, ANOMALIES]
-        seen[1] |= words[row, ANOMALIES + 1]
+        for word in range(2):
+            bits, place = words[row, ANOMALIES + word], 64 * word
+            while bits:
+                anomalies[place] += np.int64(bits & np.uint64(1))
+                bits >>= np.uint64(1)
+                place += 1

@@ -49,7 +49,7 @@ class PacketDecoder:
         self._repeats = np.zeros((REPEAT_PLACES, 2), np.int64)
         self._rows = make_rows(0)
         self._frames = FrameClock()
-        self.anomalies: Counter[str] = Counter()
+        self._anomalies = np.zeros(128, np.int64)
         self.unknown_link_types: Counter[int] = Counter()
         self.repeats = 0
 
@@ -60,12 +60,14 @@ class PacketDecoder:
         rows = self._decode_rows(batch, clocks)
         if self._settings.check_checksums:
             checksums.check_rows(batch.buffer, *rows)
-        repeats, row_clocks, seen = np.zeros(len(batch), np.bool_), np.empty(len(rows.cells), np.int64), np.zeros(2, np.uint64)
+        repeats, row_clocks = np.zeros(len(batch), np.bool_), np.empty(len(rows.words), np.int64)
+        before = int(self._anomalies[PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE])
         arrivals.judge_arrivals(
-            batch.buffer, *rows, batch.times, clocks, odds, self._repeats, repeats, row_clocks, seen
+            batch.buffer, *rows, batch.times, clocks, odds, self._repeats, repeats, row_clocks, self._anomalies
         )
         self.repeats += int(repeats.sum())
-        self._count(batch, rows, seen)
+        if self._anomalies[PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE] > before:
+            self._count_link_types(batch, rows)
         times = self._frames.follow(batch.times)
         if self._settings.drop_repeats and repeats.any():
             kept = ~repeats[rows.packet]
@@ -74,7 +76,7 @@ class PacketDecoder:
 
     def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64]) -> PacketRows:
         capacity = len(batch) + len(batch) // 4 + 64
-        if len(self._rows.cells) < capacity:
+        if len(self._rows.words) < capacity:
             self._rows = make_rows(capacity)
         done, n = 0, 0
         while True:  # per growth of the buffer or the rows
@@ -84,26 +86,26 @@ class PacketDecoder:
                 *self._rows, n, self._fragments,
             )  # fmt: skip
             if done == len(batch):
-                return PacketRows(self._rows.cells[:n], self._rows.words[:n])
-            if n + 64 > len(self._rows.cells):
-                grown = make_rows(2 * len(self._rows.cells))
-                grown.cells[:n], grown.words[:n] = self._rows.cells[:n], self._rows.words[:n]
+                return PacketRows(self._rows.cells, self._rows.words[:n])
+            if n + 64 > len(self._rows.words):
+                grown = make_rows(2 * len(self._rows.words))
+                grown.cells[:, :n], grown.words[:n] = self._rows.cells[:, :n], self._rows.words[:n]
                 self._rows = grown
 
-    def _count(self, batch: Batch, rows: PacketRows, seen: NDArray[np.uint64]) -> None:
-        """Counts anomalies by name; seen: uint64[2], which there are at all."""
-        bits = int(seen[0]) | int(seen[1]) << 64
-        for anomaly in PacketAnomaly:  # per anomaly
-            if bits >> anomaly & 1:
-                has_it = (rows.anomalies[:, anomaly >> 6] & (np.uint64(1) << np.uint64(anomaly & 63))) > 0
-                self.anomalies[anomaly.label] += int(has_it.sum())
-                if anomaly is PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE:
-                    self.unknown_link_types.update(batch.link_types[rows.packet[has_it]].tolist())
+    @property
+    def anomalies(self) -> Counter[str]:
+        """Rows by the name of their anomalies."""
+        return Counter({anomaly.label: count for anomaly in PacketAnomaly if (count := int(self._anomalies[anomaly]))})
+
+    def _count_link_types(self, batch: Batch, rows: PacketRows) -> None:
+        """Packets by a link type that is not known."""
+        bit = np.uint64(1) << np.uint64(PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE)
+        self.unknown_link_types.update(batch.link_types[rows.packet[(rows.anomalies[:, 0] & bit) > 0]].tolist())
 
 
 def without(rows: PacketRows, kept: NDArray[np.bool_]) -> PacketRows:
     """The chosen rows, with `outer` pointing to where its row is now."""
     places = np.cumsum(kept) - 1
-    cells = rows.cells[kept]
-    cells[:, Cell.OUTER] = np.where(rows.outer >= 0, places[rows.outer], -1)[kept]
+    cells = rows.cells[:, : len(kept)][:, kept]
+    cells[Cell.OUTER] = np.where(rows.outer >= 0, places[rows.outer], -1)[kept]
     return PacketRows(cells, rows.words[kept])
