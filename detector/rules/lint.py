@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from detector.errors import InputError
-from detector.rules.model import Membership, Rule, Ruleset, Test
+from detector.rules.model import Literal_, Membership, Rule, Ruleset, Test
 
 
 class Check:
@@ -97,7 +98,7 @@ class EmptyRange(Check):
     def found(self, rule: Rule) -> bool:
         """A range (low, high) with low above high."""
         return rule.test is not None and any(
-            isinstance(entry, tuple) and entry[0].value > entry[1].value
+            isinstance(entry, tuple) and ends_of(entry[0])[0] > ends_of(entry[1])[1]
             for one in memberships(rule.test)
             for entry in one.entries
         )
@@ -113,6 +114,11 @@ CHECKS: tuple[Check, ...] = (
     NoFalsePositives(),
     Deprecated(),
 )
+
+
+def ends_of(value: Literal_) -> tuple[Any, Any]:
+    """First and last of a network, or the value twice."""
+    return value.value if isinstance(value.value, tuple) else (value.value, value.value)
 
 
 def memberships(test: Test) -> Iterator[Membership]:
