@@ -230,13 +230,15 @@ def yaml_error(document: Document, error: yaml.YAMLError) -> InputError:
         mark, problem = context, f"{problem} {error.context}"  # type: ignore[attr-defined]
     if mark is None:
         return character_error(document, problem)
-    line = document.lines[mark.line] if mark.line < len(document.lines) else ""
+    at = Position(document.path, mark.line + 1, mark.column + 1, 1, *document.lines[mark.line : mark.line + 1])
+    if mark.line >= len(document.lines) > 0:  # behind the last line: at its end
+        at = Position(document.path, len(document.lines), len(document.lines[-1]) + 1, 1, document.lines[-1])
     hint = (
-        "indent with spaces" if "\t" in line or "\\t" in problem else "check indentation, colons and quotes around here"
+        "indent with spaces"
+        if "\t" in at.text or "\\t" in problem
+        else "check indentation, colons and quotes around here"
     )
-    return InputError(
-        f"not YAML: {problem}", position=Position(document.path, mark.line + 1, mark.column + 1, 1, line), hint=hint
-    )
+    return InputError(f"not YAML: {problem}", position=at, hint=hint)
 
 
 def character_error(document: Document, problem: str) -> InputError:

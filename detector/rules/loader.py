@@ -300,6 +300,8 @@ class RuleReader:
             return And(())
         where = parts["condition"][1]
         text = document.text(where, "condition")
+        if not text:
+            return And(())
         try:
             condition = ConditionCompiler(text, document.place(where), selections)
             test = condition.compile()
