@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from detector.errors import InputError
+from detector.protocols.fields import FIELDS
+from detector.rules.compiler import fields_of
 from detector.rules.model import Literal_, Membership, Rule, Ruleset, Test
 
 
@@ -81,13 +83,15 @@ class Deprecated(Check):
 
 
 class TooBroad(Check):
-    """A rule without any condition."""
+    """A rule that asks for protocols only."""
 
-    consequence, remedy = "it matches every row of its table", "name a field in a selection"
+    consequence, remedy = "it matches every packet of them", "name a field and its value in a selection"
 
     def found(self, rule: Rule) -> bool:
-        """No field at all."""
-        return rule.correlation is None and rule.new_value is None and not rule.fields
+        """No field but protocols' names in the test of a rule that alerts on each match."""
+        if rule.test is None or rule.correlation is not None or rule.new_value is not None or rule.silent:
+            return False
+        return all(FIELDS[name].kind == "protocol" for name in fields_of(rule.test))
 
 
 class EmptyRange(Check):
