@@ -2,38 +2,71 @@
 
 from __future__ import annotations
 
+import struct
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
-from scapy.contrib.modbus import ModbusADURequest, ModbusPDU03ReadHoldingRegistersRequest
+from scapy.contrib.modbus import (
+    ModbusADURequest,
+    ModbusPDU03ReadHoldingRegistersRequest,
+    ModbusPDU06WriteSingleRegisterRequest,
+)
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.packet import Raw
 
+from detector.capture import open_source
 from detector.capture.batch import batch_of
 from detector.columns import Table
 from detector.detect.engine import Engine
+from detector.detect.predicates import evaluate
 from detector.packets.decode import DecodeSettings
+from detector.packets.table import PacketTable
 from detector.pipeline import Decoding, PipelineSettings
 from detector.protocols import PROTOCOLS
 from detector.protocols.fields import FIELDS, table_of
+from detector.protocols.frames import FrameTable
+from detector.protocols.table import PduTable
 from detector.rules.loader import load_rules
+from detector.rules.parser import parse_filter
 from detector.shipped import rules_folder
 
 MASTERS = {"MODBUS_MASTERS": "10.0.0.1"}
+MAC = "02:00:00:00:00:01"
+FILTERS = ("ip[0:2] == 45:00", "tcp.payload contains 00:06", 'frame.comment == "a"')  # bytes, and text without case
 
 
 def traffic() -> list[bytes]:
     """A packet for each branch that has a kernel of its own."""
     request = ModbusADURequest() / ModbusPDU03ReadHoldingRegistersRequest()
+    write = ModbusADURequest() / ModbusPDU06WriteSingleRegisterRequest()
     ends = {"src": "10.0.0.1", "dst": "10.0.0.2"}
     layers = (
+        IP(src="10.0.0.3", dst="10.0.0.2")
+        / TCP(sport=40000, dport=502, flags="PA", seq=1)
+        / write,  # no master: alerts
         IP(**ends) / TCP(sport=40000, dport=502, flags="PA", seq=1, options=[("MSS", 1460)]) / request,
         Dot1Q(vlan=7) / IP(**ends) / UDP(sport=40000, dport=502) / request,
         IP(**ends, flags="MF") / Raw(b"x" * 16),
         IP(**ends) / ICMP(type=3) / IP(**ends) / UDP(),
-        ARP(),
+        ARP(hwsrc=MAC, psrc="10.0.0.1", pdst="10.0.0.2"),
     )
-    return [bytes(Ether() / layer) for layer in layers]
+    # All addresses are given: Scapy would ask the network for one that is not, and a sensor sends nothing.
+    return [bytes(Ether(src=MAC, dst=MAC) / layer) for layer in layers]
+
+
+def captures(packets: list[bytes]) -> dict[str, bytes]:
+    """{name: bytes} of a capture in each format."""
+    records = b"".join(struct.pack("<IIII", 1, 0, len(packet), len(packet)) + packet for packet in packets)
+    blocks = [(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)), (1, struct.pack("<HHI", 1, 0, 0))]
+    for packet in packets:
+        padded = packet.ljust((len(packet) + 3) // 4 * 4, b"\0")
+        blocks.append((6, struct.pack("<IIIII", 0, 0, 0, len(packet), len(packet)) + padded))
+    framed = (
+        struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12) for kind, body in blocks
+    )
+    return {"a.pcap": struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + records, "b.pcapng": b"".join(framed)}
 
 
 def steps() -> list[tuple[str, Callable[[], object]]]:
@@ -43,10 +76,21 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
     packets = traffic()
     batch = batch_of(packets, range(len(packets)))
     tables: dict[str, Table] = {}
+    packet_table: list[PacketTable] = []
+    pdu_tables: dict[str, PduTable] = {}
+
+    def capture() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in captures(packets).items():
+                (Path(folder) / name).write_bytes(content)
+            for _ in open_source([folder]).batches():
+                pass
 
     def decode() -> None:
         table, pdus = decoding.tables(batch)
         tables.update({"packet": table, **pdus})
+        packet_table.append(table)
+        pdu_tables.update(pdus)
 
     def columns(owner: str) -> None:
         for name in FIELDS:
@@ -59,9 +103,15 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         engine.learn(tables)
         engine.detect(tables)
 
+    def filters() -> None:
+        for text in FILTERS:
+            evaluate(parse_filter(text), FrameTable(packet_table[0], pdu_tables))
+
     owners = ("packet", *(protocol.name for protocol in PROTOCOLS))
     return [
+        ("capture", capture),
         ("decode", decode),
         *((f"columns of {owner}", lambda owner=owner: columns(owner)) for owner in owners),
+        ("filters", filters),
         ("rules", rules),
     ]

@@ -88,9 +88,8 @@ class GrowingBytes:
                 return 0
             if until is not None and time.monotonic() >= until:
                 return None
-            self._stopped.wait(
-                POLL_SECONDS if until is None else max(0.001, min(POLL_SECONDS, until - time.monotonic()))
-            )
+            # Not stopped.wait(): a signal handler that sets the event while its lock is held here would wait for ever.
+            time.sleep(POLL_SECONDS if until is None else max(0.001, min(POLL_SECONDS, until - time.monotonic())))
 
     def is_replaced(self) -> bool:
         """Whether the path names a new file, or the file was cut to start again."""

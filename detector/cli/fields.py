@@ -10,36 +10,52 @@ from detector.columns import Field
 from detector.errors import InputError, nearest
 from detector.protocols.fields import FIELDS, table_of
 
-NARROWEST = 24
+NARROWEST = 20
+WIDEST_NAME = 34
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument(
-        "protocol", nargs="?", default="", help="only fields of this protocol, such as modbus, tcp, flow"
+        "protocol", nargs="?", default="", help="only fields of this protocol, such as modbus, tcp, flow; or one field"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints a table of fields."""
-    wanted = arguments.protocol.lower()
-    chosen = [field for field in FIELDS.values() if not wanted or wanted in (field.protocol, table_of(field.name))]
-    if not chosen:
-        known = sorted({field.protocol for field in FIELDS.values()})
-        guess = nearest(wanted, known)
-        raise InputError(
-            f"no fields of {wanted!r}", hint=f"did you mean {guess}?" if guess else f"known are {', '.join(known)}"
-        )
-    rows = [(field.name, kind_of(field), field.unit, meaning_of(field)) for field in chosen]
-    widths = [max(len(row[column]) for row in [("field", "type", "unit", ""), *rows]) for column in range(3)]
+    chosen = chosen_fields(arguments.protocol.lower())
+    rows = [("field", "type", "unit", "meaning and values")]
+    rows += [(field.name, kind_of(field), field.unit, meaning_of(field)) for field in chosen]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    widths[0] = max(len(row[0]) for row in rows if len(row[0]) <= WIDEST_NAME)
     room = max(NARROWEST, shutil.get_terminal_size((100, 24)).columns - sum(widths) - 6)
-    for row in [("field", "type", "unit", "meaning and values"), *rows]:
-        lines = textwrap.wrap(row[3], room) or [""]
+    for row in rows:
         head = "  ".join(text.ljust(width) for text, width in zip(row[:3], widths, strict=True))
+        lines = textwrap.wrap(row[3], room, break_on_hyphens=False) or [""]
+        if len(row[0]) > widths[0]:  # the few long names have a line of their own
+            print(row[0])
+            head = head[len(row[0]) :].rjust(len(head) - len(row[0]) + widths[0])
         print(f"{head}  {lines[0]}".rstrip())
         for line in lines[1:]:
             print(" " * (len(head) + 2) + line)
     return 0
+
+
+def chosen_fields(wanted: str) -> list[Field]:
+    """The fields of a protocol or a table, or the one of that name with those below it; "": all.
+
+    Raises:
+        InputError: there is none.
+    """
+    chosen = [field for field in FIELDS.values() if not wanted or wanted in (field.protocol, table_of(field.name))]
+    chosen = chosen or [field for field in FIELDS.values() if f"{field.name}.".startswith(f"{wanted}.")]
+    if not chosen:
+        known = sorted({field.protocol for field in FIELDS.values()})
+        guess = nearest(wanted, [*known, *FIELDS])
+        raise InputError(
+            f"no fields of {wanted!r}", hint=f"did you mean {guess}?" if guess else f"known are {', '.join(known)}"
+        )
+    return chosen
 
 
 def kind_of(field: Field) -> str:

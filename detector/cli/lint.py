@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
-from detector.cli.options import rule_paths
-from detector.errors import InputErrors
+from detector.cli.options import amount, rule_paths
+from detector.errors import InputError, InputErrors
 from detector.rules.lint import lint_rules
 from detector.rules.loader import load_rules
+from detector.rules.model import Ruleset
+from detector.testing.literals import read_packets
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +28,26 @@ def run(arguments: argparse.Namespace) -> int:
         if all(error.position is None for error in found.errors):
             raise
         print(found)
-        print(f"{len(found.errors)} mistakes")
+        print(amount(len(found.errors), "mistake"))
         return 1
+    mistakes = list(mistakes_in_tests(ruleset))
+    for mistake in mistakes:
+        print(mistake)
     warnings = list(lint_rules(ruleset))
     for warning in warnings:
         print(f"warning: {warning}")
-    files = sum(len(rule_paths(path)) for path in paths)
-    print(f"{len(ruleset.rules)} rules in {files} files, no mistakes, {len(warnings)} warnings")
-    return 0
+    said = amount(len(mistakes), "mistake") if mistakes else "no mistakes"
+    files = amount(sum(len(rule_paths(path)) for path in paths), "file")
+    print(f"{amount(len(ruleset.rules), 'rule')} in {files}, {said}, {amount(len(warnings), 'warning')}")
+    return 1 if mistakes else 0
+
+
+def mistakes_in_tests(ruleset: Ruleset) -> Iterator[InputError]:
+    """Packets of rules' tests that cannot be read."""
+    for rule in ruleset.rules:
+        for test in rule.tests:
+            for text, position in test.packets:
+                try:
+                    read_packets(text, position)
+                except InputError as error:
+                    yield error

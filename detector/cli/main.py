@@ -56,21 +56,42 @@ def build_parsers(command: str | None) -> dict[str, Parser]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    command = next((word for word in words if not word.startswith("-")), None)
-    parsers = build_parsers(command)
-    parsed, unknown = parsers[""].parse_known_args(words)
-    if unknown:
-        parsers[parsed.command].refuse(unknown)
+    command, parsed = parse(words)
     try:
-        return int(import_module(f"detector.cli.{parsed.command}").run(parsed))
+        code = int(import_module(f"detector.cli.{command}").run(parsed))
+        sys.stdout.flush()
+        return code
     except (InputError, InputErrors) as error:
         print(error, file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_output()
         return 0
+    except OSError as error:  # the machine refuses: permissions, a full disk, a name too long
+        leave_output()
+        print(f"{error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+def parse(words: Sequence[str]) -> tuple[str, argparse.Namespace]:
+    """The command and its arguments. Ends the program where they are wrong."""
+    command = next((word for word in words if not word.startswith("-")), None)
+    parsers = build_parsers(command)
+    if command in COMMANDS and words[0] == command:  # options and captures in any order
+        parsed, unknown = parsers[command].parse_known_intermixed_args(list(words[1:]))
+    else:
+        parsed, unknown = parsers[""].parse_known_args(list(words))
+        command = str(parsed.command)
+    if unknown:
+        parsers[command].refuse(unknown)
+    return command, parsed
+
+
+def leave_output() -> None:
+    """What is still to be written to standard output goes nowhere: Python would fail once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

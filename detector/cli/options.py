@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, date, datetime
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from detector.errors import InputError, InputErrors
+from detector.errors import InputError, InputErrors, nearest
 from detector.rules.loader import expand, load_rules
 from detector.rules.model import Ruleset
 from detector.shipped import rules_folder
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECONDS = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]*))?")
+DAY = re.compile(r"[12][0-9]{7}")
+FRACTION = re.compile(r"(?<=:[0-9]{2})[.,]([0-9]+)")
 
 
 def add_rule_options(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +45,38 @@ def load_ruleset(arguments: argparse.Namespace) -> Ruleset:
     """The rules that the options ask for. Raises InputErrors with every mistake in them."""
     variables = dict(split_variable(text) for text in arguments.var)
     home_net = [part.strip() for part in arguments.home_net.split(",") if part.strip()]
-    paths = arguments.rules or [str(rules_folder())]
-    return load_rules([Path(path) for path in paths], variables=variables, home_net=home_net,
-                      overrides=[Path(path) for path in arguments.overrides], today=date.today())  # fmt: skip
+    paths = [Path(path) for path in arguments.rules or [rules_folder()]]
+    try:
+        ruleset = load_rules(paths, variables=variables, home_net=home_net,
+                             overrides=[Path(path) for path in arguments.overrides], today=date.today())  # fmt: skip
+    except InputErrors as found:
+        raise InputErrors(of_variables_once(found.errors)) from None
+    refuse_misspelt(variables, ruleset, paths)
+    return ruleset
+
+
+def of_variables_once(errors: Sequence[InputError]) -> list[InputError]:
+    """A value that --var gives wrongly is one mistake, and not one for each rule that uses it."""
+    kept: dict[str, InputError] = {}
+    for error in errors:
+        is_variable = error.problem.startswith("$") and error.position is not None
+        if is_variable:
+            error = InputError(
+                f"--var {error.problem.removeprefix('$')}", hint=f"{error.hint}; used in {error.position}"
+            )
+        kept.setdefault(error.problem if is_variable else str(error), error)
+    return list(kept.values())
+
+
+def refuse_misspelt(given: Iterable[str], ruleset: Ruleset, paths: Sequence[Path]) -> None:
+    """A variable that no rule names is refused where rules wait for one that is called nearly so."""
+    missing = {name for rule in ruleset.rules for name in re.findall(r"\$(\w+)", rule.inactive)}
+    suspects = {name: guess for name in given if (guess := nearest(name, missing))}
+    if suspects:
+        texts = [file.read_text(encoding="utf-8") for path in paths for file in rule_paths(path)]
+        for name, guess in suspects.items():
+            if not any(re.search(rf"\${name}\b", text) for text in texts):
+                raise InputError(f"--var {name}: no rule names ${name}", hint=f"did you mean {guess}?")
 
 
 def split_variable(text: str) -> tuple[str, str]:
@@ -54,18 +90,23 @@ def split_variable(text: str) -> tuple[str, str]:
 
 
 def time_ns(text: str) -> int:
-    """A point in time: seconds since 1970, or ISO 8601 (UTC where it names no zone), as ns. For argparse `type=`."""
+    """A point in time: seconds since 1970, or ISO 8601 (UTC where it names no zone), as ns. For argparse `type=`.
+
+    Eight digits are a day, 20240501, as ISO 8601 writes it.
+    """
+    if (seconds := SECONDS.fullmatch(text)) and not DAY.fullmatch(text):
+        size = int(seconds[2]) * 10**9 + int(f"{seconds[3] or '':0<9.9}")
+        return -size if seconds[1] else size
+    fraction = FRACTION.search(text)
     try:
-        seconds, _, fraction = text.partition(".")
-        if seconds.lstrip("-").isdigit():
-            return int(seconds) * 10**9 + int(f"{fraction:0<9.9}")
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(FRACTION.sub("", text))
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"not a time: {text!r}; for example 2024-05-01T08:00:00 or 1714550400.5"
         ) from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
+    whole = (moment - EPOCH) // timedelta(seconds=1)
+    return whole * 10**9 + (int(f"{fraction[1]:0<9.9}") if fraction else 0)
 
 
 def positive(text: str) -> int:
@@ -97,3 +138,8 @@ def rule_paths(path: Path) -> list[Path]:
     if errors:
         raise InputErrors(errors)
     return files
+
+
+def amount(count: int, one: str, many: str = "") -> str:
+    """1 packet, 2 packets."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from detector.alerts.alert import Alert
 from detector.capture import open_source
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
-from detector.cli.options import add_rule_options, load_ruleset, pace, positive, time_ns
+from detector.cli.options import add_rule_options, amount, load_ruleset, pace, positive, time_ns
+from detector.cli.terminal import Terminal
+from detector.columns import printable
 from detector.errors import InputError
 from detector.exercise.pacing import Pacer
 from detector.packets.decode import DecodeSettings
@@ -61,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Replays, shows alerts and a summary."""
     if not arguments.captures:
         raise InputError("no capture is given", hint="captures come before --rules, which takes all paths behind it")
+    refuse_contradictions(arguments)
     ruleset = load_ruleset(arguments)
     decode = DecodeSettings(check_checksums=arguments.check_checksums, drop_repeats=arguments.drop_repeats)
     pipeline = Pipeline(ruleset, PipelineSettings(decode=decode, run=arguments.run_name))
@@ -69,26 +73,57 @@ def run(arguments: argparse.Namespace) -> int:
     source = open_source(arguments.captures, follow=arguments.follow, batch_packets=arguments.batch_packets,
                          since_ns=arguments.since, until_ns=arguments.until)  # fmt: skip
     on_stdout = arguments.alerts == "-"
-    console = Console(stderr=on_stdout, highlight=False, soft_wrap=True)
+    console = Terminal(is_error=on_stdout, is_all=not arguments.alerts or on_stdout)
     sinks: list[Sink] = [JsonLines(arguments.alerts)] if arguments.alerts else []
     sinks += [Summary(console)] if on_stdout else [ConsoleTable(console), Summary(console)]
     began = time.perf_counter()
-    with ended_by_signals(source), progress(console) as advance:
-        pacer = Pacer(arguments.speed, time.monotonic, time.sleep) if arguments.speed else None
-        for batch in pacer.paced(source.batches()) if pacer else source.batches():
-            alerts = pipeline.process(batch)
-            for sink in sinks:
-                sink.write(alerts)
+    pacer = Pacer(arguments.speed, time.monotonic, time.sleep)
+    with ended_by_signals(source, pacer), progress(console) as advance:
+        for batch in pacer.paced(source.batches()):
+            write(sinks, pipeline.process(batch), arguments.alerts)
             advance(source.report)
     for sink in sinks:
         sink.close()
     return summarise(console, pipeline, source.report, time.perf_counter() - began, arguments.strict)
 
 
+def refuse_contradictions(arguments: argparse.Namespace) -> None:
+    """Arguments of which each alone is right."""
+    if None not in (arguments.since, arguments.until) and arguments.since >= arguments.until:
+        raise InputError("--until is not after --since", hint="packets from --since on and before --until are read")
+    if "-" in arguments.captures and "-" in arguments.learn_from:
+        raise InputError("standard input can be read only once", hint="give --learn-from a file")
+    if arguments.alerts and arguments.alerts != "-":
+        for path in (*arguments.captures, *arguments.learn_from):
+            if os.path.exists(path) and os.path.exists(arguments.alerts) and os.path.samefile(path, arguments.alerts):
+                raise InputError(
+                    f"--alerts {arguments.alerts}: is a capture that is read", hint="it would be overwritten"
+                )
+
+
+def write(sinks: Sequence[Sink], alerts: Sequence[Alert], path: str | None) -> None:
+    """The alerts of a batch to every sink."""
+    for sink in sinks:
+        try:
+            sink.write(alerts)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if not isinstance(sink, JsonLines):
+                raise
+            where = "standard output" if path == "-" else path
+            raise InputError(f"{where}: cannot write alerts: {error.strerror}") from None
+
+
 @contextmanager
-def ended_by_signals(source: Source) -> Iterator[None]:
+def ended_by_signals(source: Source, pacer: Pacer) -> Iterator[None]:
     """SIGINT and SIGTERM end the source after the packets at hand; the summary is still printed."""
-    before = {number: signal.signal(number, lambda *_: source.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        source.stop()
+        pacer.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
@@ -100,7 +135,7 @@ Advance = Callable[[SourceReport], None]
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[Advance]:
+def progress(console: Terminal) -> Iterator[Advance]:
     """A progress bar on a terminal, nothing in a pipe; yields what is to be called after each batch."""
     if not console.is_terminal:
         yield lambda report: None
@@ -114,27 +149,29 @@ def progress(console: Console) -> Iterator[Advance]:
         )
 
 
-def summarise(console: Console, pipeline: Pipeline, report: SourceReport, seconds: float, strict: bool) -> int:
+def summarise(console: Terminal, pipeline: Pipeline, report: SourceReport, seconds: float, strict: bool) -> int:
     """Prints what was seen and what was not; the exit code."""
     counts, engine = pipeline.decoding.counts, pipeline.engine
-    pdus = ", ".join(f"{count:,} {name}" for name, count in counts.pdus.items())
-    console.print(
-        f"\n{counts.packets:,} packets, {counts.bytes:,} bytes, {pipeline.decoding.flows.created:,} flows, PDUs: {pdus}; "
-        f"{counts.alerts:,} alerts from {sum(not rule.silent for rule in pipeline.ruleset.active)} rules; {seconds:.1f} s"
+    pdus = ", ".join(f"{count:,} {name}" for name, count in counts.pdus.items() if count)
+    console.say("")
+    console.say(
+        f"{amount(counts.packets, 'packet')}, {amount(counts.bytes, 'byte')}, {amount(pipeline.decoding.flows.created, 'flow')}, "
+        f"PDUs: {pdus or 'none'}; {amount(counts.alerts, 'alert')} from "
+        f"{amount(sum(not rule.silent for rule in pipeline.ruleset.active), 'rule')}; {seconds:.1f} s"
     )
     if suppressed := sum(engine.suppressed.values()):
-        console.print(f"{suppressed:,} more matches were held back by the rules' limits")
+        console.say(f"{amount(suppressed, 'more match', 'more matches')} held back by the rules' limits")
     anomalies = pipeline.decoding.decoder.anomalies + counts.pdu_anomalies
     if anomalies:
-        console.print("anomalies: " + ", ".join(f"{name} {count:,}" for name, count in sorted(anomalies.items())))
+        console.say("anomalies: " + ", ".join(f"{name} {count:,}" for name, count in sorted(anomalies.items())), "  ")
     if learning := still_learning(pipeline):
-        console.print(f"still learning, --learn-from gives them known good traffic: {escape(', '.join(learning))}")
+        console.say(f"still learning, --learn-from gives them known good traffic: {', '.join(learning)}", "  ")
     found = list(reasons(pipeline, report))
     if found:
-        console.print("[yellow]not everything was seen or judged:[/yellow]")
+        console.say("not everything was seen or judged:", style="yellow")
     for reason in found:
-        console.print(f"  - {escape(reason)}")
+        console.say(f"  - {printable(reason)}", "    ")
     if strict and found:
-        console.print(f"[red]--strict:[/red] {len(found)} reasons why silence cannot be trusted")
+        console.say(f"--strict: {amount(len(found), 'reason')} why silence cannot be trusted", style="red")
         return 1
     return 0

@@ -10,14 +10,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from detector.cli.options import rule_paths
+from detector.capture import open_source
+from detector.cli.options import amount, rule_paths
 from detector.errors import InputError
 from detector.exercise.scenario import read_scenario
 from detector.exercise.scoring import score
-from detector.pipeline import replay
+from detector.pipeline import Pipeline
 from detector.rules.loader import load_rules
 from detector.shipped import rules_folder
 from detector.testing.rule_tests import run_tests
+
+SCENARIO = "scenario.yml"
+RULES = (".yml", ".yaml")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,29 +37,31 @@ def run(arguments: argparse.Namespace) -> int:
     steps = list(found_tests([Path(path) for path in arguments.paths]))
     passed = failed = untested = 0
     for path in track(steps, "testing", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()):
-        results = list(scenario_results(path, arguments.rules) if path.name == "scenario.yml" else rule_results(path))
+        results = list(scenario_results(path, arguments.rules) if path.name == SCENARIO else rule_results(path))
         untested += not results
         for is_passed, text in results:
             passed, failed = passed + is_passed, failed + (not is_passed)
             if not is_passed:
                 print(text)
-    print(f"{passed} passed, {failed} failed" + (f", {untested} files without tests" if untested else ""))
+    print(f"{passed} passed, {failed} failed" + (f", {amount(untested, 'file')} without tests" if untested else ""))
     return 1 if failed else 0
 
 
 def found_tests(paths: list[Path]) -> Iterator[Path]:
-    """Rule files, and scenario.yml files."""
+    """scenario.yml files, and rule files; of a folder that holds both, both."""
     for path in paths:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
-        scenarios = sorted(path.rglob("scenario.yml")) if path.is_dir() else []
-        yield from scenarios or rule_paths(path)
+        scenarios = sorted(path.rglob(SCENARIO)) if path.is_dir() else []
+        yield from scenarios
+        rules = any(file.suffix in RULES for file in path.rglob("*") if file.name != SCENARIO) if scenarios else True
+        yield from (file for file in (rule_paths(path) if rules else []) if file not in scenarios)
 
 
 def rule_results(path: Path) -> Iterator[tuple[bool, str]]:
     """(passed, sentence) of each test of a rule file."""
     for outcome in run_tests(path):
-        what = outcome.problem or f"expected {outcome.test.alerts} alerts, got {outcome.alerts}"
+        what = outcome.problem or f"expected {amount(outcome.test.alerts, 'alert')}, got {outcome.alerts}"
         yield outcome.passed, f"{outcome.test.position}: {outcome.rule.title}: {what}"
 
 
@@ -63,12 +69,11 @@ def scenario_results(path: Path, rules: list[str] | None) -> Iterator[tuple[bool
     """(passed, sentence) of each expectation of a scenario."""
     scenario = read_scenario(path)
     ruleset = load_rules(rules or [rules_folder()], variables=scenario.variables, home_net=scenario.home_net)
-    alerts = replay([str(scenario.capture)], ruleset)
-    for one in score(scenario, alerts, first_packet_ns(scenario.capture)):
+    pipeline = Pipeline(ruleset)
+    alerts = [alert for found, _ in pipeline.run(open_source([str(scenario.capture)])) for alert in found]
+    first_ns = pipeline.decoding.counts.first_ns
+    if first_ns is None:
+        yield False, f"{scenario.capture}: no packet in this capture"
+        return
+    for one in score(scenario, alerts, first_ns, ruleset):
         yield one.passed, f"{path}:{one.line}: {one.text}"
-
-
-def first_packet_ns(capture: Path) -> int:
-    """Time of a nanosecond pcap's first packet."""
-    seconds, fraction = (int.from_bytes(capture.read_bytes()[at : at + 4], "little") for at in (24, 28))
-    return seconds * 10**9 + fraction

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from detector.alerts.alert import Alert
+from detector.errors import nearest
 from detector.exercise.scenario import Expected, Inject, Scenario, slug
+from detector.rules.model import Rule, Ruleset
 
 EARLY_NS = 1_000_000_000  # an inject's time is given in whole seconds
 
@@ -20,24 +22,37 @@ class Score:
     line: int
 
 
-def score(scenario: Scenario, alerts: Sequence[Alert], first_ns: int) -> list[Score]:
-    """A Score for each expectation, then one for each rule that alerted outside them, or for the silence beside them."""
+def score(scenario: Scenario, alerts: Sequence[Alert], first_ns: int, ruleset: Ruleset) -> list[Score]:
+    """A Score for each expectation, then one for each rule that alerted outside them, or for the silence beside them.
+
+    first_ns: time of the capture's first packet. ruleset: what the alerts are of; an expected rule that is not in it, or
+    not active, is said.
+    """
+    rules = {slug(rule.title): rule for rule in ruleset.rules}
     scores, explained = [], set()
     for inject in scenario.injects:
         for expected in inject.expect:
             found = [alert for alert in alerts if is_due(alert, inject, expected, first_ns)]
             explained |= {id(alert) for alert in found}
             passed = len(found) == expected.alerts if expected.alerts else bool(found)
-            wanted = f"{expected.alerts} alerts" if expected.alerts else "an alert"
-            scores.append(
-                Score(f"{inject.name}: {expected.rule}: expected {wanted}, got {len(found)}", passed, expected.line)
-            )
+            wanted = "an alert" if expected.alerts < 2 else f"{expected.alerts} alerts"
+            text = f"{inject.name}: {expected.rule}: expected {wanted}, got {len(found)}"
+            scores.append(Score(text + ("" if passed else why_not(expected.rule, rules)), passed, expected.line))
     others = [alert for alert in alerts if id(alert) not in explained]
     for title in dict.fromkeys(alert.rule.title for alert in others):
         count = sum(alert.rule.title == title for alert in others)
         at = next((alert.time_ns - first_ns) / 1e9 for alert in others if alert.rule.title == title)
-        scores.append(Score(f"unexpected: {slug(title)} alerted {count} times, first after {at:.1f} s", False, 1))
+        times = "once" if count == 1 else f"{count} times, first"
+        scores.append(Score(f"unexpected: {slug(title)} alerted {times} after {at:.1f} s", False, 1))
     return scores if others else [*scores, Score("silence: nothing else alerted", True, 1)]
+
+
+def why_not(name: str, rules: Mapping[str, Rule]) -> str:
+    """What kept a rule from alerting, where that is known."""
+    if name in rules:
+        return f": the rule is inactive, {rules[name].inactive}" if rules[name].inactive else ""
+    guess = nearest(name, rules)
+    return ": no rule is called so" + (f", did you mean {guess}?" if guess else "")
 
 
 def is_due(alert: Alert, inject: Inject, expected: Expected, first_ns: int) -> bool:

@@ -14,13 +14,14 @@ from typing import Any
 from scapy.contrib.modbus import ModbusADURequest, ModbusADUResponse
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.l2 import ARP, Dot3, Ether
 from scapy.packet import Packet
 
 START_NS = 1_714_550_400 * 10**9  # 2024-05-01 08:00:00 UTC
 STEP_NS = 1_000_000
 MODBUS_PORT = 502
 FIRST_PORT = 40000
+DEFAULT_ENDS = {IP: ("192.0.2.1", "192.0.2.2"), IPv6: ("2001:db8::1", "2001:db8::2")}  # RFC 5737, RFC 3849
 PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)  # nanoseconds, Ethernet
 
 
@@ -28,6 +29,24 @@ def mac_of(address: str) -> str:
     """The MAC address that a station with this IP address has here."""
     tail = bytes(map(int, address.split("."))) if "." in address else address.encode()[-4:].rjust(4, b"0")
     return "02:00:" + tail.hex(":")
+
+
+def complete_addresses(packet: Packet) -> None:
+    """Addresses that were not given: Scapy would take those of the machine at hand, or ask its network for them."""
+    layer = packet
+    while layer:
+        if isinstance(layer, IP | IPv6):
+            source, destination = DEFAULT_ENDS[IP if isinstance(layer, IP) else IPv6]
+            layer.fields.setdefault("src", source)
+            layer.fields.setdefault("dst", destination)
+        elif isinstance(layer, ARP):
+            layer.fields.setdefault("psrc", DEFAULT_ENDS[IP][0])
+            layer.fields.setdefault("pdst", DEFAULT_ENDS[IP][1])
+            layer.fields.setdefault("hwsrc", mac_of(layer.psrc))
+        elif isinstance(layer, Ether) and layer is not packet:  # inside a tunnel
+            layer.fields.setdefault("src", "02:00:00:00:00:01")
+            layer.fields.setdefault("dst", "02:00:00:00:00:02")
+        layer = layer.payload
 
 
 class Synthesis:
@@ -47,7 +66,11 @@ class Synthesis:
     def send(self, packet: Packet) -> None:
         """One packet, made whole; before the first data of a connection its handshake."""
         packet = packet.copy()
-        if packet.haslayer(TCP) and (packet.haslayer(IP) or packet.haslayer(IPv6)) and not packet.haslayer("ICMP"):
+        complete_addresses(packet)
+        networks = sum(issubclass(layer, IP | IPv6) for layer in packet.layers())
+        if networks > 1:  # in a tunnel, or quoted: as it is given
+            pass
+        elif packet.haslayer(TCP) and networks and not packet.haslayer("ICMP"):
             self._complete_tcp(packet)
         elif packet.haslayer(UDP) and not packet.haslayer("ICMP"):
             self._complete_ports(packet, packet[UDP], packet[UDP].payload)
@@ -57,9 +80,9 @@ class Synthesis:
         network = next((packet.getlayer(layer) for layer in (IP, IPv6) if packet.haslayer(layer)), None)
         if isinstance(network, IP) and "id" not in network.fields:
             self._identification[network.src] = network.id = self._identification.get(network.src, 0x1000) % 0xFFFF + 1
-        if not packet.haslayer(Ether):
+        if not isinstance(packet, Ether | Dot3):
             packet = Ether() / packet
-        ether = packet[Ether]
+        ether = packet
         if network is not None:
             ether.fields.setdefault("src", mac_of(network.src))
             ether.fields.setdefault("dst", mac_of(network.dst))

@@ -1,12 +1,13 @@
 """Packets written as Scapy expressions in rules' tests, read without being evaluated.
 
-Known are calls of the layers in LAYERS with literal arguments, `/` between layers, `* n` for repetition, and `wait(seconds)`.
+Known are calls of Scapy's layers with literal arguments, `/` between layers, `* n` for repetition, and `wait(seconds)`.
 """
 
 from __future__ import annotations
 
 import ast
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 from detector.errors import InputError, Position, nearest
@@ -14,23 +15,36 @@ from detector.layers import scapy_module
 
 MODULES = ("scapy.layers.l2", "scapy.layers.inet", "scapy.layers.inet6", "scapy.layers.dns", "scapy.layers.vxlan", "scapy.contrib.mpls",
            "scapy.contrib.modbus")  # fmt: skip
+NOT_LAYERS = ("Packet", "NoPayload")
 MOST_PACKETS = 100_000
+MOST_LAYERS = 50
 LONGEST = 65_536
+LONGEST_WAIT = 366 * 24 * 3600  # seconds
+EXAMPLE = 'for example IP(dst="10.0.0.5")/TCP(dport=502)'
 
 
 @cache
 def layers() -> dict[str, Any]:
-    """{name: class} of the layers that tests may use."""
+    """{name: class} of the layers that tests may use. From here on Scapy asks no name server."""
     packet = scapy_module("scapy.packet")
+    scapy_module("scapy.base_classes").Net.name2addr = classmethod(numeric)
     found = {"Raw": packet.Raw, "Padding": packet.Padding}
     for module in MODULES:
         loaded = scapy_module(module)
         found |= {
             name: thing
             for name, thing in vars(loaded).items()
-            if isinstance(thing, type) and issubclass(thing, packet.Packet)
+            if isinstance(thing, type) and issubclass(thing, packet.Packet) and name not in NOT_LAYERS
         }
     return found
+
+
+def numeric(_: type, name: str) -> str:
+    """An address as it is, in place of a look-up: a test must not depend on a network."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        raise ValueError(f"{name!r} is not an address, and names are not looked up") from None
 
 
 class Wait:
@@ -46,32 +60,60 @@ def read_packets(text: str, position: Position) -> list[Any]:
     Raises:
         InputError: with the position of the part that cannot be read.
     """
+    reader = Reader(text, position)
     try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        at = getattr(error, "offset", None) or 1
-        raise InputError(f"not a packet: {getattr(error, 'msg', error)}", position=moved(position, at - 1, 1),
-                         hint='for example IP(dst="10.0.0.5")/TCP(dport=502)') from None  # fmt: skip
-    found = Reader(position).read(tree.body)
+        found = reader.read(ast.parse(text.strip(), mode="eval").body)
+    except RecursionError:
+        raise InputError("not a packet: nested too deeply", position=position, hint=EXAMPLE) from None
+    except (SyntaxError, ValueError, MemoryError) as error:
+        said = str(getattr(error, "msg", error) or "too long")
+        line, column = getattr(error, "lineno", None) or 1, getattr(error, "offset", None) or 1
+        raise InputError(f"not a packet: {said}", position=reader.at(line, column - 1, 1), hint=EXAMPLE) from None
     return found if isinstance(found, list) else [found]
 
 
-def moved(position: Position, by: int, length: int) -> Position:
-    """A place further into the same line."""
-    return Position(position.path, position.line, position.column + by, max(1, length), position.text)
+def columns_of(text: str, position: Position) -> list[int]:
+    """The column in the source line at which each character of a YAML scalar stands, quotes and escapes considered.
+
+    Where the text goes on in another line the columns end.
+    """
+    line, at = position.text, position.column - 1
+    quote = line[at : at + 1] if line[at : at + 1] in ("'", '"') else ""
+    at += len(quote)
+    found = []
+    for letter in text:
+        if (quote == '"' and line[at : at + 2] == f"\\{letter}") or (quote == "'" and line[at : at + 2] == "''"):
+            at += 1
+        if line[at : at + 1] != letter:
+            break
+        found.append(at + 1)
+        at += 1
+    return [*found, at + 1]
 
 
 class Reader:
     """Turns the syntax tree of one expression into packets."""
 
-    def __init__(self, position: Position) -> None:
+    def __init__(self, text: str, position: Position) -> None:
         self.position = position
+        self.lines = text.strip().splitlines() or [""]
+        self.columns = columns_of(text, position)[len(text) - len(text.lstrip()) :]
+
+    def at(self, line: int, start: int, length: int) -> Position:
+        """The place of characters of the text; the beginning of the text where they are in another line."""
+        first = sum(len(before) + 1 for before in self.lines[: line - 1]) + start
+        if first >= len(self.columns):
+            return self.position
+        place = self.position
+        return Position(place.path, place.line, self.columns[first], max(1, length), place.text)
 
     def error(self, node: ast.AST, problem: str, hint: str) -> InputError:
         """A mistake at a node."""
-        start = getattr(node, "col_offset", 0)
+        line, start = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         stop = getattr(node, "end_col_offset", start + 1) or start + 1
-        return InputError(problem, position=moved(self.position, start, stop - start), hint=hint)
+        source = self.lines[line - 1].encode()  # Python counts bytes
+        before, inside = (part.decode("utf-8", "replace") for part in (source[:start], source[start:stop]))
+        return InputError(problem, position=self.at(line, len(before), len(inside)), hint=hint)
 
     def read(self, node: ast.expr) -> Any:
         """A packet, a list of packets, or a Wait."""
@@ -82,16 +124,26 @@ class Reader:
                     raise self.error(
                         node, "a repetition cannot be part of a packet", "repeat the whole: IP()/TCP() * 5"
                     )
-                return below / above
-            case ast.BinOp(left, ast.Mult(), ast.Constant(value=int(count))):
-                if not 1 <= count <= MOST_PACKETS:
-                    raise self.error(node, f"repetitions are 1 to {MOST_PACKETS}", "write several entries")
+                made = below / above
+                if len(made.layers()) > MOST_LAYERS:
+                    raise self.error(node, f"more than {MOST_LAYERS} layers", "a packet has a handful of them")
+                return made
+            case ast.BinOp(left, ast.Mult(), ast.Constant(value=int(count))) if not isinstance(count, bool):
                 one = self.read(left)
-                return (one if isinstance(one, list) else [one]) * count
+                repeated = one if isinstance(one, list) else [one]
+                if not 1 <= count * len(repeated) <= MOST_PACKETS:
+                    raise self.error(node, f"repetitions are 1 to {MOST_PACKETS}", "write several entries")
+                return repeated * count
             case ast.Call(ast.Name("wait"), [ast.Constant(value=int() | float() as seconds)], []):
+                if isinstance(seconds, bool) or not 0 <= seconds <= LONGEST_WAIT:
+                    raise self.error(node, "a pause is 0 seconds to a year", "for example wait(61)")
                 return Wait(seconds)
+            case ast.Call(ast.Name("wait"), _, _):
+                raise self.error(node, "wait takes a number of seconds", "for example wait(61)")
             case ast.Call(ast.Name(name), arguments, keywords):
                 return self.layer(node, name, arguments, keywords)
+            case ast.Name(name) if name in layers():
+                raise self.error(node, f"{name} is not called", f"write {name}()")
             case _:
                 raise self.error(
                     node, "only layers, / between them and * n are known here", 'for example IP(dst="10.0.0.5")/UDP()'
@@ -105,26 +157,39 @@ class Reader:
             raise self.error(
                 node.func, f"unknown layer {name!r}", f"did you mean {guess}?" if guess else "layers are Scapy's"
             )
-        made = known[name]
-        names = [field.name for field in made.fields_desc]
+        names = [field.name for field in known[name].fields_desc]
         fields: dict[str, Any] = {}
         for keyword in keywords:
+            if keyword.arg is None:
+                raise self.error(keyword.value, f"fields of {name} are given by name", "write them one by one")
             if keyword.arg not in names:
-                guess = nearest(str(keyword.arg), names)
-                raise self.error(
-                    keyword,
-                    f"{name} has no field {keyword.arg!r}",
-                    f"did you mean {guess}?" if guess else f"it has {', '.join(names)}",
-                )
-            fields[str(keyword.arg)] = self.value(keyword.value)
+                guess = nearest(keyword.arg, names)
+                hint = f"did you mean {guess}?" if guess else f"it has {', '.join(names) or 'no fields'}"
+                raise self.error(keyword, f"{name} has no field {keyword.arg!r}", hint)
+            if keyword.arg in fields:
+                raise self.error(keyword, f"{keyword.arg} is given twice", "keep one of them")
+            fields[keyword.arg] = self.value(keyword.value)
         if len(arguments) > 1 or (arguments and name != "Raw"):
             raise self.error(
                 node, f"fields of {name} are given by name", f"for example {name}({names[0] if names else ''}=...)"
             )
+        if arguments:
+            fields["load"] = self.value(arguments[0])
+        if name == "Raw" and not isinstance(fields.get("load", b""), str | bytes):
+            raise self.error(node, "Raw takes bytes", 'for example Raw(b"\\x01\\x02")')
+        return self.made(node, known[name], fields)
+
+    def made(self, node: ast.Call, layer: Any, fields: dict[str, Any]) -> Any:
+        """The layer as Scapy makes it: one packet, not a set of them."""
         try:
-            return made(**fields) if not arguments else made(self.value(arguments[0]))
+            packet = layer(**fields)
+            stands_for = int(packet.__iterlen__())
         except Exception as error:  # noqa: BLE001 - Scapy raises what it likes about a value; the author needs to know where
-            raise self.error(node, f"Scapy refuses this {name}: {error}", "check the fields' values") from None
+            said = " ".join(str(error).split()) or type(error).__name__
+            raise self.error(node, f"Scapy refuses this {layer.__name__}: {said}", "check the fields' values") from None
+        if stands_for != 1:
+            raise self.error(node, f"this stands for {stands_for} packets", "write an entry for each packet")
+        return packet
 
     def value(self, node: ast.expr) -> Any:
         """A literal: number, text, bytes, list, tuple."""

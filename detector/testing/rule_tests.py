@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from detector.capture import open_source
 from detector.capture.batch import Batch, batch_of
-from detector.errors import InputError
+from detector.capture.source import SourceReport
+from detector.errors import InputError, Position
 from detector.exercise.synthesis import Synthesis
 from detector.flows.table import FlowSettings
 from detector.pipeline import Pipeline, PipelineSettings
@@ -62,10 +66,41 @@ def run_test(path: Path, rule: Rule, test: RuleTest) -> Outcome:
 def count_alerts(ruleset: Ruleset, rule: Rule, test: RuleTest) -> int:
     """How many alerts of a rule a test's packets give."""
     pipeline = Pipeline(ruleset, SETTINGS)
-    alerts = [alert for batch in batches_of(test) for alert in pipeline.process(batch)]
+    learned, judged = parted(batches_of(test), test.learn_packets)
+    if learned:
+        pipeline.learn(Given(learned))
+    alerts = [alert for batch in judged for alert in pipeline.process(batch)]
     if pipeline.engine.rule_errors:
         raise InputError("a rule failed while it was matched: see the log")
     return sum(alert.rule.id == rule.id for alert in alerts)
+
+
+@dataclass
+class Given:
+    """A Source of batches at hand."""
+
+    given: list[Batch]
+    report: SourceReport = field(default_factory=SourceReport)
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches."""
+        yield from self.given
+
+    def stop(self) -> None:
+        """Nothing is waited for."""
+
+
+def parted(batches: Iterable[Batch], first: int) -> tuple[list[Batch], Iterable[Batch]]:
+    """The first so many packets, which a test's `learn` gives as known good, and the others."""
+    if not first:
+        return [], batches
+    before, after = [], []
+    for batch in batches:
+        rows = np.arange(len(batch))
+        before += [batch.take(rows[:first])] if first > 0 else []
+        after += [batch.take(rows[max(first, 0) :])] if first < len(batch) else []
+        first -= len(batch)
+    return before, after
 
 
 def batches_of(test: RuleTest) -> Iterator[Batch]:
@@ -79,6 +114,16 @@ def batches_of(test: RuleTest) -> Iterator[Batch]:
             if isinstance(packet, Wait):
                 synthesis.wait(packet.seconds)
             else:
-                synthesis.send(packet)
+                send(synthesis, packet, position)
     if synthesis.frames:
         yield batch_of([data for _, data in synthesis.frames], [time for time, _ in synthesis.frames])
+
+
+def send(synthesis: Synthesis, packet: Any, position: Position) -> None:
+    """One packet of a test. Raises InputError where Scapy cannot make bytes of it."""
+    try:
+        synthesis.send(packet)
+    except Exception as error:  # noqa: BLE001 - Scapy raises what it likes about a value; the author needs to know where
+        what = str(error).strip().splitlines()
+        raise InputError(f"Scapy cannot build this packet: {' '.join(what[:2]) or type(error).__name__}",
+                         position=position, hint="check the fields' values") from None  # fmt: skip

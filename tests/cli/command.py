@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -11,9 +12,11 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+from detector.cli.main import main
 from tests.runs import SCENARIOS
 
 MASTERS = "MODBUS_MASTERS=10.20.0.10"
@@ -21,7 +24,8 @@ EVERYTHING = ("--home-net", "10.20.0.0/16", "--var", MASTERS, "--var", "MODBUS_W
 ATTACK = str(SCENARIOS / "minute-attack" / "capture.pcap")
 POLLING = str(SCENARIOS / "minute-polling" / "capture.pcap")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-CURSOR = re.compile(r"\x1b\[\?25[lh]|\x1b\[1A")
+HIDE = re.compile(r"\x1b\[\?25[lh]")
+STEPS = re.compile(r"(\r\n|\x1b\[1A|\x1b\[2K)")
 COLUMNS = 100
 
 
@@ -39,7 +43,7 @@ def environment() -> dict[str, str]:
     """What a command sees: nothing that would widen, colour or silence its output."""
     return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")} | {
         "TERM": "xterm-256color",
-        "PYTHONWARNINGS": "default",
+        "PYTHONWARNINGS": "default,ignore::ResourceWarning",  # a file that is still open when a command is refused
     }
 
 
@@ -73,8 +77,18 @@ def on_terminal(*words: str | Path, columns: int = COLUMNS) -> tuple[int, str]:
 
 def left_on_screen(written: str) -> list[str]:
     """The lines that stay, with their colours: a line that was erased, as a progress bar is, is gone."""
-    lines = [line.split("\x1b[2K")[-1].strip("\r") for line in written.replace("\r\n", "\n").split("\n")]
-    return [CURSOR.sub("", line) for line in lines]
+    lines = [""]
+    for part in STEPS.split(HIDE.sub("", written)):
+        match part:
+            case "\r\n":
+                lines.append("")
+            case "\x1b[1A":
+                lines.pop()
+            case "\x1b[2K":
+                lines[-1] = ""
+            case _:
+                lines[-1] += part.strip("\r")
+    return lines
 
 
 def refused(done: Done) -> str:
@@ -83,3 +97,29 @@ def refused(done: Done) -> str:
     assert done.out == ""
     assert done.err.endswith("\n") and done.err.count("\n") == 1, done.err
     return done.err[:-1]
+
+
+def inside(*words: str | Path) -> Done:
+    """Runs `detector` in this process, where its kernels are loaded: for what would start the program very often."""
+    out, err = io.StringIO(), io.StringIO()
+    began = time.perf_counter()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            code = main([str(word) for word in words])
+        except SystemExit as ended:  # as argparse ends a program
+            code = int(str(ended.code or 0))
+    return Done(code, out.getvalue(), err.getvalue(), time.perf_counter() - began)
+
+
+def without_privileges(*words: str | Path, timeout: float = 120) -> Done:
+    """Runs `detector` under the permissions of files also where the tests run as root, who may read everything."""
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    began = time.perf_counter()
+    done = subprocess.run([*drop, sys.executable, "-m", "detector", *map(str, words)], capture_output=True, timeout=timeout,
+                          env=environment(), check=False)  # fmt: skip
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode(), time.perf_counter() - began)
+
+
+def widths(text: str) -> set[int]:
+    """How wide the lines are, colours aside."""
+    return {len(COLOUR.sub("", line)) for line in text.splitlines()}

@@ -1,0 +1,89 @@
+"""Warming compiles everything: after it no capture and no rule of ours makes a kernel wait for the compiler."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scapy.config import conf
+
+from detector.warming import steps, traffic
+from tests.property.test_compiled_and_plain import SEED, many_links
+from tests.rough import repeated, split_and_wrapped, torn
+from tests.runs import ROOT, SCENARIOS, pcap_bytes
+
+PROBE = """
+import gc, json, sys
+from numba.core.dispatcher import Dispatcher
+from detector.capture import open_source
+from detector.pipeline import PipelineSettings
+from detector.warming import steps
+from tests.digest import digest
+
+def known():
+    made = [one for one in gc.get_objects() if isinstance(one, Dispatcher)]
+    return {(one.py_func.__name__, str(signature)) for one in made for signature in one.signatures}
+
+for _, step in steps():
+    step()
+before = known()
+for path in sys.argv[1:]:
+    digest(path, [path], PipelineSettings())
+for _ in open_source(sys.argv[1:], batch_packets=50).batches():
+    pass
+print(json.dumps([len(before), sorted({name for name, _ in known() - before})]))
+"""
+
+
+def test_steps_run_and_are_named() -> None:
+    """What the progress bar counts: decoding, each table's columns, rules."""
+    todo = steps()
+    assert [name for name, _ in todo] == [
+        "capture",
+        "decode",
+        "columns of packet",
+        "columns of modbus",
+        "filters",
+        "rules",
+    ]
+    for _, step in todo:
+        step()
+
+
+def test_the_traffic_has_what_kernels_branch_on() -> None:
+    assert len(traffic()) == 6 and all(len(packet) >= 14 for packet in traffic())
+
+
+def test_warming_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scapy asks the network for an Ethernet address it is not given: on a sensor beside a plant that must not happen."""
+
+    def asked(*_: object, **__: object) -> None:
+        raise AssertionError("Scapy looked for an address")
+
+    monkeypatch.setattr(conf.neighbor, "resolve", asked)
+    monkeypatch.setattr("scapy.layers.l2.getmacbyip", asked)
+    assert traffic()
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_after_warming_nothing_is_compiled(tmp_path: Path) -> None:
+    """Else the first attack waits for a compiler, on a sensor whose cache is read-only at every start."""
+    captures = [SCENARIOS / "minute-attack" / "capture.pcap", many_links(tmp_path / "links.pcapng")]
+    for name, frames in (
+        ("split", split_and_wrapped(SEED)[:900]),
+        ("torn", torn(SEED)),
+        ("repeated", repeated(SEED)[:900]),
+    ):
+        captures.append(tmp_path / f"{name}.pcap")
+        captures[-1].write_bytes(pcap_bytes(frames))
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *map(str, captures)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    kernels, missed = json.loads(done.stdout)
+    assert kernels > 20
+    assert missed == [], f"compiled after warming: {missed}"
