@@ -140,7 +140,8 @@ def readable(declared: Field, value: Any, buffer: NDArray[np.uint8] | None = Non
             text = buffer[int(value[0]) : int(value[1])].tobytes()
             return text.hex(":") if declared.kind == "bytes" else text.decode("utf-8", "replace")
         case "time":
-            return f"{int(value) // 10**9}.{int(value) % 10**9:09d}"
+            seconds, rest = divmod(abs(int(value)), 10**9)
+            return f"{'-' if value < 0 else ''}{seconds}.{rest:09d}"
         case "duration" | "float":
             return float(value) / (1e9 if declared.kind == "duration" else 1)
         case _:

@@ -43,7 +43,7 @@ class InputError(Exception):
         if self.position.text:
             number = f"{self.position.line:>6}"
             caret = " " * (self.position.column - 1) + "^" * max(1, self.position.length)
-            lines += [f"{number} | {self.position.text}", f"{'':>6} | {caret}"]
+            lines += [f"{number} | {shown(self.position.text)}", f"{'':>6} | {caret}"]
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)
@@ -58,6 +58,11 @@ class InputErrors(Exception):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.errors))
+
+
+def shown(text: str) -> str:
+    """A line of a user's file, one column a character, without what would move the mark below it or steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " if letter == "\t" else "\ufffd" for letter in text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

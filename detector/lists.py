@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import InputError, Position
@@ -9,14 +10,22 @@ from detector.errors import InputError, Position
 LONGEST_ENTRY = 4096
 
 
-def read_list(path: Path) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Entry:
+    """One entry, and where it stands; an entry that was given on the command line has no place."""
+
+    text: str
+    position: Position | None = None
+
+
+def read_list(path: Path) -> tuple[Entry, ...]:
     """The entries of a list file, in order.
 
     Raises:
         InputError: the file cannot be read, or holds what is no text.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", hint="a list has one entry a line") from None
     except UnicodeDecodeError:
@@ -24,10 +33,11 @@ def read_list(path: Path) -> tuple[str, ...]:
     entries = []
     for number, line in enumerate(text.splitlines(), 1):
         entry = line.partition("#")[0].strip()
+        column = line.find(entry) + 1
         if len(entry) > LONGEST_ENTRY:
             raise InputError(
                 "an entry is too long", position=Position(str(path), number, 1, 1, line[:80]), hint="one entry a line"
             )
         if entry:
-            entries.append(entry)
+            entries.append(Entry(entry, Position(str(path), number, column, len(entry), line)))
     return tuple(entries)

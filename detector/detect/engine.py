@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Table
-from detector.detect.groups import group_hashes
+from detector.detect.groups import group_hashes, has_values
 from detector.detect.match import Match
 from detector.detect.predicates import Atom, Compiler, Scope
 from detector.detect.state import CorrelationState, LimitState, NewValueState
@@ -63,9 +63,7 @@ class Engine:
         self._order = {rule.id: place for place, rule in enumerate(self._rules)}
         compiler = Compiler()
         self._atoms: dict[str, Atom] = {
-            rule.id: compiler.compile(rule.test)
-            for rule in self._rules
-            if rule.test is not None and rule.correlation is None
+            rule.id: compiler.compile(rule.test) for rule in self._rules if rule.test is not None
         }
         self._limits = {rule.id: LimitState(rule.limit, settings.groups) for rule in self._rules}
         self._correlations = {
@@ -112,7 +110,7 @@ class Engine:
                 self._guarded(rule, lambda rule=rule: self._select(rule, scopes[rule.table], events))
         for rule in self._rules:  # per rule
             if rule.correlation is not None:
-                self._guarded(rule, lambda rule=rule: self._correlate(rule, tables, events))
+                self._guarded(rule, lambda rule=rule: self._correlate(rule, tables, scopes, events))
         matches: list[tuple[tuple[int, ...], Match]] = []
         for rule in self._rules:  # per rule
             if rule.id in events and not rule.silent:
@@ -152,11 +150,14 @@ class Engine:
             self.matched[rule.id] += len(found.rows)
             events[rule.id] = found
 
-    def _correlate(self, rule: Rule, tables: Mapping[str, Table], events: dict[str, Events]) -> None:
+    def _correlate(
+        self, rule: Rule, tables: Mapping[str, Table], scopes: Mapping[str, Scope], events: dict[str, Events]
+    ) -> None:
         """Events of a correlation: those of its base rules at which its condition holds."""
         correlation = rule.correlation
         assert correlation is not None
-        bases = [(base, events[base]) for base in correlation.rules if base in events]
+        bases = [(base, self._counted(rule, scopes, events[base])) for base in correlation.rules if base in events]
+        bases = [(base, found) for base, found in bases if len(found.rows)]
         if not bases:
             return
         parts = [self._keys(tables[found.table], found.rows, self._order[base]) for base, found in bases]
@@ -180,6 +181,16 @@ class Engine:
             return
         self.matched[rule.id] += len(order)
         events[rule.id] = Events(rule.table, np.concatenate([found.rows for _, found in bases])[order], counts)
+
+    def _counted(self, rule: Rule, scopes: Mapping[str, Scope], found: Events) -> Events:
+        """The events of a base rule that a correlation counts: those that no override excepts, and that have a value."""
+        assert rule.correlation is not None
+        scope = scopes[found.table]
+        if rule.id in self._atoms:
+            found = found.take(self._atoms[rule.id](scope)[found.rows])
+        if rule.correlation.field:
+            found = found.take(has_values(scope.table, rule.correlation.field, found.rows))
+        return found
 
     def _keys(self, table: Table, rows: Rows, order: int) -> Rows:
         """int64[rows, 5], what matches are ordered by: clock, packet, packet row, rule, row."""

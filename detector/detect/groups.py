@@ -50,10 +50,19 @@ def group_hashes(table: Table, fields: Sequence[str], rows: NDArray[np.int64]) -
     return hashes
 
 
+def has_values(table: Table, field: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[rows]: whether a chosen row has a value of a field."""
+    column = table.column(field).take(rows)
+    if column.offsets is not None:
+        return np.diff(column.offsets) > 0
+    return np.ones(len(rows), np.bool_) if column.present is None else column.present
+
+
 def of_rows(column: Column, each: Hashes, rows: int) -> Hashes:
     """One word for each row: of its value, or of all its values where there are several."""
     if column.offsets is not None:
-        total = np.full(rows, MISSING, np.uint64)
-        np.add.at(total, np.repeat(np.arange(rows), np.diff(column.offsets)), each)
+        counts = np.diff(column.offsets)
+        total = np.where(counts > 0, np.uint64(0), MISSING)
+        np.add.at(total, np.repeat(np.arange(rows), counts), each)
         return total
     return each if column.present is None else np.where(column.present, each, MISSING)

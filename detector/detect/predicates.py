@@ -6,6 +6,7 @@ Input: Test and Table. Output: bool[rows].
 
 from __future__ import annotations
 
+import itertools
 import operator
 import re
 from collections.abc import Callable
@@ -28,8 +29,10 @@ from detector.rules.model import (
     Membership,
     Not,
     OneObject,
+    Operand,
     Or,
     Test,
+    Xor,
 )  # fmt: skip
 
 kernels = Kernels("detector.detect.predicate_kernels")
@@ -83,6 +86,8 @@ class Compiler:
                 return all_of([self.compile(one) for one in sorted(tests, key=cost)])
             case Or(tests):
                 return any_of([self.compile(one) for one in tests])
+            case Xor(tests):
+                return odd_of([self.compile(one) for one in tests])
             case Not(inner):
                 inner_atom = self.compile(inner)
                 return lambda scope: ~inner_atom(scope)
@@ -128,7 +133,7 @@ def cost(test: Test) -> int:
             return 4
         case Not(inner):
             return cost(inner)
-        case And(tests) | Or(tests):
+        case And(tests) | Or(tests) | Xor(tests):
             return max(map(cost, tests), default=0)
         case _:
             return 2
@@ -157,6 +162,18 @@ def any_of(atoms: list[Atom]) -> Atom:
         mask = np.zeros(scope.table.rows, np.bool_)
         for atom in atoms:  # per atom
             mask = mask | atom(scope)
+        return mask
+
+    return compute
+
+
+def odd_of(atoms: list[Atom]) -> Atom:
+    """An odd number of the atoms."""
+
+    def compute(scope: Scope) -> Mask:
+        mask = np.zeros(scope.table.rows, np.bool_)
+        for atom in atoms:  # per atom
+            mask = mask ^ atom(scope)
         return mask
 
     return compute
@@ -204,7 +221,7 @@ def comparison(test: Compare) -> Atom:
         pattern = re.compile(
             right.value.encode("utf-8", "surrogateescape"), re.IGNORECASE | re.DOTALL if test.ignore_case else re.DOTALL
         )
-        return lambda scope: matched(values_of(test.left, scope.table), pattern, test.quantifier)
+        return lambda scope: matched(spans_of(test.left, scope.table), pattern, test.quantifier)
     if not isinstance(right, Literal_):
         return lambda scope: fields_compared(test, scope.table)
     if isinstance(right.value, bytes | str):
@@ -237,11 +254,18 @@ def textual(test: Compare, wanted: bytes) -> Atom:
         found = values_of(test.left, scope.table)
         if found.buffer is None and found.values.dtype.kind == "S":
             return reduced(found, NUMERIC[test.operator](found.values, wanted), test.quantifier)
-        if found.buffer is None and isinstance(test.left, FieldValue):
-            found = as_bytes(found, scope.table.column(test.left.name).field.kind)
+        found = spans_of(test.left, scope.table)
         return reduced(found, compare_bytes(found, literal, how, test.ignore_case) ^ is_turned, test.quantifier)
 
     return compute
+
+
+def spans_of(operand: Operand, table: Table) -> Values:
+    """The values of an operand as spans of bytes; addresses as the bytes they have on the wire."""
+    found = values_of(operand, table)
+    if found.buffer is None and isinstance(operand, FieldValue):
+        return as_bytes(found, table.column(operand.name).field.kind)
+    return found
 
 
 def compare_bytes(found: Values, wanted: NDArray[np.uint8], how: int, ignore_case: bool) -> Mask:
@@ -274,7 +298,7 @@ def fields_compared(test: Compare, table: Table) -> Mask:
     """A comparison of two operands, over every pair of their values in a row."""
     left, right = values_of(test.left, table), values_of(test.right, table)
     if left.values.ndim == 2 or right.values.ndim == 2:
-        return texts_compared(test, as_bytes(left, ""), as_bytes(right, ""))
+        return texts_compared(test, spans_of(test.left, table), spans_of(test.right, table))
     first, second, rows = pairs(left, right)
     holds = NUMERIC[test.operator](comparable(first), comparable(second))
     return reduced(Values(first, table.rows, None, rows), holds, test.quantifier)
@@ -310,13 +334,10 @@ def membership(test: Membership) -> Atom:
             entries.append(entry.value)
     ranges = [entry for entry in entries if isinstance(entry, tuple)]
     singles = [entry for entry in entries if not isinstance(entry, tuple)]
-    is_text = any(isinstance(entry, bytes | str) for entry in singles)
+    is_text = any(isinstance(entry, bytes) for entry in (*singles, *itertools.chain(*ranges)))
     lows, highs = merged_intervals(ranges)
-    texts = (
-        [np.frombuffer(entry if isinstance(entry, bytes) else entry.encode(), np.uint8) for entry in singles]
-        if is_text
-        else []
-    )
+    texts = [np.frombuffer(entry, np.uint8) for entry in singles] if is_text else []
+    between = [tuple(np.frombuffer(end, np.uint8) for end in entry) for entry in ranges] if is_text else []
     values = np.unique(np.array(singles)) if singles and not is_text else None
     table = lookup_table(values)
 
@@ -325,8 +346,13 @@ def membership(test: Membership) -> Atom:
         holds = np.zeros(len(found.values), np.bool_)
         if is_text and found.buffer is not None:
             for wanted in texts:  # per entry
-                holds |= compare_bytes(found, wanted, 0, False)
-        elif is_text:
+                holds |= compare_bytes(found, wanted, TEXTUAL["eq"][0], test.ignore_case)
+            for low, high in between:  # per range
+                holds |= compare_bytes(found, low, TEXTUAL["ge"][0], False) & compare_bytes(
+                    found, high, TEXTUAL["le"][0], False
+                )
+            return reduced(found, holds, test.quantifier)
+        if is_text and singles:
             holds = np.isin(found.values, np.array(singles, "S16"))
         elif values is not None and len(values) <= SMALL_SET:
             for value in values.tolist():  # per entry

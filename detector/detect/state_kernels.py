@@ -30,7 +30,8 @@ def find_place(keys, entries, first, second, expired_before):
                 best = place
         elif entries[best, USED] and entries[place, LAST] < entries[best, LAST]:
             best = place
-    pushed = entries[best, USED] != 0 and entries[best, LAST] >= expired_before
+    # What a limit holds back is told with the group's next alert: a group that still has some is never done with.
+    pushed = entries[best, USED] != 0 and (entries[best, LAST] >= expired_before or entries[best, HELD] > 0)
     keys[best, 0] = first
     keys[best, 1] = second
     return best, False, pushed

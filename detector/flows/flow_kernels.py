@@ -48,18 +48,22 @@ from detector.packets.rows import (
     VLAN_ID,
 )  # fmt: skip
 
-SHARDS = 64
+SHARD_BITS = 6
+SHARDS = 1 << SHARD_BITS
 TO_SERVER, TO_CLIENT = int(Direction.TO_SERVER), int(Direction.TO_CLIENT)
 NEW, ESTABLISHED, CLOSING, CLOSED = (int(x) for x in (FlowState.NEW, FlowState.ESTABLISHED, FlowState.CLOSING,
                                                       FlowState.CLOSED))  # fmt: skip
 FIN, SYN, RST, ACK = 1, 2, 4, 16
+AHEAD = 64  # rows whose flows are looked for together
 
 # Columns of Flows.links: small and apart, since a flood walks through them and through little else.
 NEXT, OLDER, NEWER, BUCKET = 0, 1, 2, 3
-# Columns of Flows.slots.
-NUMBER, STARTED, LAST, STATE, SIDE = 0, 1, 2, 3, 4
-PACKETS, BYTES, BASE, SENT, FINS = 5, 7, 9, 11, 13  # PACKETS, BYTES, BASE, SENT: two columns each, by direction
-SCALE = 14  # two columns: -1 unknown, -2 not used, else the shift of RFC 7323
+# A flow's row is 128 bytes, two cache lines that are fetched together, and Flows looks at it in three ways: `keys` (uint64)
+# are its first five words, `slots` (int64) the others, `small` (int8) the bytes of the last one.
+PORTS_KIND = 4  # word of keys behind the addresses: VLAN, transport, ports
+NUMBER, STARTED, LAST, PACKETS, BYTES, BASE = 5, 6, 7, 8, 10, 12  # PACKETS, BYTES, BASE: two words each, by direction
+STATE, SIDE, FINS, SENT, SCALE = 112, 113, 114, 116, 118  # SENT, SCALE: two bytes each, by direction
+SCALE_UNKNOWN, SCALE_UNUSED = -1, -2  # else the shift of RFC 7323
 NO_BASE = -1
 SENT_SYN, SENT_OTHER = 1, 2
 # Columns of Flows.shards: slots taken, oldest flow, newest flow.
@@ -142,40 +146,41 @@ def take_slot(links, shards, buckets, counts, shard, bucket):
 
 
 @kernel
-def begin_flow(slots, counts, slot, side, clock):
+def begin_flow(slots, small, counts, slot, side, clock):
     """A slot's state for a new flow; side: whether the key's first end is the client (0) or the server (1)."""
     slots[slot, NUMBER] = counts[NEXT_NUMBER]
     counts[NEXT_NUMBER] += 1
     counts[CREATED] += 1
     slots[slot, STARTED] = clock
-    slots[slot, STATE] = NEW
-    slots[slot, SIDE] = side
-    slots[slot, FINS] = 0
+    small[slot, STATE] = NEW
+    small[slot, SIDE] = side
+    small[slot, FINS] = 0
     for d in range(2):
         slots[slot, PACKETS + d] = 0
         slots[slot, BYTES + d] = 0
         slots[slot, BASE + d] = NO_BASE
-        slots[slot, SENT + d] = 0
-        slots[slot, SCALE + d] = -1
+        small[slot, SENT + d] = 0
+        small[slot, SCALE + d] = SCALE_UNKNOWN
 
 
 @kernel
-def is_expired(slots, slot, transport, clock, timeouts):
+def is_expired(slots, small, slot, transport, clock, timeouts):
     """Whether a flow was idle for longer than its kind may be. timeouts: int64[5] ns: TCP where nobody but
     SYNs spoke, TCP, TCP closed; UDP; others."""
     idle = clock - slots[slot, LAST]
     if transport == 6:
-        only_syn = (slots[slot, SENT] | slots[slot, SENT + 1]) & SENT_OTHER == 0
-        closed = slots[slot, STATE] == CLOSED
+        only_syn = (small[slot, SENT] | small[slot, SENT + 1]) & SENT_OTHER == 0
+        closed = small[slot, STATE] == CLOSED
         return idle > (timeouts[0] if only_syn else timeouts[2] if closed else timeouts[1])
     return idle > (timeouts[3] if transport == 17 else timeouts[4])
 
 
 @kernel
-def client_is_sender(cells, words, row, transport, source_port, destination_port, tcp_ports, udp_ports):
+def client_is_sender(cells, row, transport, tcp_ports, udp_ports):
     """Direction of a flow at its first packet: by handshake, else by service port, else the first sender asks."""
+    source_port, destination_port = cells[SOURCE_PORT, row], cells[DESTINATION_PORT, row]
     if transport == 6:
-        flags = cells[row, TCP_FLAGS] & (SYN | ACK)
+        flags = cells[TCP_FLAGS, row] & (SYN | ACK)
         if flags == SYN:
             return True
         if flags == SYN | ACK:
@@ -190,9 +195,9 @@ def client_is_sender(cells, words, row, transport, source_port, destination_port
 
 @kernel
 def scale_of(buffer, cells, row):
-    """The shift of a SYN's window scale option, -2 where it has none."""
-    at = np.int64(cells[row, TCP])
-    stop = min(at + (np.int64(buffer[at + 12]) >> 4) * 4, np.int64(cells[row, STOP]))
+    """The shift of a SYN's window scale option, SCALE_UNUSED where it has none."""
+    at = np.int64(cells[TCP, row])
+    stop = min(at + (np.int64(buffer[at + 12]) >> 4) * 4, np.int64(cells[STOP, row]))
     at += 20
     while at + 2 < stop:
         kind = np.int64(buffer[at])
@@ -204,21 +209,21 @@ def scale_of(buffer, cells, row):
             at += np.int64(buffer[at + 1])
         else:
             at += 1
-    return -2
+    return SCALE_UNUSED
 
 
 @kernel
-def follow_scale(slots, slot, direction, buffer, cells, row):
+def follow_scale(small, slot, direction, buffer, cells, row):
     """What the handshake says of window scaling: it is used only where both sides offer it (RFC 7323 2.2)."""
-    slots[slot, SCALE + direction] = scale_of(buffer, cells, row)
-    if slots[slot, SCALE + direction] == -2 or slots[slot, SCALE + 1 - direction] == -2:
-        slots[slot, SCALE], slots[slot, SCALE + 1] = -2, -2
+    small[slot, SCALE + direction] = scale_of(buffer, cells, row)
+    if small[slot, SCALE] == SCALE_UNUSED or small[slot, SCALE + 1] == SCALE_UNUSED:
+        small[slot, SCALE], small[slot, SCALE + 1] = SCALE_UNUSED, SCALE_UNUSED
 
 
 @kernel
-def follow_tcp(slots, slot, direction, cells, words, row, out):
+def follow_tcp(slots, small, slot, direction, cells, words, row, out):
     """TCP state and relative sequence numbers of one row."""
-    flags = np.int64(cells[row, TCP_FLAGS])
+    flags = np.int64(cells[TCP_FLAGS, row])
     sequence, acknowledged = (
         np.int64(words[row, SEQUENCE] >> np.uint64(32)),
         np.int64(words[row, SEQUENCE] & np.uint64(0xFFFFFFFF)),
@@ -232,18 +237,81 @@ def follow_tcp(slots, slot, direction, cells, words, row, out):
         out[row, RELATIVE_ACK] = (acknowledged - slots[slot, BASE + 1 - direction]) & 0xFFFFFFFF
     else:
         out[row, RELATIVE_ACK] = acknowledged
-    state = slots[slot, STATE]
-    slots[slot, SENT + direction] |= SENT_SYN if flags & SYN else SENT_OTHER
-    both = slots[slot, SENT] & slots[slot, SENT + 1]
-    handshake = slots[slot, SENT] == SENT_SYN | SENT_OTHER and slots[slot, SENT + 1] & SENT_SYN
+    state = np.int64(small[slot, STATE])
+    small[slot, SENT + direction] |= SENT_SYN if flags & SYN else SENT_OTHER
+    both = small[slot, SENT] & small[slot, SENT + 1]
+    handshake = small[slot, SENT] == SENT_SYN | SENT_OTHER and small[slot, SENT + 1] & SENT_SYN
     if state == NEW and (both & SENT_OTHER or handshake):
         state = ESTABLISHED
     if flags & FIN:
-        slots[slot, FINS] |= 1 << direction
-        state = CLOSED if slots[slot, FINS] == 3 else max(state, CLOSING)
+        small[slot, FINS] |= 1 << direction
+        state = CLOSED if small[slot, FINS] == 3 else max(state, CLOSING)
     if flags & RST:
         state = CLOSED
-    slots[slot, STATE] = state
+    small[slot, STATE] = state
+
+
+@kernel
+def key_of_row(cells, words, buffer, row, vlan_in_key):
+    """The flow key of a row: both ends in a fixed order, what tells their flows apart, whether the sender is the second."""
+    transport = np.int64(cells[TRANSPORT, row])
+    a_port, b_port = np.int64(cells[SOURCE_PORT, row]), np.int64(cells[DESTINATION_PORT, row])
+    if transport == 1 or transport == 58:
+        at = np.int64(cells[ICMP if transport == 1 else ICMPV6, row])
+        if at >= 0 and at + 2 <= cells[STOP, row]:
+            a_port, b_port = icmp_ports(transport, np.int64(buffer[at]), np.int64(buffer[at + 1]))
+    a_high, a_low = words[row, 0], words[row, 1]
+    b_high, b_low = words[row, 2], words[row, 3]
+    is_swapped = a_high > b_high or (a_high == b_high and (a_low > b_low or (a_low == b_low and a_port > b_port)))
+    if is_swapped:
+        a_high, a_low, b_high, b_low, a_port, b_port = b_high, b_low, a_high, a_low, b_port, a_port
+    kind = transport if cells[NETWORK, row] else 0x10000 + np.int64(cells[ETHERTYPE, row])
+    tag = np.int64(cells[VLAN_ID, row]) + 1 if vlan_in_key else np.int64(0)
+    last = np.uint64((a_port << 16) | b_port) | (np.uint64(kind) << np.uint64(32)) | (np.uint64(tag) << np.uint64(50))
+    return a_high, a_low, b_high, b_low, last, np.int64(is_swapped)
+
+
+@kernel
+def hash_key(a_high, a_low, b_high, b_low, last):
+    """A hash of a flow key; its lowest bits are the shard, those above them the chain."""
+    value = mix_word(np.int64(0), last)
+    value = mix_word(mix_word(value, a_low), b_low)
+    if a_high or b_high:
+        value = mix_word(mix_word(value, a_high), b_high)
+    return value
+
+
+@kernel
+def look_ahead(cells, words, buffer, first, stop, slots, links, buckets, shards, vlan_in_key, out):
+    """Finds the hash chains of rows first..stop, and reads the flow that each will probably need or push out.
+
+    A flood comes to a new place of the table with every packet, and would wait for memory eight times each. These reads
+    wait for nobody: what they bring is written to `out` as it comes, is not used, and is in the cache soon after.
+    """
+    per_shard = len(buckets) // SHARDS
+    for row in range(first, stop):
+        a_high, a_low, b_high, b_low, last, _ = key_of_row(cells, words, buffer, row, vlan_in_key)
+        value = hash_key(a_high, a_low, b_high, b_low, last)
+        out[row, SLOT] = value
+        out[row, FLOW] = buckets[(value & (SHARDS - 1)) * per_shard + ((value >> SHARD_BITS) & (per_shard - 1))]
+    for row in range(first, stop):
+        slot = out[row, FLOW]
+        if slot < 0:
+            slot = max(np.int64(0), shards[out[row, SLOT] & (SHARDS - 1), OLDEST])
+        out[row, BEGAN] = slots[slot, LAST]
+        out[row, IS_NEW] = slots[slot, BASE + 1]
+        out[row, FLOW_STATE] = links[slot, NEWER]
+
+
+@kernel
+def find_flow(keys, links, slot, a_high, a_low, b_high, b_low, last):
+    """The slot of a key in the hash chain that begins with `slot`, or -1."""
+    while slot >= 0 and not (
+        keys[slot, PORTS_KIND] == last and keys[slot, 1] == a_low and keys[slot, 3] == b_low
+        and keys[slot, 0] == a_high and keys[slot, 2] == b_high
+    ):  # fmt: skip
+        slot = np.int64(links[slot, NEXT])
+    return slot
 
 
 @kernel
@@ -254,8 +322,9 @@ def follow_rows(
     clocks,
     wire_lengths,
     keys,
-    links,
     slots,
+    small,
+    links,
     buckets,
     shards,
     counts,
@@ -273,86 +342,63 @@ def follow_rows(
         tcp_ports, udp_ports: bool[65536], known service ports.
         vlan_in_key: whether flows of different VLANs are different flows.
     """
-    for row in range(len(cells)):
+    per_shard = len(buckets) // SHARDS
+    for row in range(len(words)):
+        if row % AHEAD == 0:
+            stop = min(row + AHEAD, len(words))
+            look_ahead(cells, words, buffer, row, stop, slots, links, buckets, shards, vlan_in_key, out)
         out[row, RELATIVE_SEQ] = -1
         out[row, RELATIVE_ACK] = -1
         out[row, WINDOW_SCALE] = -1
         out[row, CLOCK] = clocks[row]
-        if cells[row, IS_QUOTED]:
+        if cells[IS_QUOTED, row]:
             for column in (FLOW, SLOT, DIRECTION, FLOW_STATE):
                 out[row, column] = -1
             for column in (IS_NEW, BEGAN, PACKETS_SO_FAR, PACKETS_SO_FAR + 1, BYTES_SO_FAR, BYTES_SO_FAR + 1):
                 out[row, column] = 0
             continue
-        transport = np.int64(cells[row, TRANSPORT])
-        source_port, destination_port = np.int64(cells[row, SOURCE_PORT]), np.int64(cells[row, DESTINATION_PORT])
-        if transport == 1 or transport == 58:
-            at = np.int64(cells[row, ICMP if transport == 1 else ICMPV6])
-            if at >= 0 and at + 2 <= cells[row, STOP]:
-                source_port, destination_port = icmp_ports(transport, np.int64(buffer[at]), np.int64(buffer[at + 1]))
-        a_high, a_low = words[row, 0], words[row, 1]
-        b_high, b_low = words[row, 2], words[row, 3]
-        is_swapped = a_high > b_high or (
-            a_high == b_high and (a_low > b_low or (a_low == b_low and source_port > destination_port))
-        )
-        a_port, b_port = source_port, destination_port
-        if is_swapped:
-            a_high, a_low, b_high, b_low, a_port, b_port = b_high, b_low, a_high, a_low, b_port, a_port
-        kind = transport if cells[row, NETWORK] else 0x10000 + np.int64(cells[row, ETHERTYPE])
-        tag = np.int64(cells[row, VLAN_ID]) + 1 if vlan_in_key else np.int64(0)
-        last = (
-            np.uint64((a_port << 16) | b_port) | (np.uint64(kind) << np.uint64(32)) | (np.uint64(tag) << np.uint64(50))
-        )
-        value = mix_word(np.int64(0), last)
-        value = mix_word(mix_word(value, a_low), b_low)
-        if a_high or b_high:
-            value = mix_word(mix_word(value, a_high), b_high)
-        shard = value & (SHARDS - 1)
-        per_shard = len(buckets) // SHARDS
-        bucket = shard * per_shard + ((value >> 6) & (per_shard - 1))
-        slot = np.int64(buckets[bucket])
-        while slot >= 0 and not (
-            keys[slot, 4] == last and keys[slot, 1] == a_low and keys[slot, 3] == b_low
-            and keys[slot, 0] == a_high and keys[slot, 2] == b_high
-        ):  # fmt: skip
-            slot = np.int64(links[slot, NEXT])
+        transport = np.int64(cells[TRANSPORT, row])
+        a_high, a_low, b_high, b_low, last, is_swapped = key_of_row(cells, words, buffer, row, vlan_in_key)
+        shard = out[row, SLOT] & (SHARDS - 1)
+        bucket = shard * per_shard + ((out[row, SLOT] >> SHARD_BITS) & (per_shard - 1))
+        slot = find_flow(keys, links, np.int64(buckets[bucket]), a_high, a_low, b_high, b_low, last)
         is_new = slot < 0
         if is_new:
             slot = take_slot(links, shards, buckets, counts, shard, bucket)
             keys[slot, 0], keys[slot, 1] = a_high, a_low
-            keys[slot, 2], keys[slot, 3], keys[slot, 4] = b_high, b_low, last
+            keys[slot, 2], keys[slot, 3], keys[slot, PORTS_KIND] = b_high, b_low, last
         else:
-            if is_expired(slots, slot, transport, clocks[row], timeouts):
+            if is_expired(slots, small, slot, transport, clocks[row], timeouts):
                 is_new = True
                 counts[EXPIRED] += 1
-            elif transport == 6 and cells[row, TCP_FLAGS] & (SYN | ACK | RST) == SYN:
-                sender = slots[slot, SIDE] ^ np.int64(is_swapped)
+            elif transport == 6 and cells[TCP_FLAGS, row] & (SYN | ACK | RST) == SYN:
+                sender = np.int64(small[slot, SIDE]) ^ is_swapped
                 base = slots[slot, BASE + sender]
                 is_new = base != NO_BASE and base != np.int64(words[row, SEQUENCE] >> np.uint64(32))
             if shards[shard, NEWEST] != slot:
                 unlink(links, shards, shard, slot)
                 append(links, shards, shard, slot)
         if is_new:
-            sends = client_is_sender(cells, words, row, transport, source_port, destination_port, tcp_ports, udp_ports)
-            begin_flow(slots, counts, slot, np.int64(is_swapped) if sends else 1 - np.int64(is_swapped), clocks[row])
-        direction = slots[slot, SIDE] ^ np.int64(is_swapped)
+            sends = client_is_sender(cells, row, transport, tcp_ports, udp_ports)
+            begin_flow(slots, small, counts, slot, is_swapped if sends else 1 - is_swapped, clocks[row])
+        direction = np.int64(small[slot, SIDE]) ^ is_swapped
         slots[slot, LAST] = clocks[row]
         slots[slot, PACKETS + direction] += 1
-        slots[slot, BYTES + direction] += wire_lengths[cells[row, PACKET]]
-        if transport == 6 and cells[row, TCP] >= 0:
-            follow_tcp(slots, slot, direction, cells, words, row, out)
-            flags = np.int64(cells[row, TCP_FLAGS])
-            if flags & SYN and cells[row, TCP] + 20 <= cells[row, STOP]:
-                follow_scale(slots, slot, direction, buffer, cells, row)
-            out[row, WINDOW_SCALE] = slots[slot, SCALE + direction]
+        slots[slot, BYTES + direction] += wire_lengths[cells[PACKET, row]]
+        if transport == 6 and cells[TCP, row] >= 0:
+            follow_tcp(slots, small, slot, direction, cells, words, row, out)
+            flags = np.int64(cells[TCP_FLAGS, row])
+            if flags & SYN and cells[TCP, row] + 20 <= cells[STOP, row]:
+                follow_scale(small, slot, direction, buffer, cells, row)
+            out[row, WINDOW_SCALE] = small[slot, SCALE + direction]
         elif slots[slot, PACKETS] > 0 and slots[slot, PACKETS + 1] > 0:
-            slots[slot, STATE] = ESTABLISHED
+            small[slot, STATE] = ESTABLISHED
         if transport == 6 or transport == 17:
             counts[ROWS + direction] += 1
         out[row, FLOW] = slots[slot, NUMBER]
         out[row, SLOT] = slot
         out[row, DIRECTION] = direction
-        out[row, FLOW_STATE] = slots[slot, STATE]
+        out[row, FLOW_STATE] = small[slot, STATE]
         out[row, IS_NEW] = np.int64(is_new)
         out[row, BEGAN] = slots[slot, STARTED]
         for d in range(2):

@@ -266,13 +266,13 @@ def release(streams, words, stream, row, buffer, used, limit, out, found):
 def cut_bytes(cells, words, row, buffer):
     """Payload bytes of a TCP row that were sent and not captured."""
     odd = words[row, ANOMALIES]
-    if odd & CUT == 0 or odd & NO_PAYLOAD or cells[row, IS_FRAGMENT]:
+    if odd & CUT == 0 or odd & NO_PAYLOAD or cells[IS_FRAGMENT, row]:
         return np.int64(0)
-    if cells[row, NETWORK] == 4:
-        end = np.int64(cells[row, IP]) + be16(buffer, np.int64(cells[row, IP]) + 2)
+    if cells[NETWORK, row] == 4:
+        end = np.int64(cells[IP, row]) + be16(buffer, np.int64(cells[IP, row]) + 2)
     else:
-        end = np.int64(cells[row, IPV6]) + 40 + be16(buffer, np.int64(cells[row, IPV6]) + 4)
-    return max(np.int64(0), end - np.int64(cells[row, PAYLOAD_STOP]))
+        end = np.int64(cells[IPV6, row]) + 40 + be16(buffer, np.int64(cells[IPV6, row]) + 4)
+    return max(np.int64(0), end - np.int64(cells[PAYLOAD_STOP, row]))
 
 
 @kernel
@@ -307,17 +307,17 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         out: int64[capacity, 7], columns Chunk.
 
     Returns:
-        (next row, chunks found, bytes used): next row < len(cells) asks for room in out or buffer.
+        (next row, chunks found, bytes used): next row < len(words) asks for room in out or buffer.
     """
     state = streams.state
-    for row in range(first, len(cells)):
+    for row in range(first, len(words)):
         slot = flows[row, SLOT]
         if slot < 0:
             continue
-        start, stop = np.int64(cells[row, PAYLOAD_START]), np.int64(cells[row, PAYLOAD_STOP])
+        start, stop = np.int64(cells[PAYLOAD_START, row]), np.int64(cells[PAYLOAD_STOP, row])
         stream = 2 * slot + flows[row, DIRECTION]
-        if cells[row, TCP] < 0:
-            if cells[row, UDP] >= 0 and stop > start:
+        if cells[TCP, row] < 0:
+            if cells[UDP, row] >= 0 and stop > start:
                 if found == len(out):
                     return row, found, used
                 found = emit(out, found, row, stream, start, stop, 0, 0, 1)
@@ -327,7 +327,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         number = flows[row, FLOW] + 1  # 0 is a state that was never used
         if state[stream, S_FLOW] != number:
             begin_streams(streams, slot, number)
-        flags = np.int64(cells[row, TCP_FLAGS])
+        flags = np.int64(cells[TCP_FLAGS, row])
         if flags & RST:
             continue
         if flags & ACK:
@@ -354,4 +354,4 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             found, used = follow_segment(
                 streams, words, stream, row, sequence, buffer, used, start, stop, cut, limit, out, found
             )
-    return len(cells), found, used
+    return len(words), found, used

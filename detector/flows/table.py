@@ -21,8 +21,9 @@ from detector.packets.table import PacketTable
 kernels = Kernels("detector.flows.flow_kernels")
 
 SECOND = 10**9
-LINK_COLUMNS, SLOT_COLUMNS, COUNTS = 4, 16, 6  # as in flow_kernels.py; here, so that a table is made without Numba
+LINK_COLUMNS, ROW_BYTES, COUNTS = 4, 128, 6  # as in flow_kernels.py; here, so that a table is made without Numba
 SHARDS = 64
+CACHE_LINE = 128  # two lines of 64 bytes, which are fetched together
 
 # Services that are no protocol table of ours but tell which side is the server.
 SERVICE_PORTS = (
@@ -98,15 +99,24 @@ class FlowSettings:
 
 
 class Flows(NamedTuple):
-    """keys: uint64[slots, 5].  links: int32[slots, 4].  slots: int64[slots, 16].  buckets: int32[2 * slots].
-    shards: int64[64, 3].  counts: int64[6]. Columns are named in flow_kernels.py."""
+    """keys: uint64[slots, 16], slots: int64[slots, 16], small: int8[slots, 128]: three views of the same rows.
+    links: int32[slots, 4].  buckets: int32[2 * slots].  shards: int64[64, 3].  counts: int64[6].
+    Columns are named in flow_kernels.py."""
 
     keys: NDArray[np.uint64]
-    links: NDArray[np.int32]
     slots: NDArray[np.int64]
+    small: NDArray[np.int8]
+    links: NDArray[np.int32]
     buckets: NDArray[np.int32]
     shards: NDArray[np.int64]
     counts: NDArray[np.int64]
+
+
+def aligned_zeros(rows: int, row_bytes: int) -> NDArray[np.int8]:
+    """int8[rows, row_bytes] of zeros that begin at a cache line."""
+    memory = np.zeros(rows * row_bytes + CACHE_LINE, np.int8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + rows * row_bytes].reshape(rows, row_bytes)
 
 
 def known_ports(ports: Iterable[int]) -> NDArray[np.bool_]:
@@ -124,9 +134,9 @@ class FlowTable:
         self._settings = settings
         shards = np.zeros((SHARDS, 3), np.int64)
         shards[:, 1:] = -1
+        rows = aligned_zeros(self.slots, ROW_BYTES)
         self._flows = Flows(
-            np.zeros((self.slots, 5), np.uint64), np.zeros((self.slots, LINK_COLUMNS), np.int32),
-            np.zeros((self.slots, SLOT_COLUMNS), np.int64), np.full(2 * self.slots, -1, np.int32), shards,
+            rows.view(np.uint64), rows.view(np.int64), rows, np.zeros((self.slots, LINK_COLUMNS), np.int32), np.full(2 * self.slots, -1, np.int32), shards,
             np.zeros(COUNTS, np.int64),
         )  # fmt: skip
         self._tcp_ports, self._udp_ports = known_ports(tcp_ports), known_ports(udp_ports)

@@ -29,6 +29,7 @@ REPEAT_NS = 1000000
 LONGEST_HASHED = 256  # bytes of a packet without a transport checksum that take part in its hash
 
 CLOCK, PENDING, HAS_CLOCK = 0, 1, 2
+IS_LATE, IS_JUMP = 1, 2
 
 
 @kernel
@@ -41,7 +42,7 @@ def follow_clock(times, step_ns, state, clocks, odds):
     Args:
         state: int64[3]: clock, the time that waits to be confirmed, whether there is a clock.
         clocks: int64[packets], filled.
-        odds: uint8[packets], filled: 0, 1 late, 2 jump.
+        odds: uint8[packets], filled: 0, IS_LATE or IS_JUMP.
     """
     for i in range(len(times)):
         now = times[i]
@@ -49,7 +50,7 @@ def follow_clock(times, step_ns, state, clocks, odds):
         if state[HAS_CLOCK] == 0:
             state[CLOCK], state[PENDING], state[HAS_CLOCK] = now, now, 1
         if now < state[CLOCK]:
-            odds[i] = 1
+            odds[i] = IS_LATE
             state[PENDING] = state[CLOCK]
         elif now - state[CLOCK] <= step_ns:
             state[CLOCK], state[PENDING] = now, now
@@ -57,7 +58,7 @@ def follow_clock(times, step_ns, state, clocks, odds):
             state[CLOCK] = max(now, state[PENDING])
             state[PENDING] = state[CLOCK]
         else:
-            odds[i] = 2
+            odds[i] = IS_JUMP
             state[PENDING] = now
         clocks[i] = state[CLOCK]
 
@@ -81,9 +82,9 @@ def hash_packet(buffer, cells, words, n):
     TCP's and UDP's checksum stands for their payload, so little more than the row is read; other packets are hashed as
     bytes.
     """
-    at, stop = np.int64(cells[n, IP]), np.int64(cells[n, STOP])
-    start = np.int64(cells[n, PAYLOAD_START])
-    value = (np.int64(cells[n, ETHERTYPE]) << 32) | (stop - start)
+    at, stop = np.int64(cells[IP, n]), np.int64(cells[STOP, n])
+    start = np.int64(cells[PAYLOAD_START, n])
+    value = (np.int64(cells[ETHERTYPE, n]) << 32) | (stop - start)
     if at >= 0:
         value = mix_word(value, (words[n, 1] << np.uint64(30)) ^ words[n, 3])
         if at + 6 <= stop:
@@ -91,13 +92,13 @@ def hash_packet(buffer, cells, words, n):
     else:
         for word in range(4):
             value = mix_word(value, words[n, word])
-    header = np.int64(cells[n, TCP])
+    header = np.int64(cells[TCP, n])
     if header >= 0 and header + 18 <= stop:
-        sent = be16(buffer, header + 16) | (np.int64(cells[n, TCP_FLAGS]) << 16)
+        sent = be16(buffer, header + 16) | (np.int64(cells[TCP_FLAGS, n]) << 16)
         value = mix_word(value, words[n, SEQUENCE])
-        ports = (np.int64(cells[n, SOURCE_PORT]) << 16) | np.int64(cells[n, DESTINATION_PORT])
+        ports = (np.int64(cells[SOURCE_PORT, n]) << 16) | np.int64(cells[DESTINATION_PORT, n])
         return mix(value, (sent << 32) ^ ports ^ np.int64(words[n, SEQUENCE] >> np.uint64(62)))
-    header = np.int64(cells[n, UDP])
+    header = np.int64(cells[UDP, n])
     if header >= 0 and header + 8 <= stop and be16(buffer, header + 6) != 0:
         return mix(value, (be32(buffer, header) << 30) ^ be32(buffer, header + 4))
     at = start if at < 0 else min(stop, at + 20)
@@ -105,20 +106,37 @@ def hash_packet(buffer, cells, words, n):
 
 
 @kernel
-def find_repeats(buffer, cells, words, n, times, table, repeats):
-    """Sets repeats[packet] and its anomaly where the same packet was seen within REPEAT_NS.
+def mark(words, row, odd):
+    """Sets an anomaly's bit."""
+    words[row, ANOMALIES + (odd >> 6)] |= np.uint64(1) << np.uint64(odd & 63)
+
+
+@kernel
+def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, row_clocks, anomalies):
+    """What each row's arrival says: its clock, an odd time, and whether the same packet was seen within REPEAT_NS.
 
     Args:
+        clocks: int64[packets], odds: uint8[packets], as follow_clock fills them.
         table: int64[power of two, 2]: hash and time of the latest packet in each place.
+        repeats: bool[packets], filled.  row_clocks: int64[rows], filled.
+        anomalies: int64[128], counts of rows by PacketAnomaly, added to.
     """
-    for row in range(n):
-        packet = cells[row, PACKET]
-        if cells[row, OUTER] >= 0:
-            continue
-        value = hash_packet(buffer, cells, words, row)
-        place = value & (len(table) - 1)
-        repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS
-        if repeats[packet]:
-            words[row, ANOMALIES + (REPEAT >> 6)] |= np.uint64(1) << np.uint64(REPEAT & 63)
-        table[place, 0] = value
-        table[place, 1] = times[packet]
+    for row in range(len(words)):
+        packet = cells[PACKET, row]
+        row_clocks[row] = clocks[packet]
+        if odds[packet]:
+            mark(words, row, LATE if odds[packet] == IS_LATE else JUMP)
+        if cells[OUTER, row] < 0:
+            value = hash_packet(buffer, cells, words, row)
+            place = value & (len(table) - 1)
+            repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS
+            if repeats[packet]:
+                mark(words, row, REPEAT)
+            table[place, 0] = value
+            table[place, 1] = times[packet]
+        for word in range(2):
+            bits, place = words[row, ANOMALIES + word], 64 * word
+            while bits:
+                anomalies[place] += np.int64(bits & np.uint64(1))
+                bits >>= np.uint64(1)
+                place += 1

@@ -61,33 +61,33 @@ def has(cells, words, n, odd):
 @kernel
 def check_rows(buffer, cells, words):
     """Marks rows whose checksums are wrong; what was not captured whole is left alone, and so are quotes."""
-    for n in range(len(cells)):
-        at = np.int64(cells[n, IP])
-        stop = np.int64(cells[n, STOP])
+    for n in range(len(words)):
+        at = np.int64(cells[IP, n])
+        stop = np.int64(cells[STOP, n])
         if (
-            cells[n, IS_QUOTED]
+            cells[IS_QUOTED, n]
             or has(cells, words, n, PACKET_TRUNCATED)
             or has(cells, words, n, IPV4_TRUNC)
             or has(cells, words, n, IPV6_TRUNC)
         ):
             continue
-        if at >= 0 and cells[n, NETWORK] == 4:
+        if at >= 0 and cells[NETWORK, n] == 4:
             header = (u8(buffer, at) & 15) * 4
             if header >= 20 and not is_sound(add_words(buffer, at, at + header, 0)):
                 words[n, ANOMALIES + (O_IP >> 6)] |= np.uint64(1) << np.uint64(O_IP & 63)
         for which in range(4):
-            at = np.int64(cells[n, LAYERS[which]])
+            at = np.int64(cells[LAYERS[which], n])
             if at < 0 or stop - at < 8 or (which == 1 and be16(buffer, at + 6) == 0):
                 continue
-            end = np.int64(cells[n, PAYLOAD_STOP]) if which == 1 else stop
+            end = np.int64(cells[PAYLOAD_STOP, n]) if which == 1 else stop
             total = 0
             if which != 2:
                 for word in range(4):
                     value = words[n, word]
-                    if cells[n, NETWORK] == 4:
+                    if cells[NETWORK, n] == 4:
                         value &= np.uint64(0xFFFFFFFF)
                     for shift in (0, 16, 32, 48):
                         total += np.int64((value >> np.uint64(shift)) & np.uint64(0xFFFF))
-                total += end - at + np.int64(cells[n, TRANSPORT])
+                total += end - at + np.int64(cells[TRANSPORT, n])
             if not is_sound(add_words(buffer, at, end, total)):
                 words[n, ANOMALIES + (ODDS[which] >> 6)] |= np.uint64(1) << np.uint64(ODDS[which] & 63)

@@ -25,8 +25,6 @@ arrivals = Kernels("detector.packets.arrival_kernels")
 checksums = Kernels("detector.packets.checksum_kernels")
 
 REPEAT_PLACES = 8192
-ODD_TIMES = {1: PacketAnomaly.PACKET_LATE, 2: PacketAnomaly.PACKET_TIME_JUMP}
-LABELS = {anomaly.value: anomaly.label for anomaly in PacketAnomaly}
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class PacketDecoder:
         self._repeats = np.zeros((REPEAT_PLACES, 2), np.int64)
         self._rows = make_rows(0)
         self._frames = FrameClock()
-        self.anomalies: Counter[str] = Counter()
+        self._anomalies = np.zeros(128, np.int64)
         self.unknown_link_types: Counter[int] = Counter()
         self.repeats = 0
 
@@ -60,23 +58,26 @@ class PacketDecoder:
         clocks, odds = np.empty(len(batch), np.int64), np.empty(len(batch), np.uint8)
         arrivals.follow_clock(batch.times, self._settings.clock_step_ns, self._clock, clocks, odds)
         rows = self._decode_rows(batch, clocks)
-        self._mark_times(rows, odds)
-        repeats = np.zeros(len(batch), np.bool_)
-        arrivals.find_repeats(batch.buffer, *rows, len(rows.cells), batch.times, self._repeats, repeats)
-        self.repeats += int(repeats.sum())
         if self._settings.check_checksums:
             checksums.check_rows(batch.buffer, *rows)
-        self._count(batch, rows)
+        repeats, row_clocks = np.zeros(len(batch), np.bool_), np.empty(len(rows.words), np.int64)
+        before = int(self._anomalies[PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE])
+        arrivals.judge_arrivals(
+            batch.buffer, *rows, batch.times, clocks, odds, self._repeats, repeats, row_clocks, self._anomalies
+        )
+        self.repeats += int(repeats.sum())
+        if self._anomalies[PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE] > before:
+            self._count_link_types(batch, rows)
         times = self._frames.follow(batch.times)
         if self._settings.drop_repeats and repeats.any():
-            rows = without(rows, repeats)
-        return PacketTable(batch, rows, clocks[rows.packet], times, BY_NAME, SPANS)
+            kept = ~repeats[rows.packet]
+            rows, row_clocks = without(rows, kept), row_clocks[kept]
+        return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS)
 
     def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64]) -> PacketRows:
         capacity = len(batch) + len(batch) // 4 + 64
-        if len(self._rows.cells) < capacity:
+        if len(self._rows.words) < capacity:
             self._rows = make_rows(capacity)
-        self._rows.empty()
         done, n = 0, 0
         while True:  # per growth of the buffer or the rows
             batch.reserve(2 * 65536 + 1)
@@ -85,35 +86,26 @@ class PacketDecoder:
                 *self._rows, n, self._fragments,
             )  # fmt: skip
             if done == len(batch):
-                return PacketRows(self._rows.cells[:n], self._rows.words[:n])
-            if n + 64 > len(self._rows.cells):
-                grown = make_rows(2 * len(self._rows.cells))
-                grown.cells[:n], grown.words[:n] = self._rows.cells[:n], self._rows.words[:n]
+                return PacketRows(self._rows.cells, self._rows.words[:n])
+            if n + 64 > len(self._rows.words):
+                grown = make_rows(2 * len(self._rows.words))
+                grown.cells[:, :n], grown.words[:n] = self._rows.cells[:, :n], self._rows.words[:n]
                 self._rows = grown
 
-    def _mark_times(self, rows: PacketRows, odds: NDArray[np.uint8]) -> None:
-        if odds.any():
-            for code, anomaly in ODD_TIMES.items():  # per anomaly
-                rows.anomalies[odds[rows.packet] == code, anomaly >> 6] |= np.uint64(1) << np.uint64(anomaly & 63)
+    @property
+    def anomalies(self) -> Counter[str]:
+        """Rows by the name of their anomalies."""
+        return Counter({anomaly.label: count for anomaly in PacketAnomaly if (count := int(self._anomalies[anomaly]))})
 
-    def _count(self, batch: Batch, rows: PacketRows) -> None:
-        """Counts anomalies by name."""
-        for word in (0, 1):  # per word of anomaly bits
-            column = rows.anomalies[:, word]
-            seen = int(np.bitwise_or.reduce(column)) if len(column) else 0
-            while seen:  # per anomaly that occurs
-                bit = (seen & -seen).bit_length() - 1
-                seen &= seen - 1
-                self.anomalies[LABELS[64 * word + bit]] += int((column >> np.uint64(bit) & np.uint64(1)).sum())
-        unknown = np.uint64(1) << np.uint64(PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE)
-        if (is_unknown := (rows.anomalies[:, 0] & unknown) > 0).any():
-            self.unknown_link_types.update(batch.link_types[rows.packet[is_unknown]].tolist())
+    def _count_link_types(self, batch: Batch, rows: PacketRows) -> None:
+        """Packets by a link type that is not known."""
+        bit = np.uint64(1) << np.uint64(PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE)
+        self.unknown_link_types.update(batch.link_types[rows.packet[(rows.anomalies[:, 0] & bit) > 0]].tolist())
 
 
-def without(rows: PacketRows, repeats: NDArray[np.bool_]) -> PacketRows:
-    """The rows of packets that are no repeats, with `outer` pointing to where its row is now."""
-    kept = np.flatnonzero(~repeats[rows.packet])
-    places = np.cumsum(~repeats[rows.packet]) - 1
-    cells = rows.cells[kept]
-    cells[:, Cell.OUTER] = np.where(rows.outer >= 0, places[rows.outer], -1)[kept]
+def without(rows: PacketRows, kept: NDArray[np.bool_]) -> PacketRows:
+    """The chosen rows, with `outer` pointing to where its row is now."""
+    places = np.cumsum(kept) - 1
+    cells = rows.cells[:, : len(kept)][:, kept]
+    cells[Cell.OUTER] = np.where(rows.outer >= 0, places[rows.outer], -1)[kept]
     return PacketRows(cells, rows.words[kept])

@@ -11,10 +11,12 @@ import numpy as np
 from detector.bytes_kernels import be16, be32, le32, u8
 from detector.errors import PacketAnomaly as Odd
 from detector.kernel import kernel
+from detector.packets.arrival_kernels import mark
 from detector.packets.fragment_kernels import FRAGMENT_ROOM, add_fragment
 from detector.packets.rows import (
     ANOMALIES,
     ARP,
+    CELLS,
     DESTINATION_PORT,
     ETH,
     ETHERTYPE,
@@ -26,6 +28,7 @@ from detector.packets.rows import (
     IPV6_EXT,
     IS_FRAGMENT,
     IS_QUOTED,
+    LAYER_COUNT,
     LINK,
     LLC,
     MPLS,
@@ -47,6 +50,7 @@ from detector.packets.rows import (
     VLAN,
     VLAN_COUNT,
     VLAN_ID,
+    WORDS,
 )  # fmt: skip
 
 ISL, ISL_BYTES = 0x00000C00, 26  # first bytes of the receiver 01:00:0c:00:00 or 03:00:0c:00:00, without the type bits
@@ -103,19 +107,21 @@ O_VXLAN = int(Odd.VXLAN_PKT_TOO_SMALL)
 
 
 @kernel
-def mark(words, row, odd):
-    """Sets an anomaly's bit."""
-    words[row, ANOMALIES + (odd >> 6)] |= np.uint64(1) << np.uint64(odd & 63)
-
-
-@kernel
-def begin_row(cells, n, packet, outer, stop):
-    """A row for a layer of a packet; the other columns are as in rows.EMPTY_CELLS."""
-    cells[n, PACKET] = packet
-    cells[n, OUTER] = outer
-    cells[n, STOP] = stop
-    cells[n, PAYLOAD_START] = stop
-    cells[n, PAYLOAD_STOP] = stop
+def begin_row(cells, words, n, packet, outer, stop):
+    """A row for a layer of a packet, so far without headers, addresses, ports, anomalies."""
+    for column in range(LAYER_COUNT):
+        cells[column, n] = -1
+    for column in range(LAYER_COUNT, CELLS):
+        cells[column, n] = 0
+    for column in range(WORDS):
+        words[n, column] = np.uint64(0)
+    cells[TRANSPORT, n] = NO_IP
+    cells[VLAN_ID, n] = -1
+    cells[PACKET, n] = packet
+    cells[OUTER, n] = outer
+    cells[STOP, n] = stop
+    cells[PAYLOAD_START, n] = stop
+    cells[PAYLOAD_STOP, n] = stop
 
 
 @kernel
@@ -133,7 +139,7 @@ def load_u64(buffer, at):
 @kernel
 def decode_llc(buffer, cells, words, n, at, stop):
     """LLC and SNAP (IEEE 802.2): the EtherType that SNAP names, or NOTHING; and where its header ends."""
-    cells[n, LLC] = at
+    cells[LLC, n] = at
     if stop - at < 3:
         mark(words, n, O_LLC)
         return NOTHING, stop
@@ -155,19 +161,19 @@ def decode_ethernet(buffer, cells, words, n, at, stop):
     if stop - at >= ISL_BYTES + 14 and be32(buffer, at) & 0xF0FFFFFF == ISL and u8(buffer, at + 4) == 0:
         at += ISL_BYTES  # Cisco's trunk: a frame inside a header of its own, and a checksum behind it
         stop -= 4
-        cells[n, STOP] = stop
+        cells[STOP, n] = stop
     if stop - at < 14:
-        cells[n, ETH] = at
+        cells[ETH, n] = at
         mark(words, n, O_ETH)
         return NOTHING, stop
-    cells[n, ETH] = at
+    cells[ETH, n] = at
     words[n, 3] = np.uint64(load_mac(buffer, at))
     words[n, 1] = np.uint64(load_mac(buffer, at + 6))
     kind = be16(buffer, at + 12)
     if kind >= 1536:
         return kind, at + 14
     end = min(stop, at + 14 + kind) if kind else stop  # Wireshark takes a length of 0 for all there is
-    cells[n, STOP] = end
+    cells[STOP, n] = end
     return decode_llc(buffer, cells, words, n, at + 14, end)
 
 
@@ -197,7 +203,7 @@ def decode_ppp(buffer, cells, words, n, at, stop):
 @kernel
 def decode_link(buffer, cells, words, n, at, stop, link_type):
     """The packet's link header: the EtherType of what follows, NOTHING, or 0 for "IP by its version"; and its end."""
-    cells[n, LINK] = at
+    cells[LINK, n] = at
     if link_type == 1:
         return decode_ethernet(buffer, cells, words, n, at, stop)
     if link_type in (101, 12, 14, 228, 229):
@@ -239,22 +245,22 @@ def decode_tags(buffer, cells, words, n, kind, at, stop):
             if stop - at < 4:
                 mark(words, n, O_VLAN)
                 return NOTHING, stop
-            if cells[n, VLAN] < 0:
-                cells[n, VLAN] = at
-                cells[n, VLAN_ID] = be16(buffer, at) & 0xFFF
-            cells[n, VLAN_COUNT] += 1
+            if cells[VLAN, n] < 0:
+                cells[VLAN, n] = at
+                cells[VLAN_ID, n] = be16(buffer, at) & 0xFFF
+            cells[VLAN_COUNT, n] += 1
             kind, at = be16(buffer, at + 2), at + 4
             if kind < 1536:
                 return decode_llc(buffer, cells, words, n, at, stop)
         elif kind == T_MPLS or kind == T_MPLS_MULTICAST:
-            cells[n, MPLS] = at
+            cells[MPLS, n] = at
             is_bottom = False
             while not is_bottom:
-                if stop - at < 4 or cells[n, MPLS_COUNT] == MOST_TAGS:
+                if stop - at < 4 or cells[MPLS_COUNT, n] == MOST_TAGS:
                     mark(words, n, O_MPLS)
                     return NOTHING, stop
                 is_bottom = u8(buffer, at + 2) & 1 == 1
-                cells[n, MPLS_COUNT] += 1
+                cells[MPLS_COUNT, n] += 1
                 at += 4
             if at >= stop:
                 return NOTHING, stop
@@ -292,7 +298,7 @@ def check_options(buffer, at, stop, words, n, odd):
 @kernel
 def decode_ipv4(buffer, cells, words, n, at, stop):
     """IPv4 (RFC 791): (is usable, protocol, where its payload begins, fragment offset in bytes, more fragments)."""
-    cells[n, IP] = at
+    cells[IP, n] = at
     if stop - at < 20:
         mark(words, n, O_IP)
         return False, 0, stop, 0, False
@@ -301,13 +307,13 @@ def decode_ipv4(buffer, cells, words, n, at, stop):
         mark(words, n, O_IP_VERSION)
         return False, 0, stop, 0, False
     header = (first & 15) * 4
-    cells[n, NETWORK] = 4
+    cells[NETWORK, n] = 4
     words[n, 0] = np.uint64(0)
     words[n, 1] = IPV4_PREFIX | np.uint64(be32(buffer, at + 12))
     words[n, 2] = np.uint64(0)
     words[n, 3] = IPV4_PREFIX | np.uint64(be32(buffer, at + 16))
     protocol = u8(buffer, at + 9)
-    cells[n, TRANSPORT] = protocol
+    cells[TRANSPORT, n] = protocol
     if header < 20:
         mark(words, n, O_IP_HLEN)
         return False, protocol, stop, 0, False
@@ -321,7 +327,7 @@ def decode_ipv4(buffer, cells, words, n, at, stop):
         mark(words, n, O_IP_CUT)
     else:
         stop = at + total
-    cells[n, STOP] = stop
+    cells[STOP, n] = stop
     if header > 20:
         check_options(buffer, at + 20, min(stop, at + header), words, n, O_IP_OPTION)
     fragment = be16(buffer, at + 6)
@@ -331,14 +337,14 @@ def decode_ipv4(buffer, cells, words, n, at, stop):
 @kernel
 def decode_ipv6(buffer, cells, words, n, at, stop):
     """IPv6 with extension headers (RFC 8200): as decode_ipv4, and the fragment's identification or -1."""
-    cells[n, IPV6] = at
+    cells[IPV6, n] = at
     if stop - at < 40:
         mark(words, n, O_IP6)
         return False, 0, stop, 0, False, -1
     if u8(buffer, at) >> 4 != 6:
         mark(words, n, O_IP6_VERSION)
         return False, 0, stop, 0, False, -1
-    cells[n, NETWORK] = 6
+    cells[NETWORK, n] = 6
     for word in range(4):
         words[n, word] = load_u64(buffer, at + 8 + 8 * word)
     length = be16(buffer, at + 4)
@@ -347,20 +353,20 @@ def decode_ipv6(buffer, cells, words, n, at, stop):
             mark(words, n, O_IP6_CUT)
         else:
             stop = at + 40 + length
-    cells[n, STOP] = stop
+    cells[STOP, n] = stop
     protocol = u8(buffer, at + 6)
     at += 40
     seen, offset, more, identification = 0, 0, False, -1
     while protocol in (0, 43, 44, 51, 60, 135, 139, 140):
         if seen == 0:
-            cells[n, IPV6_EXT] = at
+            cells[IPV6_EXT, n] = at
         seen += 1
         if stop - at < 8:
-            cells[n, TRANSPORT] = protocol
+            cells[TRANSPORT, n] = protocol
             mark(words, n, O_IP6_EXT_CUT)
             return False, protocol, stop, 0, False, -1
         if seen > MOST_EXTENSIONS:
-            cells[n, TRANSPORT] = protocol
+            cells[TRANSPORT, n] = protocol
             mark(words, n, O_IP6_EXTS)
             return False, protocol, stop, 0, False, -1
         size = (u8(buffer, at + 1) + 1) * 8
@@ -371,48 +377,48 @@ def decode_ipv6(buffer, cells, words, n, at, stop):
         elif protocol == 51:
             size = (u8(buffer, at + 1) + 2) * 4
         if at + size > stop:
-            cells[n, TRANSPORT] = protocol
+            cells[TRANSPORT, n] = protocol
             mark(words, n, O_IP6_EXT_CUT)
             return False, protocol, stop, 0, False, -1
         protocol = u8(buffer, at)
         at += size
         if offset > 0:
             break  # what follows in a later fragment is the middle of something
-    cells[n, TRANSPORT] = protocol
+    cells[TRANSPORT, n] = protocol
     return True, protocol, at, offset, more, identification
 
 
 @kernel
 def decode_tcp(buffer, cells, words, n, at, stop):
     """TCP (RFC 9293)."""
-    cells[n, TCP] = at
+    cells[TCP, n] = at
     if stop - at >= 4:
-        cells[n, SOURCE_PORT] = be16(buffer, at)
-        cells[n, DESTINATION_PORT] = be16(buffer, at + 2)
+        cells[SOURCE_PORT, n] = be16(buffer, at)
+        cells[DESTINATION_PORT, n] = be16(buffer, at + 2)
     if stop - at < 20:
         mark(words, n, O_TCP)
-        cells[n, TCP] = at
+        cells[TCP, n] = at
         return
     words[n, SEQUENCE] = load_u64(buffer, at + 4)
     offset_flags = be16(buffer, at + 12)
-    cells[n, TCP_FLAGS] = offset_flags & 0xFFF
+    cells[TCP_FLAGS, n] = offset_flags & 0xFFF
     header = (offset_flags >> 12) * 4
     if header < 20 or at + header > stop:
         mark(words, n, O_TCP_HLEN if header < 20 else O_TCP)
         return
     if header > 20:
         check_options(buffer, at + 20, at + header, words, n, O_TCP_OPTION)
-    cells[n, PAYLOAD_START] = at + header
-    cells[n, PAYLOAD_STOP] = stop
+    cells[PAYLOAD_START, n] = at + header
+    cells[PAYLOAD_STOP, n] = stop
 
 
 @kernel
 def decode_udp(buffer, cells, words, n, at, stop):
     """UDP (RFC 768)."""
-    cells[n, UDP] = at
+    cells[UDP, n] = at
     if stop - at >= 4:
-        cells[n, SOURCE_PORT] = be16(buffer, at)
-        cells[n, DESTINATION_PORT] = be16(buffer, at + 2)
+        cells[SOURCE_PORT, n] = be16(buffer, at)
+        cells[DESTINATION_PORT, n] = be16(buffer, at + 2)
     if stop - at < 8:
         mark(words, n, O_UDP)
         return
@@ -426,8 +432,8 @@ def decode_udp(buffer, cells, words, n, at, stop):
         mark(words, n, O_UDP_LEN)
     else:
         stop = at + length
-    cells[n, PAYLOAD_START] = at + 8
-    cells[n, PAYLOAD_STOP] = stop
+    cells[PAYLOAD_START, n] = at + 8
+    cells[PAYLOAD_STOP, n] = stop
 
 
 @kernel
@@ -449,18 +455,18 @@ def decode_transport(buffer, cells, words, n, protocol, at, stop):
     elif protocol == 132:
         layer, size, odd = SCTP, 12, O_SCTP
     if layer < 0:
-        cells[n, PAYLOAD_START] = min(at, stop)
-        cells[n, PAYLOAD_STOP] = stop
+        cells[PAYLOAD_START, n] = min(at, stop)
+        cells[PAYLOAD_STOP, n] = stop
         return
-    cells[n, layer] = at
+    cells[layer, n] = at
     if layer == SCTP and stop - at >= 4:
-        cells[n, SOURCE_PORT] = be16(buffer, at)
-        cells[n, DESTINATION_PORT] = be16(buffer, at + 2)
+        cells[SOURCE_PORT, n] = be16(buffer, at)
+        cells[DESTINATION_PORT, n] = be16(buffer, at + 2)
     if stop - at < size:
         mark(words, n, odd)
         return
-    cells[n, PAYLOAD_START] = at + size
-    cells[n, PAYLOAD_STOP] = stop
+    cells[PAYLOAD_START, n] = at + size
+    cells[PAYLOAD_STOP, n] = stop
 
 
 @kernel
@@ -471,7 +477,7 @@ def tunnel_of(buffer, cells, words, n, protocol, at, stop):
     if protocol == 41:
         return T_IPV6, at
     if protocol == 47:
-        cells[n, TUNNEL] = at
+        cells[TUNNEL, n] = at
         if stop - at < 4:
             mark(words, n, O_GRE)
             return NOTHING, stop
@@ -488,21 +494,21 @@ def tunnel_of(buffer, cells, words, n, protocol, at, stop):
         if stop - at < size:
             mark(words, n, O_GRE)
             return NOTHING, stop
-        cells[n, PAYLOAD_START] = at + size
+        cells[PAYLOAD_START, n] = at + size
         if kind == T_IP or kind == T_IPV6 or kind == T_TEB or kind == T_MPLS or kind == T_ARP:
             return kind, at + size
         if kind == 0x880B:
             return decode_ppp(buffer, cells, words, n, at + size, stop)
         return NOTHING, at + size
-    if protocol == 17 and cells[n, DESTINATION_PORT] in (VXLAN_PORT, VXLAN_PORT_LINUX) and cells[n, UDP] >= 0:
-        at = cells[n, PAYLOAD_START]
-        stop = cells[n, PAYLOAD_STOP]
+    if protocol == 17 and cells[DESTINATION_PORT, n] in (VXLAN_PORT, VXLAN_PORT_LINUX) and cells[UDP, n] >= 0:
+        at = cells[PAYLOAD_START, n]
+        stop = cells[PAYLOAD_STOP, n]
         if stop - at < 8:
             if stop > at:
                 mark(words, n, O_VXLAN)
             return NOTHING, stop
         if u8(buffer, at) & 8:
-            cells[n, TUNNEL] = at
+            cells[TUNNEL, n] = at
             return T_TEB, at + 8
     return NOTHING, at
 
@@ -510,31 +516,31 @@ def tunnel_of(buffer, cells, words, n, protocol, at, stop):
 @kernel
 def decode_quoted(buffer, cells, words, n, parent):
     """The headers that an ICMP or ICMPv6 error quotes, as a quoted row n; whether there are any."""
-    at = np.int64(cells[parent, ICMP])
+    at = np.int64(cells[ICMP, parent])
     if at >= 0:
         if u8(buffer, at) not in (3, 4, 5, 11, 12):
             return False
         at += 8
     else:
-        at = np.int64(cells[parent, ICMPV6])
+        at = np.int64(cells[ICMPV6, parent])
         if at < 0 or u8(buffer, at) not in (1, 2, 3, 4):
             return False
         at += 8
-    stop = np.int64(cells[parent, PAYLOAD_STOP])
+    stop = np.int64(cells[PAYLOAD_STOP, parent])
     if stop - at < 20:
         return False
-    begin_row(cells, n, cells[parent, PACKET], parent, stop)
-    cells[n, IS_QUOTED] = 1
+    begin_row(cells, words, n, cells[PACKET, parent], parent, stop)
+    cells[IS_QUOTED, n] = 1
     version = u8(buffer, at) >> 4
     if version == 4:
         usable, protocol, at, offset, _ = decode_ipv4(buffer, cells, words, n, at, stop)
         words[n, ANOMALIES + (0)] = np.uint64(0)  # a quote is cut short by nature
         if usable and offset == 0:
-            decode_transport(buffer, cells, words, n, protocol, at, np.int64(cells[n, STOP]))
+            decode_transport(buffer, cells, words, n, protocol, at, np.int64(cells[STOP, n]))
     elif version == 6 and stop - at >= 40:
         usable, protocol, at, offset, _, _ = decode_ipv6(buffer, cells, words, n, at, stop)
         if usable and offset == 0:
-            decode_transport(buffer, cells, words, n, protocol, at, np.int64(cells[n, STOP]))
+            decode_transport(buffer, cells, words, n, protocol, at, np.int64(cells[STOP, n]))
     words[n, ANOMALIES + (0)] = np.uint64(0)
     return True
 
@@ -552,26 +558,26 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
         (next packet, rows filled, bytes used): next packet < len(starts) asks for more room in rows or buffer.
     """
     for packet in range(first, len(starts)):
-        if n + 2 * MOST_DEEP > len(cells) or len(buffer) - used < FRAGMENT_ROOM:
+        if n + 2 * MOST_DEEP > len(words) or len(buffer) - used < FRAGMENT_ROOM:
             return packet, n, used
         at, stop = starts[packet], stops[packet]
-        begin_row(cells, n, packet, -1, stop)
+        begin_row(cells, words, n, packet, -1, stop)
         if stop - at < wire_lengths[packet]:
             mark(words, n, O_CUT)
         kind, at = decode_link(buffer, cells, words, n, at, stop, link_types[packet])
         depth = 1
         while True:
-            stop = min(stop, np.int64(cells[n, STOP]))
+            stop = min(stop, np.int64(cells[STOP, n]))
             kind, at = decode_tags(buffer, cells, words, n, kind, at, stop)
             if kind == 0:
                 kind = T_IPV6 if at < stop and u8(buffer, at) >> 4 == 6 else T_IP
-            cells[n, ETHERTYPE] = max(kind, 0)
+            cells[ETHERTYPE, n] = max(kind, 0)
             if kind != T_IP and kind != T_IPV6:
                 if kind == T_ARP:
-                    cells[n, ARP] = at
+                    cells[ARP, n] = at
                     if stop - at < 8 or stop - at < 8 + 2 * (u8(buffer, at + 4) + u8(buffer, at + 5)):
                         mark(words, n, O_ARP)
-                cells[n, PAYLOAD_START] = min(at, stop)
+                cells[PAYLOAD_START, n] = min(at, stop)
                 break
             identification = -1
             if kind == T_IP:
@@ -583,18 +589,18 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
                 usable, protocol, at, offset, more, identification = decode_ipv6(buffer, cells, words, n, at, stop)
             if not usable:
                 break
-            stop = np.int64(cells[n, STOP])
+            stop = np.int64(cells[STOP, n])
             if more or offset > 0:
-                cells[n, IS_FRAGMENT] = 1
-                cells[n, PAYLOAD_START] = at
+                cells[IS_FRAGMENT, n] = 1
+                cells[PAYLOAD_START, n] = at
                 at, stop = add_fragment(fragments, cells, words, n, identification, protocol, offset, more, buffer, at, stop, used,
                                         clocks[packet])  # fmt: skip
                 if at < 0:
                     break
                 used = stop
-                cells[n, STOP] = stop
-                cells[n, PAYLOAD_START] = stop
-                cells[n, PAYLOAD_STOP] = stop
+                cells[STOP, n] = stop
+                cells[PAYLOAD_START, n] = stop
+                cells[PAYLOAD_STOP, n] = stop
             decode_transport(buffer, cells, words, n, protocol, at, stop)
             kind, at = tunnel_of(buffer, cells, words, n, protocol, at, stop)
             if kind == NOTHING:
@@ -604,10 +610,10 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
                 break
             depth += 1
             n += 1
-            begin_row(cells, n, packet, n - 1, stop)
+            begin_row(cells, words, n, packet, n - 1, stop)
             if kind == T_TEB:
                 kind, at = decode_ethernet(buffer, cells, words, n, at, stop)
         n += 1
-        if (cells[n - 1, ICMP] >= 0 or cells[n - 1, ICMPV6] >= 0) and decode_quoted(buffer, cells, words, n, n - 1):
+        if (cells[ICMP, n - 1] >= 0 or cells[ICMPV6, n - 1] >= 0) and decode_quoted(buffer, cells, words, n, n - 1):
             n += 1
     return len(starts), n, used

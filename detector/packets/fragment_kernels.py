@@ -112,7 +112,7 @@ def is_covered(state, slot):
 @kernel
 def odd_mark(cells, words, n, odd):
     """Sets an anomaly's bit, the IPv6 one for an IPv6 row."""
-    if cells[n, NETWORK] == 6:
+    if cells[NETWORK, n] == 6:
         odd += V6
     words[n, ANOMALIES + (odd >> 6)] |= np.uint64(1) << np.uint64(odd & 63)
 
@@ -125,7 +125,7 @@ def add_fragment(state, cells, words, n, identification, protocol, offset, more,
         (start, stop) of the datagram's payload in buffer, or (-1, -1).
     """
     length = stop - start
-    if cells[n, NETWORK] == 4:
+    if cells[NETWORK, n] == 4:
         identification |= protocol << 32
     else:
         identification |= 1 << 40

@@ -25,7 +25,7 @@ def tag(offset: int, width: int, layer: Layer = Layer.VLAN, count: Cell = Cell.V
         counts = structure.cell(count).astype(np.int64)
         rows = np.repeat(np.arange(table.rows), counts)
         nth = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = (structure.cells[rows, layer] + 4 * nth).astype(np.int32)
+        starts = (structure.cells[layer, rows] + 4 * nth).astype(np.int32)
         column = load(field, Place(offset, width, False), table.batch.buffer, starts, structure.cell(Cell.STOP)[rows])
         return ragged(field, column.values, rows, table.rows)
 

@@ -35,7 +35,6 @@ class PacketTable(Table):
         self._has_quotes = bool(structure.is_quoted.any())
         self.kept: dict[str, NDArray[np.int64]] = {}  # what fields share: walks through options
         self._own: dict[str, Column] = {}
-        self._copies: dict[int, NDArray[np.int32]] = {}
 
     def _make(self, name: str) -> Column:
         column = self.own(name)
@@ -53,7 +52,7 @@ class PacketTable(Table):
     def span(self, name: str, is_whole: bool) -> Column:
         """A protocol's bytes, by the places in `spans`; a frame has its own, once."""
         layer, length = self.spans[name]
-        starts, stops = self._side_by_side(layer).astype(np.int64), self._side_by_side(Cell.STOP).astype(np.int64)
+        starts, stops = self.structure.layer(layer).astype(np.int64), self.structure.cell(Cell.STOP).astype(np.int64)
         present = starts >= 0
         if name == "frame":
             packets = self.structure.packet
@@ -66,20 +65,13 @@ class PacketTable(Table):
         column = Column(Field(name, "bytes", self.fields[name].field.meaning), spans, present, None, self.batch.buffer)
         return self._with_quotes(column) if self._has_quotes and name != "frame" else column
 
-    def _side_by_side(self, column: Layer | Cell) -> NDArray[np.int32]:
-        """A column of the structure, copied once so that its numbers lie together: rows are two cache lines apart."""
-        found = self._copies.get(column)
-        if found is None:
-            found = self._copies[column] = np.ascontiguousarray(self.structure.cells[:, column])
-        return found
-
     def _make_own(self, name: str) -> Column:
         declared = self.fields[name]
         if declared.make is not None:
             column = declared.make(self, declared.field)
         else:
             assert declared.layer is not None
-            starts, stops = self._side_by_side(declared.layer), self._side_by_side(Cell.STOP)
+            starts, stops = self.structure.layer(declared.layer), self.structure.cell(Cell.STOP)
             column = load(declared.field, place_of(declared.at), self.batch.buffer, starts, stops)
         for other, wanted in declared.when:  # per condition
             condition = self.own(other)

@@ -239,7 +239,7 @@ def add_row(out, found, row, start, stop, odd, direction, buffer):
 def mode_of(state, chunks, i, cells, flows, buffer, start, stop):
     """Whether a chunk's stream speaks Modbus: on port 502, or like its other direction, or by its own consistency."""
     row, stream = chunks[i, ROW], chunks[i, STREAM]
-    if cells[row, SOURCE_PORT] == PORT or cells[row, DESTINATION_PORT] == PORT:
+    if cells[SOURCE_PORT, row] == PORT or cells[DESTINATION_PORT, row] == PORT:
         return MODBUS
     if chunks[i, IS_DATAGRAM]:
         return OTHER
@@ -282,7 +282,7 @@ def frame_chunks(
             start, stop = chunks[i, START], chunks[i, STOP]
         else:
             start, stop, used = open_span(state, blocks, links, meta, chunks, i, buffer, used)
-        direction, packet = flows[row, DIRECTION], cells[row, PACKET]
+        direction, packet = flows[row, DIRECTION], cells[PACKET, row]
         while start < stop:
             have = stop - start
             odd = 0

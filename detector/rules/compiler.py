@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import yaml
 
 from detector.columns import Field
 from detector.errors import InputError, nearest
+from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
 from detector.rules.document import Document, scalar
 from detector.rules.lexer import Place
 from detector.rules.model import (
@@ -34,6 +34,9 @@ from detector.rules.variables import Variables
 
 COMPARISONS: dict[str, Operator] = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le"}
 TEXTUAL: dict[str, Operator] = {"contains": "contains", "startswith": "startswith", "endswith": "endswith"}
+VARIABLE = re.compile(r"\$[A-Za-z_]\w*")
+PARTS = re.compile(r"\\[*?\\]|.", re.DOTALL)  # of Sigma's texts: * ? and what a backslash takes their meaning from
+DEEPEST = 100  # brackets and nots of a condition inside each other
 MODIFIERS = (*COMPARISONS, *TEXTUAL, "re", "cidr", "all", "fieldref", "exists", "every", "cased")
 WORDS = re.compile(r"\(|\)|[^\s()]+")
 NUMERIC = ("uint", "int", "float", "time", "duration", "label")
@@ -115,7 +118,9 @@ class SelectionCompiler:
         test = every(tests) if "all" in modifiers else merged(tests)
         if "every" in modifiers:
             return Every(test), False
-        return test, is_object
+        return test, is_object and not isinstance(
+            test, Not
+        )  # that there is no value is said of the row, not of an object
 
     def field(self, node: Any, name: str) -> Field | None:
         """The field of a name; an unknown one is noted."""
@@ -141,9 +146,8 @@ class SelectionCompiler:
         try:
             return self.compare(FieldValue(field.name), field, node, modifiers)
         except InputError as error:
-            self.document.errors.append(
-                InputError(error.problem, position=self.document.position(node), hint=error.hint)
-            )
+            position = error.position or self.document.position(node)
+            self.document.errors.append(InputError(error.problem, position=position, hint=error.hint))
             return Or(())
 
     def compare(self, left: FieldValue, field: Field, node: Any, modifiers: list[str]) -> Test:
@@ -162,9 +166,23 @@ class SelectionCompiler:
                 raise InputError("exists is true or false", hint=f"{field.name}|exists: true")
             return Exists(left) if value else Not(Exists(left))
         if value is None:
+            if modifier:
+                raise InputError(
+                    f"{modifier} needs a value", hint=f"{field.name}|exists: false asks for rows without one"
+                )
             return Not(Exists(left))
-        if isinstance(value, str) and value.startswith("$"):
-            return self.variables.membership(left, value[1:], field, "any")
+        if modifier == "cidr" and field.kind not in ("ipv4", "ipv6"):
+            raise InputError(
+                f"cidr needs an address, {field.name} is {field.kind}", hint="for example ip.src|cidr: 10.0.0.0/8"
+            )
+        if isinstance(value, str) and VARIABLE.fullmatch(value) and modifier != "re":
+            if modifier not in ("", "cidr"):
+                raise InputError(
+                    f"{modifier} takes no list, {value} is one",
+                    hint=f"{field.name}: {value} asks for any of its values",
+                )
+            is_folded = field.kind == "string" and "cased" not in modifiers
+            return self.variables.membership(left, value[1:], field, "any", is_folded)
         if modifier == "fieldref":
             other = self.field(node, str(value))
             if other is None:
@@ -172,6 +190,11 @@ class SelectionCompiler:
             if other.kind != field.kind:
                 raise InputError(
                     f"{field.name} is {field.kind}, {other.name} is {other.kind}", hint="compare fields of one kind"
+                )
+            if field.level == "object" and other.level != "object":
+                raise InputError(
+                    f"{field.name} is a field of objects, {other.name} of the whole row",
+                    hint=f"write it the other way round: {other.name}|fieldref: {field.name}",
                 )
             return Compare("eq", left, FieldValue(other.name))
         if modifier in COMPARISONS:
@@ -181,10 +204,6 @@ class SelectionCompiler:
                 )
             return Compare(COMPARISONS[modifier], left, convert(field, str(node.value)))
         if modifier == "cidr":
-            if field.kind not in ("ipv4", "ipv6"):
-                raise InputError(
-                    f"cidr needs an address, {field.name} is {field.kind}", hint="for example ip.src|cidr: 10.0.0.0/8"
-                )
             return Compare("eq", left, convert(field, str(value)))
         if modifier == "re":
             return self.regular(left, field, str(value))
@@ -203,12 +222,14 @@ class SelectionCompiler:
             raise InputError(f"not a regular expression: {problem}", hint="as in Perl, on bytes") from None
         if field.kind == "label":
             codes = [code for code, text in field.labels.items() if compiled.search(text.encode())]
+            if not codes:
+                raise no_label(field, pattern)
             return Membership(left, tuple(Literal_(code) for code in codes))
         return Compare("matches", left, Literal_(pattern))
 
     def textual(self, left: FieldValue, field: Field, node: Any, value: Any, modifier: str, cased: bool) -> Test:
         """Equality, with wildcards on texts and labels; contains, startswith, endswith."""
-        text = str(node.value) if not isinstance(value, bool) else str(value)
+        text = str(value) if field.kind in ("bool", "protocol") else str(node.value)
         if modifier in TEXTUAL and field.kind not in ("bytes", "string", "label"):
             raise InputError(
                 f"{modifier} needs a text or bytes, {field.name} is {field.kind}",
@@ -216,38 +237,50 @@ class SelectionCompiler:
             )
         if field.kind == "label":
             return self.labels(left, field, text, modifier)
-        quoted = node.style in ("'", '"') and field.kind == "string"
-        if modifier in TEXTUAL:
-            return Compare(
-                TEXTUAL[modifier], left, convert(field, text, quoted), ignore_case=field.kind == "string" and not cased
-            )
-        if field.kind == "string" and re.search(r"(?<!\\)[*?]", text):
-            return Compare("matches", left, Literal_(wildcard(text)), ignore_case=not cased)
-        return Compare("eq", left, convert(field, text, quoted), ignore_case=field.kind == "string" and not cased)
+        if field.kind == "string":
+            return self.string(left, text, modifier, not cased)
+        return Compare(TEXTUAL.get(modifier, "eq"), left, convert(field, text))
+
+    def string(self, left: FieldValue, text: str, modifier: str, ignore_case: bool) -> Test:
+        """A text, with Sigma's wildcards; as a whole, or as a part of the value."""
+        plain, has_wildcards = literal_text(text)
+        if has_wildcards:
+            return Compare("matches", left, Literal_(wildcard(text, modifier)), ignore_case=ignore_case)
+        return Compare(TEXTUAL.get(modifier, "eq"), left, Literal_(plain.encode()), ignore_case=ignore_case)
 
     def labels(self, left: FieldValue, field: Field, text: str, modifier: str) -> Test:
         """A label by its name, with wildcards, or by part of its name."""
-        pattern = {"contains": f"*{text}*", "startswith": f"{text}*", "endswith": f"*{text}"}.get(
-            modifier, text
-        ).lower()
-        if not re.search(r"[*?]", pattern):
-            return Compare("eq", left, convert(field, text))
-        codes = [code for code, name in field.labels.items() if fnmatchcase(name.lower(), pattern)]
+        plain, has_wildcards = literal_text(text)
+        if not has_wildcards and modifier not in TEXTUAL:
+            return Compare("eq", left, convert(field, plain))
+        pattern = re.compile(wildcard(text, modifier), re.IGNORECASE)
+        codes = [code for code, name in field.labels.items() if pattern.search(name)]
         if not codes:
-            raise InputError(
-                f"no value of {field.name} matches {text!r}", hint=f"its values: detector fields {field.protocol}"
-            )
+            raise no_label(field, text)
         return Membership(left, tuple(Literal_(code) for code in codes))
 
 
-def wildcard(text: str) -> str:
+def no_label(field: Field, pattern: str) -> InputError:
+    """A pattern that would never match."""
+    hint = f"its values: detector fields {field.protocol}"
+    return InputError(f"no value of {field.name} matches {pattern!r}", hint=hint)
+
+
+def literal_text(text: str) -> tuple[str, bool]:
+    """(a Sigma text without its escapes, whether it has wildcards).
+
+    A backslash takes the meaning from *, ? and a backslash behind it; before anything else it is a character itself.
+    """
+    parts = PARTS.findall(text)
+    return "".join(part[-1] for part in parts), "*" in parts or "?" in parts
+
+
+def wildcard(text: str, modifier: str = "") -> str:
     """A regular expression for a text with Sigma's wildcards."""
-    parts = re.split(r"(\\[*?\\]|[*?])", text)
     meant = {"*": "[\\s\\S]*", "?": "[\\s\\S]"}
-    body = "".join(
-        meant.get(part) or re.escape(part[1:] if re.fullmatch(r"\\[*?\\]", part) else part) for part in parts
-    )
-    return f"^{body}$"
+    body = "".join(meant.get(part) or re.escape(part[-1]) for part in PARTS.findall(text))
+    begin = "" if modifier in ("contains", "endswith") else r"\A"
+    return begin + body + ("" if modifier in ("contains", "startswith") else r"\Z")
 
 
 def every(tests: list[Test]) -> Test:
@@ -289,6 +322,17 @@ def fields_of(node: Any) -> list[str]:
     return list(found)
 
 
+def refuse_foreign(document: Document, names: Mapping[str, Any], table: str) -> None:
+    """Notes fields that rows of a table do not have. `names`: fields with the nodes that name them first."""
+    owners = {table_of(name): name for name in list(names)[::-1] if name in FIELDS}
+    for owner, name in owners.items():
+        if owner == ANY_PDU and table == PACKET:
+            document.error(names[name], f"{name} needs a protocol", "add protocol: modbus")
+        elif owner not in (PACKET, ANY_PDU, table):
+            document.error(names[name], f"{name} is a field of {owner}, the rule tests rows of {table}",
+                           f"one rule tests one table: write protocol: {owner}, or two rules and a correlation")  # fmt: skip
+
+
 class ConditionCompiler:
     """Compiles Sigma's condition over named selections. `used` collects the names that it uses."""
 
@@ -296,6 +340,7 @@ class ConditionCompiler:
         self.text, self.place, self.selections = text, place, selections
         self.words = [(found.group(), found.start()) for found in WORDS.finditer(text)] + [("", len(text))]
         self.at = 0
+        self.depth = 0
         self.used: set[str] = set()
 
     def compile(self) -> Test:
@@ -339,6 +384,15 @@ class ConditionCompiler:
 
     def part(self) -> Test:
         """not, brackets, `1 of x*`, `all of them`, or a selection's name."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error("the condition is nested too deeply", f"{DEEPEST} levels at most")
+        test = self.one_part()
+        self.depth -= 1
+        return test
+
+    def one_part(self) -> Test:
+        """A part, one level down."""
         if self.accept("not"):
             return Not(self.part())
         if self.accept("("):
@@ -364,10 +418,11 @@ class ConditionCompiler:
         return self.selections[self.words[self.at - 1][0]]
 
     def several(self, is_all: bool) -> Test:
-        """`1 of pattern` and `all of pattern`; `them` is every selection."""
+        """`1 of pattern` and `all of pattern`; `them` is every selection. Those that begin with _ are called by name only."""
         self.at += 2
         pattern = "*" if self.word.lower() == "them" else self.word
-        names = [name for name in self.selections if fnmatchcase(name, pattern)] if pattern else []
+        shape = re.compile(".*".join(map(re.escape, pattern.split("*"))))
+        names = [name for name in self.selections if shape.fullmatch(name) and not name.startswith("_")]
         if not names:
             raise self.error(f"no selection matches {self.word!r}", f"selections are {', '.join(self.selections)}")
         self.at += 1

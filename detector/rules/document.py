@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,13 @@ from detector.errors import InputError, InputErrors, Position, nearest
 from detector.rules.lexer import Place
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-SPAN = re.compile(r"(\d+)\s*(ms|s|m|h|d|w)")
+SPAN = re.compile(r"([0-9]+)\s*(ms|s|m|h|d|w)")
 UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 7 * 86400 * 10**9}
+LONGEST_SPAN = 3650 * UNITS["d"]
+LARGEST_NUMBER = 10**9
 LARGEST_FILE = 4 * 2**20
+MOST_NODES = 200_000  # of a file once its aliases are followed: a longer list belongs into a list file
+DEEPEST = 50  # levels of nodes: a rule has a handful
 
 
 class Document:
@@ -23,6 +27,7 @@ class Document:
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = str(path)
+        self.source = text
         self.lines = text.splitlines()
         self.errors: list[InputError] = []
 
@@ -118,7 +123,9 @@ class Document:
             return least
         if value < least:
             self.error(node, f"{what} must be at least {least}", f"for example {what}: {max(1, least)}")
-        return value
+        if value > LARGEST_NUMBER:
+            self.error(node, f"{what} must be at most {LARGEST_NUMBER}", f"for example {what}: {max(1, least)}")
+        return min(value, LARGEST_NUMBER)
 
     def span(self, node: Any, what: str) -> int:
         """A duration such as 10m, in ns."""
@@ -126,10 +133,13 @@ class Document:
         if not text:
             return 1
         found = SPAN.fullmatch(text.strip())
-        if found is None or int(found[1]) == 0:
+        if found is None or not found[1].strip("0"):
             self.error(node, f"{what} must be a duration, not {text!r}", "a number and a unit: 500ms, 30s, 10m, 2h, 7d")
             return 1
-        return int(found[1]) * UNITS[found[2]]
+        if len(found[1]) > 18 or (length := int(found[1]) * UNITS[found[2]]) > LONGEST_SPAN:
+            self.error(node, f"{what} must be at most ten years, not {text!r}", "a number and a unit: 30s, 10m, 2h, 7d")
+            return 1
+        return length
 
 
 def scalar(node: Any) -> Any:
@@ -157,23 +167,57 @@ def read_documents(path: Path) -> tuple[Document, Iterator[Any]]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise InputError(f"{path}: is larger than {LARGEST_FILE // 2**20} MiB", hint="a rule file holds rules")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror}", hint="rules are .yml files") from None
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode("utf-8", "replace")
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-        shown = error.object.decode("utf-8", "replace").splitlines()[line - 1]
+        shown = error.object.decode("utf-8", "replace").split("\n")[line - 1].rstrip("\r")
         raise InputError(f"not UTF-8: byte 0x{error.object[error.start]:02x}", position=Position(str(path), line, column, 1, shown),
                          hint="save the file as UTF-8") from None  # fmt: skip
     document = Document(path, text)
     try:
-        nodes = [node for node in yaml.compose_all(text, Loader=Loader) if node is not None]
+        nodes = [node for node in yaml.compose_all(text, Loader=Loader) if not is_empty(node)]
     except yaml.YAMLError as error:
         raise InputErrors([yaml_error(document, error)]) from None
     except RecursionError:
         raise InputError(f"{path}: is nested too deeply", hint="rules need a handful of levels") from None
+    refuse_shapeless(document, nodes)
     return document, iter(nodes)
+
+
+def is_empty(node: Any) -> bool:
+    """Whether a document holds nothing, as what follows a last --- does."""
+    return node is None or (isinstance(node, yaml.ScalarNode) and not node.value and not node.style)
+
+
+def refuse_shapeless(document: Document, nodes: Sequence[Any]) -> None:
+    """Refuses nodes that are nested too deeply, or are too many once aliases are followed.
+
+    An alias is a node that stands in several places; one that stands within itself is endless, and a few lines of them
+    stand for billions.
+
+    Raises:
+        InputErrors: with the place of the first such node.
+    """
+    sizes: dict[int, int] = {}
+
+    def size(node: Any, depth: int) -> int:
+        if depth > DEEPEST:
+            raise InputErrors([InputError("nested too deeply", position=document.position(node), hint="rules need a handful of levels")])  # fmt: skip
+        if id(node) not in sizes:
+            inner: Any = () if isinstance(node, yaml.ScalarNode) else node.value
+            if isinstance(node, yaml.MappingNode):
+                inner = (part for pair in node.value for part in pair)
+            sizes[id(node)] = 1 + sum(size(part, depth + 1) for part in inner)
+            if sizes[id(node)] > MOST_NODES:
+                raise InputErrors([InputError("too many values, aliases included", position=document.position(node),
+                                              hint="put a long list into a file: $NAME with --var NAME=@file")])  # fmt: skip
+        return sizes[id(node)]
+
+    for node in nodes:
+        size(node, 1)
 
 
 def yaml_error(document: Document, error: yaml.YAMLError) -> InputError:
@@ -185,13 +229,23 @@ def yaml_error(document: Document, error: yaml.YAMLError) -> InputError:
     ):  # at the end of the file: show where it began
         mark, problem = context, f"{problem} {error.context}"  # type: ignore[attr-defined]
     if mark is None:
-        return InputError(
-            f"not YAML: {problem}", position=Position(document.path, 1, 1), hint="check indentation and quotes"
-        )
-    line = document.lines[mark.line] if mark.line < len(document.lines) else ""
+        return character_error(document, problem)
+    at = Position(document.path, mark.line + 1, mark.column + 1, 1, *document.lines[mark.line : mark.line + 1])
+    if mark.line >= len(document.lines) > 0:  # behind the last line: at its end
+        at = Position(document.path, len(document.lines), len(document.lines[-1]) + 1, 1, document.lines[-1])
     hint = (
-        "indent with spaces" if "\t" in line or "\\t" in problem else "check indentation, colons and quotes around here"
+        "indent with spaces"
+        if "\t" in at.text or "\\t" in problem
+        else "check indentation, colons and quotes around here"
     )
-    return InputError(
-        f"not YAML: {problem}", position=Position(document.path, mark.line + 1, mark.column + 1, 1, line), hint=hint
-    )
+    return InputError(f"not YAML: {problem}", position=at, hint=hint)
+
+
+def character_error(document: Document, problem: str) -> InputError:
+    """A character that YAML does not allow; PyYAML does not say where it stands."""
+    found = yaml.reader.Reader.NON_PRINTABLE.search(document.source)
+    before = document.source[: found.start()] if found else ""
+    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    source = document.source.split("\n")[line - 1]
+    return InputError(f"not YAML: {problem}", position=Position(document.path, line, column, 1, source),
+                      hint="remove this character, or write it as an escape in double quotes")  # fmt: skip

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from detector.errors import InputError
-from detector.rules.model import Membership, Rule, Ruleset, Test
+from detector.protocols.fields import FIELDS
+from detector.rules.compiler import fields_of
+from detector.rules.model import Literal_, Membership, Rule, Ruleset, Test
 
 
 class Check:
@@ -80,13 +83,15 @@ class Deprecated(Check):
 
 
 class TooBroad(Check):
-    """A rule without any condition."""
+    """A rule that asks for protocols only."""
 
-    consequence, remedy = "it matches every row of its table", "name a field in a selection"
+    consequence, remedy = "it matches every packet of them", "name a field and its value in a selection"
 
     def found(self, rule: Rule) -> bool:
-        """No field at all."""
-        return rule.correlation is None and rule.new_value is None and not rule.fields
+        """No field but protocols' names in the test of a rule that alerts on each match."""
+        if rule.test is None or rule.correlation is not None or rule.new_value is not None or rule.silent:
+            return False
+        return all(FIELDS[name].kind == "protocol" for name in fields_of(rule.test))
 
 
 class EmptyRange(Check):
@@ -97,7 +102,7 @@ class EmptyRange(Check):
     def found(self, rule: Rule) -> bool:
         """A range (low, high) with low above high."""
         return rule.test is not None and any(
-            isinstance(entry, tuple) and entry[0].value > entry[1].value
+            isinstance(entry, tuple) and ends_of(entry[0])[0] > ends_of(entry[1])[1]
             for one in memberships(rule.test)
             for entry in one.entries
         )
@@ -113,6 +118,11 @@ CHECKS: tuple[Check, ...] = (
     NoFalsePositives(),
     Deprecated(),
 )
+
+
+def ends_of(value: Literal_) -> tuple[Any, Any]:
+    """First and last of a network, or the value twice."""
+    return value.value if isinstance(value.value, tuple) else (value.value, value.value)
 
 
 def memberships(test: Test) -> Iterator[Membership]:

@@ -16,11 +16,11 @@ from detector.columns import Field
 from detector.errors import InputError, InputErrors, Position, nearest
 from detector.protocols import PROTOCOLS
 from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
-from detector.rules.compiler import ConditionCompiler, SelectionCompiler
+from detector.rules.compiler import ConditionCompiler, SelectionCompiler, refuse_foreign
 from detector.rules.document import Document, read_documents
 from detector.rules.lexer import Place
 from detector.rules.model import LEVELS, STATUSES, And, Correlation, Limit, NewValue, Rule, Ruleset, RuleTest, Test
-from detector.rules.overrides import Override, apply_overrides, read_overrides
+from detector.rules.overrides import Override, apply_overrides, read_overrides, refuse_contradictions
 from detector.rules.variables import Variables, make_variables
 
 KEYS = ("title", "id", "name", "status", "level", "description", "references", "author", "date", "modified", "tags", "falsepositives",
@@ -44,7 +44,9 @@ class Draft:
 
     rule: Rule
     document: Document
+    names: Mapping[str, Any]  # every field it names, with the node that names it first
     bases: tuple[tuple[str, Any], ...] = ()
+    protocol: Any = None  # the node of its protocol
 
 
 def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | None = None, home_net: Sequence[str] = (),
@@ -66,11 +68,23 @@ def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | No
     refuse_duplicates(drafts, errors)
     rules = resolve(drafts, errors)
     changes: list[Override] = []
-    for path in (*found, *overrides):
+    for path in distinct([*found, *overrides]):
         changes += read_overrides(path, {rule.id: rule for rule in rules}, values, errors)
+    refuse_contradictions(changes, today, errors)
     if errors:
         raise InputErrors(sorted(errors, key=place))
-    return apply_overrides(Ruleset(tuple(rules)), changes, today)
+    return with_bases(apply_overrides(Ruleset(tuple(rules)), changes, today))
+
+
+def with_bases(ruleset: Ruleset) -> Ruleset:
+    """The ruleset with correlations that are inactive where a rule is that they count."""
+    why = {rule.id: rule.inactive for rule in ruleset.rules}
+    rules = []
+    for rule in ruleset.rules:
+        bases = rule.correlation.rules if rule.correlation is not None else ()
+        missing = next((why[base] for base in bases if why[base]), "")
+        rules.append(replace(rule, inactive=missing) if missing and not rule.inactive else rule)
+    return Ruleset(tuple(rules), ruleset.warnings)
 
 
 def place(error: InputError) -> tuple[str, int, int]:
@@ -93,10 +107,20 @@ def expand(paths: Sequence[Path], errors: list[InputError]) -> tuple[list[Path],
         elif path.suffix == ".rules":
             errors.append(InputError(f"{path}: Suricata rules cannot be loaded yet", hint="rules are .yml files"))
         elif not path.exists():
-            errors.append(InputError(f"{path}: no such file or folder"))
+            errors.append(
+                InputError(f"{path}: no such file or folder", hint="rules are .yml files, or folders of them")
+            )
         else:
             files.append(path)
-    return files, overrides
+    return distinct(files), distinct(overrides)
+
+
+def distinct(paths: Sequence[Path]) -> list[Path]:
+    """The paths, each file once, in order."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        found.setdefault(path.resolve(), path)
+    return list(found.values())
 
 
 def load_file(path: Path, variables: Variables, errors: list[InputError]) -> list[Draft]:
@@ -153,9 +177,18 @@ def resolve(drafts: Sequence[Draft], errors: list[InputError]) -> list[Rule]:
                                              position=draft.document.position(node), hint="correlate rules of one table"))  # fmt: skip
                 else:
                     bases.append(base)
-            missing = next((base.inactive for base in bases if base.inactive), "")
-            rule = replace(rule, correlation=replace(rule.correlation, rules=tuple(base.id for base in bases)),
-                           table=bases[0].table if bases else PACKET, inactive=rule.inactive or missing)  # fmt: skip
+            table = bases[0].table if bases else PACKET
+            rule = replace(
+                rule, correlation=replace(rule.correlation, rules=tuple(base.id for base in bases)), table=table
+            )
+            before = len(draft.document.errors)
+            if bases:
+                refuse_foreign(draft.document, draft.names, table)
+                if draft.protocol is not None and draft.protocol.value != table:
+                    draft.document.error(
+                        draft.protocol, f"the rules it counts test rows of {table}", "leave protocol out"
+                    )
+            errors += draft.document.errors[before:]
         rules.append(rule)
     return rules
 
@@ -197,7 +230,7 @@ class RuleReader:
                 self.keys["correlation"][0], "a correlation has no detection of its own", "put them into two rules"
             )
         message, limit = self.alert(correlation)
-        table = self.table()
+        table = self.table() if correlation is None else PACKET
         missing = ", ".join(f"${name}" for name in sorted(self.variables.missing))
         position = document.position(self.keys["id"][1] if "id" in self.keys else self.node)
         rule = Rule(
@@ -206,10 +239,10 @@ class RuleReader:
             author=self.text("author"), date=self.date(), tags=self.tags(), falsepositives=self.texts("falsepositives"),
             table=table, test=test if test is not None or correlation is not None else And(()) if new_value else None,
             correlation=correlation, new_value=new_value, message=message, limit=limit, fields=tuple(self.names), tests=self.tests(),
-            position=position, silent=self.text("generate") == "false",
+            position=position, silent=self.text("generate", ("true", "false")) == "false",
             inactive=f"{missing} is not set" if missing else "", source="",
         )  # fmt: skip
-        return Draft(rule, document, bases)
+        return Draft(rule, document, self.names, bases, self.value("protocol"))
 
     def identity(self) -> str:
         """The id, a UUID."""
@@ -248,19 +281,11 @@ class RuleReader:
 
     def table(self) -> str:
         """The table whose rows are tested: what `protocol` says, else the one whose fields are named."""
-        owners = {table_of(name): name for name in reversed(self.names) if name in FIELDS}
-        for general in (PACKET, ANY_PDU):
-            owners.pop(general, None)
+        owners = [table_of(name) for name in self.names if name in FIELDS]
         wanted = self.text("protocol", TABLES) if "protocol" in self.keys else ""
         if not wanted:
-            wanted = next(iter(owners), PACKET)
-        for owner, name in owners.items():
-            if owner != wanted:
-                self.document.error(self.names[name], f"{name} is a field of {owner}, the rule tests rows of {wanted}",
-                                    f"one rule tests one table: write protocol: {owner}, or two rules and a correlation")  # fmt: skip
-        for name, node in self.names.items():
-            if wanted == PACKET and name in FIELDS and table_of(name) == ANY_PDU:
-                self.document.error(node, f"{name} needs a protocol", "add protocol: modbus")
+            wanted = next((owner for owner in owners if owner not in (PACKET, ANY_PDU)), PACKET)
+        refuse_foreign(self.document, self.names, wanted)
         return wanted
 
     def detection(self) -> Test | None:
@@ -275,6 +300,8 @@ class RuleReader:
             return And(())
         where = parts["condition"][1]
         text = document.text(where, "condition")
+        if not text:
+            return And(())
         try:
             condition = ConditionCompiler(text, document.place(where), selections)
             test = condition.compile()
@@ -428,7 +455,8 @@ class RuleReader:
             packets = tuple((document.text(one, "a packet"), document.position(one)) for one in nodes)
         capture = ""
         if "capture" in parts:
-            capture = str((Path(document.path).parent / document.text(parts["capture"][1], "capture")).resolve())
+            named = document.text(parts["capture"][1], "capture")
+            capture = "" if "\0" in named else str((Path(document.path).parent / named).resolve())
             if not Path(capture).is_file():
                 document.error(
                     parts["capture"][1], "no such capture", "the path is taken from the folder of the rule file"

@@ -92,11 +92,12 @@ class Compare:
 
 @dataclass(frozen=True)
 class Membership:
-    """left in {entries}: single values, (low, high) ranges inclusive, or lists. quantifier as in Compare."""
+    """left in {entries}: single values, (low, high) ranges inclusive, or lists. quantifier and ignore_case as in Compare."""
 
     left: Operand
     entries: tuple[Literal_ | tuple[Literal_, Literal_] | ListValue, ...]
     quantifier: Quantifier = "any"
+    ignore_case: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,14 @@ class Or:
     tests: tuple[Test, ...]
 
 
-Test = Exists | Compare | Membership | Every | OneObject | Not | And | Or
+@dataclass(frozen=True)
+class Xor:
+    """An odd number of them hold: what a chain of xor means."""
+
+    tests: tuple[Test, ...]
+
+
+Test = Exists | Compare | Membership | Every | OneObject | Not | And | Or | Xor
 
 # --- rules ----------------------------------------------------------------------------------------------------------
 
@@ -173,13 +181,6 @@ class NewValue:
 
 
 @dataclass(frozen=True)
-class Except:
-    """An override's exception: the rule is silent where `test` holds."""
-
-    test: Test
-
-
-@dataclass(frozen=True)
 class RuleTest:
     """One entry of a rule's `tests:`: packets as Scapy expressions, or a capture; and how many alerts are expected."""
 
@@ -195,7 +196,8 @@ class RuleTest:
 class Rule:
     """One rule, ready to be matched. `table` is the table whose rows are tested ("packet", "modbus", ...).
 
-    Exactly one of `test` (alone: a signature; with `new_value`: which rows are looked at) and `correlation` is given.
+    `test` alone: a signature; with `new_value`: which rows are looked at; with `correlation`: which of the rows of its
+    base rules it counts, None for all.
     `inactive` says why a rule is loaded but not run (a variable that is not set), or is empty.
     """
 

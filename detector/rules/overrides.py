@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from detector.errors import InputError, InputErrors, nearest
+from detector.errors import InputError, InputErrors, Position, nearest
 from detector.protocols.fields import FIELDS
-from detector.rules.compiler import SelectionCompiler
+from detector.rules.compiler import SelectionCompiler, refuse_foreign
 from detector.rules.document import Document, read_documents
 from detector.rules.model import LEVELS, And, Limit, Not, Rule, Ruleset, Test
 from detector.rules.variables import Variables
@@ -38,7 +39,17 @@ class Override:
     level: str
     exception: Test | None
     limit: Limit | None
-    where: str
+    position: Position
+    missing: tuple[str, ...] = ()  # variables that its exception needs and that are not set
+
+    def is_over(self, today: date | None) -> bool:
+        """Whether its last day has passed."""
+        return today is not None and self.until < today
+
+    def changes(self) -> list[str]:
+        """What it sets of a rule, of which there can be one value only."""
+        found = {"disable": self.disable, "level": self.level, "limit": self.limit is not None}
+        return [name for name, is_set in found.items() if is_set]
 
 
 def read_overrides(
@@ -64,7 +75,8 @@ def read_overrides(
 def read_one(document: Document, node: Any, rules: Mapping[str, Rule], variables: Variables) -> Override:
     """One entry."""
     parts = document.mapping(node, "an override", KEYS, ("rule", "reason", "until"))
-    rule = document.text(parts["rule"][1], "rule") if "rule" in parts else ""
+    rule = canonical(document.text(parts["rule"][1], "rule")) if "rule" in parts else ""
+    names: dict[str, Any] = {}
     if rule and rule not in rules:
         guess = nearest(rule, rules)
         document.error(
@@ -76,14 +88,15 @@ def read_one(document: Document, node: Any, rules: Mapping[str, Rule], variables
         document.error(node, "the override changes nothing", f"add one of {', '.join(CHANGES)}")
     reason = document.text(parts["reason"][1], "reason") if "reason" in parts else ""
     until = date.max
-    if "until" in parts:
+    if "until" in parts and (text := document.text(parts["until"][1], "until")):
         try:
-            until = date.fromisoformat(document.text(parts["until"][1], "until"))
+            until = date.fromisoformat(text)
         except ValueError:
             document.error(parts["until"][1], "until must be a date", "for example 2026-12-31")
     exception = None
+    variables.missing.clear()
     if "except" in parts:
-        exception = SelectionCompiler(document, FIELDS, variables, {}).selection(parts["except"][1])
+        exception = SelectionCompiler(document, FIELDS, variables, names).selection(parts["except"][1])
     limit = None
     if "limit" in parts:
         inner = document.mapping(parts["limit"][1], "limit", ("by", "count", "every"), ("by", "count", "every"))
@@ -95,11 +108,37 @@ def read_one(document: Document, node: Any, rules: Mapping[str, Rule], variables
                 inner["by"][1].value if isinstance(inner["by"][1], yaml.SequenceNode) else [inner["by"][1]],
                 strict=True,
             ):
-                if name not in FIELDS:
-                    document.error(one, f"unknown field {name!r}", f"did you mean {nearest(name, FIELDS)}?")
+                if name in FIELDS:
+                    names.setdefault(name, one)
+                elif name:
+                    guess = nearest(name, FIELDS)
+                    hint = f"did you mean {guess}?" if guess else "all fields: detector fields"
+                    document.error(one, f"unknown field {name!r}", hint)
     level = document.text(parts["level"][1], "level", LEVELS) if "level" in parts else ""
     disable = "disable" in parts and document.text(parts["disable"][1], "disable", ("true", "false")) == "true"
-    return Override(rule, reason, until, disable, level, exception, limit, str(document.position(node)))
+    if rule in rules:
+        refuse_foreign(document, names, rules[rule].table)
+    missing = tuple(sorted(variables.missing))
+    return Override(rule, reason, until, disable, level, exception, limit, document.position(node), missing)
+
+
+def canonical(text: str) -> str:
+    """An id as rules are known by it: UUIDs are written in several ways."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return text
+
+
+def refuse_contradictions(overrides: Sequence[Override], today: date | None, errors: list[InputError]) -> None:
+    """Notes overrides that set what another one in force has set of the same rule; several exceptions are no mistake."""
+    seen: dict[tuple[str, str], Override] = {}
+    for override in overrides:
+        for change in override.changes() if override.rule and not override.is_over(today) else []:
+            first = seen.setdefault((override.rule, change), override)
+            if first is not override:
+                errors.append(InputError(f"{change} of this rule is already set by {first.position}",
+                                         position=override.position, hint="keep one of them"))  # fmt: skip
 
 
 def apply_overrides(ruleset: Ruleset, overrides: Sequence[Override], today: date | None) -> Ruleset:
@@ -107,16 +146,21 @@ def apply_overrides(ruleset: Ruleset, overrides: Sequence[Override], today: date
     rules = {rule.id: rule for rule in ruleset.rules}
     warnings = list(ruleset.warnings)
     for override in overrides:
-        if today is not None and override.until < today:
-            warnings.append(f"{override.where}: this override ended on {override.until}: {override.reason}")
+        if override.is_over(today):
+            warnings.append(f"{override.position}: this override ended on {override.until}: {override.reason}")
             continue
+        for name in override.missing:
+            warnings.append(
+                f"{override.position}: this exception excepts nothing, ${name} is not set: {override.reason}"
+            )
         rule = rules[override.rule]
         if override.disable:
             rule = replace(rule, inactive=f"disabled until {override.until}: {override.reason}")
         if override.level:
             rule = replace(rule, level=override.level)
-        if override.exception is not None and rule.test is not None:
-            rule = replace(rule, test=And((rule.test, Not(override.exception))))
+        if override.exception is not None and not override.missing:
+            tests = (Not(override.exception),) if rule.test is None else (rule.test, Not(override.exception))
+            rule = replace(rule, test=And(tests))
         if override.limit is not None:
             rule = replace(rule, limit=override.limit)
         rules[override.rule] = rule

@@ -1,6 +1,6 @@
 """Display filters (Wireshark 4.0) to trees of tests.
 
-test        or-chain of xor-chains of and-chains; `not` binds tightest
+test        or-chain of xor-chains of and-chains; `not` binds tightest; nothing is nested deeper than DEEPEST
 comparison  [any|all] operand OP operand [OP operand ...], operand [not] in {...}, or an operand alone: it exists
 operand     terms joined by & * / % + -; a term is a field with [slices] or #occurrence, a function, a literal
 """
@@ -8,7 +8,8 @@ operand     terms joined by & * / % + -; a term is a field with [slices] or #occ
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from detector.rules.model import (
     Or,
     Quantifier,
     Test,
+    Xor,
 )  # fmt: skip
 from detector.rules.values import convert
 from detector.rules.variables import NO_VARIABLES, Variables
@@ -47,6 +49,10 @@ NUMBER = Field("a number", "int", "")
 TEXT = Field("a text", "string", "")
 BYTES = Field("bytes", "bytes", "")
 NUMERIC = ("uint", "int", "float", "duration", "time")
+TEXTUAL = ("bytes", "string")
+DEEPEST = (
+    100  # brackets, functions and nots inside each other, and operators of one sum: more is no filter a person reads
+)
 SLICEABLE = ("bytes", "string", "ether", "ipv4", "ipv6")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
@@ -68,6 +74,7 @@ class Parser:
         self.text, self.place, self.known, self.variables = text, place, known, variables
         self.tokens = split(text, place)
         self.at = 0
+        self.depth = 0
 
     def parse(self) -> Test:
         """The whole filter."""
@@ -111,11 +118,10 @@ class Parser:
 
     def exclusive(self) -> Test:
         """Tests joined by xor."""
-        test = self.both()
+        tests = [self.both()]
         while self.accept("xor", "^^"):
-            other = self.both()
-            test = Or((And((test, Not(other))), And((Not(test), other))))
-        return test
+            tests.append(self.both())
+        return tests[0] if len(tests) == 1 else Xor(tuple(tests))
 
     def both(self) -> Test:
         """Tests joined by and."""
@@ -124,8 +130,24 @@ class Parser:
             tests.append(self.negation())
         return tests[0] if len(tests) == 1 else And(tuple(tests))
 
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """What is inside; refused where it is nested too deeply."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error("the filter is nested too deeply", self.token, f"{DEEPEST} levels at most: split it up")
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
     def negation(self) -> Test:
         """not, brackets, or a comparison."""
+        with self.deeper():
+            return self.negated()
+
+    def negated(self) -> Test:
+        """not, brackets, or a comparison, one level down."""
         if self.accept("not", "!"):
             return Not(self.negation())
         start = self.at
@@ -199,6 +221,8 @@ class Parser:
         if isinstance(right, ListValue):
             raise self.error(f"${right.name} is a list", start, f"write: in ${right.name}")
         kind = self.kind(left) if not isinstance(left, Token) else self.kind(right)
+        if not isinstance(left, Token) and not isinstance(right, Token):
+            self.refuse_mixed(kind, self.kind(right), sign)
         left, right = self.literal(left, kind, first), self.literal(right, kind, start)
         if isinstance(left, Literal_) and isinstance(right, FieldValue | Call | Arithmetic):
             left, right = right, left
@@ -210,6 +234,14 @@ class Parser:
                 f"{kind.name} is a protocol, not a number", first, f"write {kind.name} alone to ask for it"
             )
         return Compare(operator, left, right, quantifier or default)
+
+    def refuse_mixed(self, left: Field, right: Field, sign: Token) -> None:
+        """Two fields whose values cannot be compared: numbers with texts, IPv4 with IPv6."""
+        is_text = left.kind in TEXTUAL or right.kind in TEXTUAL
+        known = SLICEABLE if is_text else (*NUMERIC, "bool", "label")
+        if left.kind != right.kind and not (left.kind in known and right.kind in known):
+            raise self.error(f"{left.name} is {left.kind}, {right.name} is {right.kind}", sign,
+                             "compare fields of one kind")  # fmt: skip
 
     def bytes_compare(
         self, operator: Operator, left: Any, right: Any, quantifier: Quantifier, first: Token, start: Token
@@ -227,6 +259,8 @@ class Parser:
                 f"{operator} needs a literal on its right", start, 'for example tcp.payload contains "abc"'
             )
         if operator == "matches":
+            if right.kind != "string":
+                raise self.error("matches needs a text in quotes", start, 'for example frame matches "GET /[a-z]+"')
             pattern = unquoted(right)
             try:
                 re.compile(pattern.encode("utf-8", "surrogateescape"))
@@ -260,7 +294,10 @@ class Parser:
                 entries.append((low, self.literal(self.term(), kind, last)))
             else:
                 entries.append(low)
-            if not self.accept(",") and self.token.text != "}":
+            if self.accept(","):
+                if self.token.text == "}":
+                    raise self.error("an entry is missing", self.token, "for example {1, 2, 5..9}")
+            elif self.token.text != "}":
                 ended = self.token.kind == "end"
                 raise self.error("a set is not closed" if ended else "a comma is missing in the set", self.token,
                                  "close it with }" if ended else "for example {1, 2, 5..9}")  # fmt: skip
@@ -280,16 +317,17 @@ class Parser:
 
     def operand(self) -> Any:
         """Terms joined by arithmetic; a lone literal stays a Token until its kind is known."""
-        left = self.product()
-        while sign := self.accept("+", "-"):
-            left = self.arithmetic(sign, left, self.product())
-        return left
+        with self.deeper():
+            return self.joined(("+", "-"), lambda: self.joined(("&", "*", "/", "%"), self.term))
 
-    def product(self) -> Any:
-        """Terms joined by & * / %."""
-        left = self.term()
-        while sign := self.accept("&", "*", "/", "%"):
-            left = self.arithmetic(sign, left, self.term())
+    def joined(self, signs: tuple[str, ...], part: Callable[[], Any]) -> Any:
+        """Parts joined by some of the signs."""
+        left, count = part(), 0
+        while sign := self.accept(*signs):
+            count += 1
+            if count > DEEPEST:
+                raise self.error("too many operators in one operand", sign, f"{DEEPEST} at most")
+            left = self.arithmetic(sign, left, part())
         return left
 
     def arithmetic(self, sign: Token, left: Any, right: Any) -> Arithmetic:
@@ -388,14 +426,13 @@ class Parser:
 
     def one_slice(self) -> tuple[int, int | None]:
         """i:n (n bytes from i), i-j (up to j), i: and :n, i alone; as (start, stop)."""
-        text = ""
+        text, at = "", self.token.at
         while self.token.kind != "end" and self.token.text not in ("]", ","):
             text += self.take().text
+        whole = Token("literal", text, at)
         found = re.fullmatch(r"(-?\d+)?(?:(:|-)(-?\d+)?)?", text)
         if not found or not text:
-            raise self.error(
-                f"not a slice: {text!r}", self.tokens[self.at - 1], "for example [0:3], [1-2], [-4:], [:2]"
-            )
+            raise self.error(f"not a slice: {text!r}", whole, "for example [0:3], [1-2], [-4:], [:2]")
         start, sign, end = int(found[1] or 0), found[2], found[3]
         if sign is None:
             return start, start + 1 if start != -1 else None
@@ -403,10 +440,14 @@ class Parser:
             return start, None
         stop = start + int(end) if sign == ":" else int(end) + 1
         if sign == ":" and int(end) < 1:
-            raise self.error(
-                f"a slice of {end} bytes", self.tokens[self.at - 1], "[0:3] are three bytes, [-3:] the last three"
-            )
-        return start, stop if not (start < 0 <= stop) else None
+            raise self.error(f"a slice of {end} bytes", whole, "[0:3] are three bytes, [-3:] the last three")
+        if sign == "-" and (start < 0) != (int(end) < 0):
+            raise self.error(f"a slice from one end to the other: {text!r}", whole,
+                             "both places are counted from the same end: [1-3] or [-3--1]")  # fmt: skip
+        if (start < 0 < stop) or (sign == "-" and int(end) < start):
+            raise self.error(f"a slice that is never there: {text!r}", whole,
+                             "[0:3] are three bytes, [-3:] the last three")  # fmt: skip
+        return start, stop if start >= 0 or stop < 0 else None
 
     def kind(self, operand: Any) -> Field:
         """The field whose kind an operand's values have."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -12,7 +12,10 @@ from detector.errors import InputError, nearest
 from detector.rules.model import Literal_
 
 HEX_BYTES = re.compile(r"[0-9A-Fa-f]{2}(?:[:.\-]?[0-9A-Fa-f]{2})*")
-TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
+ONE_BYTE = re.compile(r"0x[0-9A-Fa-f]{2}|[0-9]")  # as Wireshark reads them: 0x45 and 5, both hexadecimal
+SECONDS = re.compile(r"(-?)([0-9]+)(?:\.([0-9]*))?")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 EXAMPLES = {
     "uint": "a whole number such as 5 or 0x1f", "int": "a whole number", "float": "a number such as 1.5", "bool": "true or false",
     "ipv4": "an IPv4 address or network such as 10.0.0.0/8", "ipv6": "an IPv6 address or network such as fe80::/10",
@@ -54,9 +57,7 @@ def whole(field: Field, text: str, quoted: bool) -> int:
     number = int(text, 0) if not re.fullmatch(r"0\d+", text) else int(text, 8)
     if number < 0 and field.kind == "uint":
         raise InputError(f"{field.name} is never negative", hint="compare with a number from 0 on")
-    if not -(2**63) <= number < 2**63:
-        raise InputError(f"{text} is too large for {field.name}", hint="fields are 64 bits at most")
-    return number
+    return within_64_bits(field, number, text)
 
 
 def truth(field: Field, text: str, quoted: bool) -> bool:
@@ -106,19 +107,32 @@ def ether(field: Field, text: str, quoted: bool) -> int:
 
 def raw(field: Field, text: str, quoted: bool) -> bytes:
     """Bytes: as hexadecimal, or as the text itself where it is quoted."""
-    return text.encode() if quoted else octets(text)
+    if quoted:
+        return text.encode()
+    return bytes([int(text, 16)]) if ONE_BYTE.fullmatch(text) else octets(text)
 
 
 def nanoseconds(field: Field, text: str, quoted: bool) -> int:
     """Seconds, or a point in time, as ns."""
-    try:
-        seconds, _, fraction = text.partition(".")
-        return int(seconds) * 10**9 + (int(f"{fraction:0<9.9}") if fraction else 0)
-    except ValueError:
-        if field.kind == "duration":
-            raise
-    moment = datetime.fromisoformat(text)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 10**6) * 1000
+    if found := SECONDS.fullmatch(text):
+        size = int(found[2]) * 10**9 + int(f"{found[3] or '':0<9.9}")
+        return within_64_bits(field, -size if found[1] else size, text)
+    if field.kind == "duration":
+        raise ValueError(text)
+    day_and_time, dot, rest = text.partition(".")
+    fraction = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    if dot and not fraction:
+        raise ValueError(text)
+    moment = datetime.fromisoformat(day_and_time + rest[len(fraction) :])
+    since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH
+    return within_64_bits(field, since // timedelta(seconds=1) * 10**9 + int(f"{fraction:0<9.9}"), text)
+
+
+def within_64_bits(field: Field, number: int, text: str) -> int:
+    """The number, where a column can hold it."""
+    if not -(2**63) <= number < 2**63:
+        raise InputError(f"{text} is too large for {field.name}", hint="fields are 64 bits at most")
+    return number
 
 
 def label(field: Field, text: str, quoted: bool) -> int:

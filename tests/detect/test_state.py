@@ -137,3 +137,54 @@ def test_learnt_traffic_is_known_at_once() -> None:
     state.first_ns = 0
     state.learn(hashes_of([1, 2]))
     assert state.judge(hashes_of([1, 2, 3, 3]), np.zeros(4, np.int64)).tolist() == [0, 0, 1, 0]
+
+
+def test_what_was_held_back_is_never_lost_in_silence() -> None:
+    """A group whose window is over has nothing to tell unless it held matches back; then its place is not free."""
+    told = LimitState(Limit(("ip.src",), 1, 10 * SECOND), 8)
+    told.pass_events(hashes_of(list(range(8))), np.zeros(8, np.int64))
+    told.pass_events(hashes_of([8]), np.array([60 * SECOND], np.int64))
+    assert told.lost == 0
+    held = LimitState(Limit(("ip.src",), 1, 10 * SECOND), 8)
+    held.pass_events(hashes_of([*range(8), *range(8)]), np.zeros(16, np.int64))
+    held.pass_events(hashes_of([8]), np.array([60 * SECOND], np.int64))
+    assert held.lost == 1, "one match of group 0 was held back, and its next alert would have said so"
+
+
+@pytest.mark.parametrize(("gap", "passes"), [(60 * SECOND - 1, False), (60 * SECOND, True), (60 * SECOND + 1, True)])
+def test_the_end_of_a_window_is_exact(gap: int, passes: bool) -> None:
+    """From the first alert on, not from the last match."""
+    state = LimitState(Limit(("ip.src",), 1, 60 * SECOND), 64)
+    clocks = [0, 59 * SECOND, gap] if gap > 59 * SECOND else [0, gap]
+    passed, stood_for = state.pass_events(hashes_of([1] * len(clocks)), np.array(clocks, np.int64))
+    assert bool(passed[-1]) is passes
+    assert stood_for[-1] == (1 if passes else 0)
+
+
+@pytest.mark.parametrize(("gap", "count"), [(60 * SECOND - 1, 2), (60 * SECOND, 2), (60 * SECOND + 1, 1)])
+@pytest.mark.parametrize("kind", ["event_count", "value_count"])
+def test_the_edge_of_a_sliding_window_is_exact(kind: str, gap: int, count: int) -> None:
+    state = CorrelationState(correlation(kind, {"gte": 5}), 64)
+    values = np.array([1, 2], np.uint64) if kind == "value_count" else None
+    assert state.count(hashes_of([1, 1]), np.array([0, gap], np.int64), values).tolist() == [1, count]
+
+
+@pytest.mark.parametrize("kind", ["event_count", "value_count"])
+@pytest.mark.parametrize("seed", range(2))
+def test_more_groups_than_places_miscount_and_say_so(kind: str, seed: int) -> None:
+    """Memory is bounded: a group that was pushed out begins anew, and each such loss is counted."""
+    chosen = random.Random(seed)
+    state = CorrelationState(correlation(kind, {"gte": 3}), 16)
+    groups = [chosen.randrange(500) for _ in range(2000)]
+    clocks = np.arange(2000, dtype=np.int64)
+    values = np.array(groups, np.uint64) if kind == "value_count" else None
+    whole = state.count(hashes_of(groups), clocks, values)
+    assert state.lost > 1000 and (whole >= 1).all()
+    again = CorrelationState(correlation(kind, {"gte": 3}), 16)
+    parts = [
+        again.count(
+            hashes_of(groups[at : at + 7]), clocks[at : at + 7], None if values is None else values[at : at + 7]
+        )
+        for at in range(0, 2000, 7)
+    ]
+    assert np.concatenate(parts).tolist() == whole.tolist() and again.lost == state.lost

@@ -32,11 +32,17 @@ def listed(name: str) -> list[str]:
 FILTERS, REFUSED = listed("filters.txt"), listed("refused.txt")
 
 
+def elsewhere(data: bytes, site: int) -> bytes:
+    """A scenario's packet in a network of its own, 10.20.site.0: all scenarios play in 10.20.0.0, and pieces of one
+    connection from two of them would leave a gap of a billion bytes."""
+    return data.replace(b"\x0a\x14\x00", bytes((10, 20, site)))
+
+
 def mixed_capture(folder: Path) -> Path:
     """Built packets of every layer, every Modbus function, and a piece of each scenario, one after the other."""
     frames = frames_of(built_capture(folder)) + frames_of(built_modbus(folder))
-    for path in sorted(SCENARIOS.glob("*/capture.pcap")):
-        frames += frames_of(path, 140, 60)
+    for number, path in enumerate(sorted(SCENARIOS.glob("*/capture.pcap"))):
+        frames += [(time, elsewhere(data, number)) for time, data in frames_of(path, 140, 60)]
     start = frames[0][0]
     path = folder / "mixed.pcap"
     write_capture(path, [(start + number * 700_000, data) for number, (_, data) in enumerate(frames)])
