@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench captures clean
+.PHONY: demo test lint types bench captures docs clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
@@ -24,8 +24,8 @@ test: $(VENV)/installed
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
 
 lint: $(VENV)/installed
-	$(BIN)/ruff format --check detector tests replay_pcaps
-	$(BIN)/ruff check detector tests replay_pcaps
+	$(BIN)/ruff format --check detector tests replay_pcaps docs
+	$(BIN)/ruff check detector tests replay_pcaps docs
 	$(BIN)/detector lint rules
 
 types: $(VENV)/installed
@@ -37,6 +37,9 @@ bench: $(VENV)/installed
 
 captures: $(VENV)/installed
 	$(BIN)/python replay_pcaps/build.py
+
+docs: $(VENV)/installed
+	$(BIN)/python docs/build.py
 
 clean:
 	rm -rf $(VENV) build dist alerts.jsonl

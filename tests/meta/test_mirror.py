@@ -1,0 +1,113 @@
+"""Every module has its tests: detector/<part>/<name>.py is tested by a tests/**/test_<name>.py, or the table says by which.
+
+A module that nobody can name the tests of is a module whose promises nobody keeps.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.runs import ROOT
+
+PACKAGE = ROOT / "detector"
+MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+TESTS = {str(path.relative_to(ROOT / "tests")) for path in (ROOT / "tests").rglob("test_*.py")}
+
+# module: the test that covers it. Kernels are run by the tests of the module that calls them, and all of them, compiled
+# and plain, by property/test_compiled_and_plain.py.
+COVERED_BY = {
+    "__main__.py": "cli/test_main.py",
+    "arena.py": "test_kernel.py",
+    "arena_kernels.py": "test_kernel.py",
+    "bytes_kernels.py": "test_kernel.py",
+    "hash_kernels.py": "detect/test_state.py",
+    "layers.py": "testing/test_literals.py",
+    "capture/batch.py": "capture/test_reader.py",
+    "capture/capture_formats.py": "capture/test_formats.py",
+    "capture/capture_kernels.py": "capture/test_formats.py",
+    "capture/pcap.py": "capture/test_formats.py",
+    "capture/pcapng.py": "capture/test_formats.py",
+    "capture/source.py": "capture/test_reader.py",
+    "capture/streams.py": "capture/test_live.py",
+    "cli/terminal.py": "cli/test_replay.py",
+    "packets/arrival_kernels.py": "packets/test_decode.py",
+    "packets/checksum_kernels.py": "packets/test_decode.py",
+    "packets/decode_kernels.py": "packets/test_decode.py",
+    "packets/fragment_kernels.py": "packets/test_decode.py",
+    "packets/load_kernels.py": "packets/test_load.py",
+    # Fields of headers: each against tshark, with a packet built for each that no capture has.
+    "packets/fields.py": "differential/test_packet_fields.py",
+    "packets/frame.py": "differential/test_packet_fields.py",
+    "packets/frame_fields.py": "differential/test_packet_fields.py",
+    "packets/header.py": "packets/test_load.py",
+    "packets/icmp.py": "differential/test_packet_fields.py",
+    "packets/link.py": "differential/test_packet_fields.py",
+    "packets/network.py": "differential/test_packet_fields.py",
+    "packets/options.py": "differential/test_packet_fields.py",
+    "packets/table.py": "differential/test_packet_fields.py",
+    "packets/transport.py": "differential/test_packet_fields.py",
+    "packets/tunnels.py": "differential/test_packet_fields.py",
+    "packets/fragments.py": "packets/test_decode.py",
+    "packets/rows.py": "packets/test_decode.py",
+    "flows/columns.py": "flows/test_table.py",
+    "flows/fields.py": "flows/test_table.py",
+    "flows/flow_kernels.py": "flows/test_table.py",
+    "flows/stream_kernels.py": "flows/test_streams.py",
+    "protocols/fields.py": "cli/test_fields.py",
+    "protocols/frames.py": "differential/test_filters.py",
+    "protocols/framing_kernels.py": "protocols/test_modbus.py",
+    "protocols/modbus_kernels.py": "protocols/test_modbus.py",
+    "protocols/protocol.py": "protocols/test_modbus.py",
+    "protocols/table.py": "protocols/test_modbus.py",
+    "detect/match.py": "detect/test_engine.py",
+    "detect/predicate_kernels.py": "detect/test_predicates.py",
+    "detect/state_kernels.py": "detect/test_state.py",
+    "sinks/sink.py": "sinks/test_jsonl.py",
+}
+
+
+def mirrored(module: str) -> str:
+    """Where the tests of a module are to be: beside the others of its part."""
+    path = Path(module)
+    return str(path.with_name(f"test_{path.name}"))
+
+
+def is_face(module: str) -> bool:
+    """An __init__.py that only shows what is behind it, and defines nothing."""
+    defined = (ast.FunctionDef, ast.ClassDef)
+    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+    return Path(module).name == "__init__.py" and not any(isinstance(node, defined) for node in tree.body)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_its_tests(module: str) -> None:
+    if is_face(module):
+        return
+    if module == "capture/__init__.py":  # open_source, since and until
+        expected = "capture/test_formats.py"
+    else:
+        expected = COVERED_BY.get(module, mirrored(module))
+    assert expected in TESTS, f"detector/{module}: write tests/{expected}, or say in COVERED_BY what covers it"
+
+
+def test_the_table_is_no_longer_than_it_must_be() -> None:
+    """An exception whose module has gone, or has tests of its own by now, leaves the table."""
+    assert [module for module in COVERED_BY if module not in MODULES] == []
+    assert [module for module in COVERED_BY if mirrored(module) in TESTS] == []
+
+
+def test_every_test_has_its_module() -> None:
+    """tests/<part>/test_<name>.py in a part of the package tests a module of it, or what goes through several."""
+    parts = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    several = set(COVERED_BY.values()) | {"capture/test_live.py", "rules/test_cases.py", "rules/test_messages.py"}
+    orphans = [
+        test
+        for test in sorted(TESTS)
+        if test.split("/")[0] in parts
+        and test not in several
+        and str(Path(test).with_name(Path(test).name.removeprefix("test_"))) not in MODULES
+    ]
+    assert orphans == []
