@@ -49,6 +49,12 @@ class CaptureReader:
             try:
                 yield from self._read(self._opened)
                 is_replaced = self._follow and self._opened.is_replaced()
+            except OSError as error:  # a disk or a network drive that fails
+                if not self.report.packets:
+                    raise InputError(f"{self.path}: cannot be read: {error.strerror}") from None
+                where = f"after packet {self.report.packets}"
+                self.report.warnings.append(f"{self.path}: cannot be read on {where}: {error.strerror}")
+                return
             finally:
                 self._opened.close()
             if not is_replaced or self._stopped.is_set():

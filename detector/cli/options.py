@@ -35,7 +35,9 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="disable, re-level, except or limit rules by id",
     )
-    parser.add_argument("--home-net", default="", metavar="CIDR,...", help="own networks: $HOME_NET in rules")
+    parser.add_argument(
+        "--home-net", action="append", default=[], metavar="CIDR,...", help="own networks: $HOME_NET in rules"
+    )
     parser.add_argument(
         "--var", action="append", default=[], metavar="NAME=VALUE", help="value of $NAME in rules: comma list, or @file"
     )
@@ -43,8 +45,12 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
 
 def load_ruleset(arguments: argparse.Namespace) -> Ruleset:
     """The rules that the options ask for. Raises InputErrors with every mistake in them."""
-    variables = dict(split_variable(text) for text in arguments.var)
-    home_net = [part.strip() for part in arguments.home_net.split(",") if part.strip()]
+    variables: dict[str, str] = {}
+    for name, value in map(split_variable, arguments.var):
+        if name in variables:
+            raise InputError(f"--var {name}: is given twice", hint="several values are joined by commas")
+        variables[name] = value
+    home_net = [part.strip() for text in arguments.home_net for part in text.split(",") if part.strip()]
     paths = [Path(path) for path in arguments.rules or [rules_folder()]]
     try:
         ruleset = load_rules(paths, variables=variables, home_net=home_net,

@@ -13,8 +13,8 @@ from typing import Any
 from detector.errors import InputError, Position, nearest
 from detector.layers import scapy_module
 
-MODULES = ("scapy.layers.l2", "scapy.layers.inet", "scapy.layers.inet6", "scapy.layers.dns", "scapy.layers.vxlan", "scapy.contrib.mpls",
-           "scapy.contrib.modbus")  # fmt: skip
+MODULES = ("scapy.packet", "scapy.layers.l2", "scapy.layers.inet", "scapy.contrib.modbus", "scapy.layers.inet6", "scapy.layers.dns",
+           "scapy.layers.vxlan", "scapy.contrib.mpls")  # fmt: skip
 NOT_LAYERS = ("Packet", "NoPayload")
 MOST_PACKETS = 100_000
 MOST_LAYERS = 50
@@ -24,19 +24,25 @@ EXAMPLE = 'for example IP(dst="10.0.0.5")/TCP(dport=502)'
 
 
 @cache
-def layers() -> dict[str, Any]:
-    """{name: class} of the layers that tests may use. From here on Scapy asks no name server."""
+def layers_of(module: str) -> dict[str, Any]:
+    """{name: class} of the layers of a module. From here on Scapy asks no name server."""
     packet = scapy_module("scapy.packet")
     scapy_module("scapy.base_classes").Net.name2addr = classmethod(numeric)
-    found = {"Raw": packet.Raw, "Padding": packet.Padding}
-    for module in MODULES:
-        loaded = scapy_module(module)
-        found |= {
-            name: thing
-            for name, thing in vars(loaded).items()
-            if isinstance(thing, type) and issubclass(thing, packet.Packet) and name not in NOT_LAYERS
-        }
-    return found
+    return {
+        name: thing
+        for name, thing in vars(scapy_module(module)).items()
+        if isinstance(thing, type) and issubclass(thing, packet.Packet) and name not in NOT_LAYERS
+    }
+
+
+def layer_of(name: str) -> Any:
+    """The class of a layer that tests may use, or None. Only the modules up to its own are loaded: lint is to be quick."""
+    return next((found[name] for module in MODULES if name in (found := layers_of(module))), None)
+
+
+def layers() -> list[str]:
+    """The names of all layers that tests may use."""
+    return [name for module in MODULES for name in layers_of(module)]
 
 
 def numeric(_: type, name: str) -> str:
@@ -142,7 +148,7 @@ class Reader:
                 raise self.error(node, "wait takes a number of seconds", "for example wait(61)")
             case ast.Call(ast.Name(name), arguments, keywords):
                 return self.layer(node, name, arguments, keywords)
-            case ast.Name(name) if name in layers():
+            case ast.Name(name) if layer_of(name):
                 raise self.error(node, f"{name} is not called", f"write {name}()")
             case _:
                 raise self.error(
@@ -151,13 +157,13 @@ class Reader:
 
     def layer(self, node: ast.Call, name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> Any:
         """One layer with its fields."""
-        known = layers()
-        if name not in known:
-            guess = nearest(name, known)
+        known = layer_of(name)
+        if known is None:
+            guess = nearest(name, layers())
             raise self.error(
                 node.func, f"unknown layer {name!r}", f"did you mean {guess}?" if guess else "layers are Scapy's"
             )
-        names = [field.name for field in known[name].fields_desc]
+        names = [field.name for field in known.fields_desc]
         fields: dict[str, Any] = {}
         for keyword in keywords:
             if keyword.arg is None:
@@ -177,7 +183,7 @@ class Reader:
             fields["load"] = self.value(arguments[0])
         if name == "Raw" and not isinstance(fields.get("load", b""), str | bytes):
             raise self.error(node, "Raw takes bytes", 'for example Raw(b"\\x01\\x02")')
-        return self.made(node, known[name], fields)
+        return self.made(node, known, fields)
 
     def made(self, node: ast.Call, layer: Any, fields: dict[str, Any]) -> Any:
         """The layer as Scapy makes it: one packet, not a set of them."""

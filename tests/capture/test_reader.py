@@ -176,3 +176,32 @@ def test_memory_is_bounded_whatever_the_files_size(tmp_path: Path) -> None:
     assert more < 16 * 2**20 and for_eight < 150 * 2**20
     for path in (small, large, *copies):
         path.unlink()
+
+
+def test_a_disk_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first packet the capture is refused; later what came before stands, and the warning says where it ends."""
+    path = tmp_path / "a.pcap"
+    made = frames(3000, 1000)
+    path.write_bytes(pcap_bytes(made))
+    for good in (0, 2):
+        reader = CaptureReader(str(path), block_bytes=SMALLEST_BLOCK)
+        calls = iter(range(100))
+        real = reader._opened.read
+
+        def fails(
+            target: memoryview, seconds: float | None, real: object = real, calls: object = calls, good: int = good
+        ) -> int | None:
+            if next(calls) >= good:  # type: ignore[call-overload]
+                raise OSError(5, "Input/output error")
+            return real(target, seconds)  # type: ignore[operator]
+
+        monkeypatch.setattr(reader._opened, "read", fails)
+        if not good:
+            with pytest.raises(InputError, match="cannot be read: Input/output error"):
+                read(reader)
+        else:
+            found = read(reader)
+            assert found == [(number, data) for number, (_, data) in enumerate(made[: len(found)], 1)] and found
+            assert reader.report.warnings == [
+                f"{path}: cannot be read on after packet {len(found)}: Input/output error"
+            ]

@@ -266,6 +266,9 @@ alert: {limit: none}
     assert done.code == 0 and numbers_in(alerts) == [1, 3]
     done = inside("replay", capture, "--rules", rule, "--home-net", "10.0.0.0/8", "--alerts", alerts)
     assert done.code == 0 and numbers_in(alerts) == [1]
+    twice = ("--home-net", "10.0.0.0/8", "--home-net", "2001:db9::/32")
+    assert inside("replay", capture, "--rules", rule, *twice, "--alerts", alerts).code == 0
+    assert numbers_in(alerts) == [1, 4], "one after the other adds up"
 
 
 def test_a_variable_from_a_file(tmp_path: Path) -> None:

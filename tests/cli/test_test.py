@@ -102,7 +102,7 @@ def test_a_folder_with_rules_and_scenarios_has_both_tested(scenario: Path) -> No
 def test_what_is_not_there(path: str, said: str, tmp_path: Path) -> None:
     assert refused(inside("test", path)) == said
     assert refused(inside("test", tmp_path)) == f"{tmp_path}: no rule in this folder (hint: rules are .yml files)"
-    assert refused(inside("test", ATTACK, "--rules", path)) == said
+    assert refused(inside("test", ATTACK, "--rules", path)).startswith(said)
 
 
 def test_a_broken_rule_is_bad_input() -> None:
