@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+IPV4_MAPPED = bytes(10) + b"\xff\xff"
 
 KINDS: Final = (
     "protocol",
@@ -132,7 +133,7 @@ def readable(declared: Field, value: Any, buffer: NDArray[np.uint8] | None = Non
         case "ipv4":
             return str(IPv4Address(int(value)))
         case "ipv6":
-            return str(IPv6Address(bytes(value).ljust(16, b"\0")))
+            return ipv6_text(bytes(value).ljust(16, b"\0"))
         case "ether":
             return int(value).to_bytes(8, "big")[2:].hex(":")
         case "bytes" | "string":
@@ -143,9 +144,18 @@ def readable(declared: Field, value: Any, buffer: NDArray[np.uint8] | None = Non
             seconds, rest = divmod(abs(int(value)), 10**9)
             return f"{'-' if value < 0 else ''}{seconds}.{rest:09d}"
         case "duration" | "float":
-            return float(value) / (1e9 if declared.kind == "duration" else 1)
+            return int(value) / 10**9 if declared.kind == "duration" else float(value)
         case _:
             return int(value)
+
+
+def ipv6_text(address: bytes) -> str:
+    """An IPv6 address as RFC 5952 writes it, with the dotted end of one that holds an IPv4 address (its section 5)."""
+    if address.startswith(IPV4_MAPPED):
+        return f"::ffff:{IPv4Address(address[12:])}"
+    if address.startswith(bytes(12)) and address[12:14] != bytes(2):
+        return f"::{IPv4Address(address[12:])}"
+    return str(IPv6Address(address))
 
 
 def printable(text: str) -> str:

@@ -110,8 +110,8 @@ TECHNIQUES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 def threat_of(tags: Iterable[str]) -> dict[str, Any]:
     """ECS `threat` of a rule's tags; empty where none names a technique of ATT&CK for ICS."""
-    ids = [tag.rpartition(".")[2].upper() for tag in tags if tag.startswith("attack.ics.t")]
-    known = [technique for technique in ids if technique in TECHNIQUES]
+    ids = [tag.rpartition(".")[2].upper() for tag in tags if tag.lower().startswith("attack.ics.t")]
+    known = [technique for technique in dict.fromkeys(ids) if technique in TECHNIQUES]
     if not known:
         return {}
     tactics = list(dict.fromkeys(tactic for technique in known for tactic in TECHNIQUES[technique][1]))

@@ -22,7 +22,10 @@ LINK_CLASSES = {
     9: "scapy.layers.ppp.PPP",
     0: "scapy.layers.l2.Loopback",
     108: "scapy.layers.l2.Loopback",
+    228: "scapy.layers.inet.IP",
+    229: "scapy.layers.inet6.IPv6",
 }
+RAW_IP = (12, 14, 101)  # IPv4 or IPv6, as the first four bits say
 
 logging.getLogger("scapy.runtime").setLevel(logging.ERROR)  # its remarks on interfaces are no concern of ours
 
@@ -52,5 +55,5 @@ def class_of(row: Row) -> Any:
     link_type = int(row.batch.link_types[row.packet])
     if link_type in LINK_CLASSES:
         return scapy_class(LINK_CLASSES[link_type])
-    versions = {4: "scapy.layers.inet.IP", 6: "scapy.layers.inet6.IPv6"}
-    return scapy_class(versions.get(row.data[0] >> 4 if row.data else 0, "scapy.packet.Raw"))
+    version = row.data[0] >> 4 if row.data and link_type in RAW_IP else 0
+    return scapy_class({4: LINK_CLASSES[228], 6: LINK_CLASSES[229]}.get(version, "scapy.packet.Raw"))

@@ -49,7 +49,7 @@ def document(
         ),
         "related": present({"ip": distinct(ends.source_ip, ends.destination_ip)}),
         "packet": {"number": int(row.batch.numbers[row.packet])},
-        "log": {"file": {"path": row.batch.paths[int(row.batch.files[row.packet])]}},
+        "log": present({"file": present({"path": row.batch.paths[int(row.batch.files[row.packet])]})}),
         "detector": detector_of(match, row, dissection),
         "labels": present({"run": run}),
     }
@@ -81,7 +81,7 @@ def network_of(row: Row) -> dict[str, Any]:
     at, rows = row.packet_row, row.structure
     transport = int(rows.transport[at])
     has_ip = bool(rows.network[at])
-    vlan = int(rows.vlan[at])
+    vlan = int(rows.vlan[row.outermost_row])
     return present(
         {
             "type": {4: "ipv4", 6: "ipv6"}.get(int(rows.network[at]), ""),

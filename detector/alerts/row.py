@@ -99,6 +99,11 @@ class Row:
             row = int(self.structure.outer[row])
         return rows
 
+    @property
+    def outermost_row(self) -> int:
+        """The packet row of the frame itself, around every tunnel."""
+        return [self.packet_row, *self._outer_rows()][-1]
+
     def endpoints(self) -> Endpoints:
         """Addresses, ports and MAC addresses of the two ends."""
         at, rows = self.packet_row, self.structure

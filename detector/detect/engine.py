@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Table
+from detector.detect.candidates import Candidates
 from detector.detect.groups import group_hashes, has_values
 from detector.detect.match import Match
 from detector.detect.predicates import Atom, Compiler, Scope
@@ -58,16 +59,18 @@ class Engine:
     """
 
     def __init__(self, ruleset: Ruleset, settings: EngineSettings | None = None) -> None:
-        settings = settings or EngineSettings()
+        self._settings = settings or EngineSettings()
         self._rules = ruleset.active
+        self._selecting = [rule for rule in self._rules if rule.correlation is None]
+        self._candidates = Candidates(self._selecting)
         self._order = {rule.id: place for place, rule in enumerate(self._rules)}
         compiler = Compiler()
         self._atoms: dict[str, Atom] = {
             rule.id: compiler.compile(rule.test) for rule in self._rules if rule.test is not None
         }
-        self._limits = {rule.id: LimitState(rule.limit, settings.groups) for rule in self._rules}
+        self._limits: dict[str, LimitState] = {}  # of rules that have matched
         self._correlations = {
-            rule.id: CorrelationState(rule.correlation, settings.groups)
+            rule.id: CorrelationState(rule.correlation, self._settings.groups)
             for rule in self._rules
             if rule.correlation is not None
         }
@@ -105,15 +108,15 @@ class Engine:
         self._begin(tables)
         scopes = {name: Scope(table) for name, table in tables.items()}
         events: dict[str, Events] = {}
-        for rule in self._rules:  # per rule
-            if rule.correlation is None and rule.table in tables and tables[rule.table].rows:
-                self._guarded(rule, lambda rule=rule: self._select(rule, scopes[rule.table], events))
-        for rule in self._rules:  # per rule
-            if rule.correlation is not None:
-                self._guarded(rule, lambda rule=rule: self._correlate(rule, tables, scopes, events))
+        for rule in self._possible(tables):  # per rule
+            self._guarded(rule, lambda rule=rule: self._select(rule, scopes[rule.table], events))
+        for rule_id in self._correlations:  # per rule
+            rule = self._rules[self._order[rule_id]]
+            self._guarded(rule, lambda rule=rule: self._correlate(rule, tables, scopes, events))
         matches: list[tuple[tuple[int, ...], Match]] = []
-        for rule in self._rules:  # per rule
-            if rule.id in events and not rule.silent:
+        for rule_id in sorted(events, key=self._order.__getitem__):  # per rule that matched
+            rule = self._rules[self._order[rule_id]]
+            if not rule.silent:
                 self._guarded(rule, lambda rule=rule: matches.extend(self._limit(rule, tables, events[rule.id])))
         return [match for _, match in sorted(matches, key=lambda pair: pair[0])]
 
@@ -125,6 +128,19 @@ class Engine:
         for state in self._new_values.values():  # per rule
             if state.first_ns is None and packets.rows:
                 state.first_ns = int(clock_of(packets)[0])
+
+    def _possible(self, tables: Mapping[str, Table]) -> list[Rule]:
+        """The rules that may match in a batch, in their order."""
+        chosen = np.zeros(len(self._selecting), np.bool_)
+        chosen[self._candidates.always] = True
+        for wanted in self._candidates.wanted:  # per field
+            if wanted.table in tables and tables[wanted.table].rows:
+                try:
+                    chosen[wanted.candidates(tables[wanted.table])] = True
+                except Exception:  # noqa: BLE001 - the rules that ask for the field will fail of it, each by its name
+                    chosen[wanted.rules] = True
+        possible = (self._selecting[place] for place in np.flatnonzero(chosen).tolist())
+        return [rule for rule in possible if rule.table in tables and tables[rule.table].rows]
 
     def _guarded(self, rule: Rule, step: object) -> None:
         """One rule's step; a rule that fails is counted and told once, and stops nobody else."""
@@ -210,6 +226,8 @@ class Engine:
         """Matches of one rule that pass its limit, with what they are ordered by."""
         table = tables[found.table]
         hashes = group_hashes(table, rule.limit.by, found.rows)
+        if rule.id not in self._limits:
+            self._limits[rule.id] = LimitState(rule.limit, self._settings.groups)
         passed, stood_for = self._limits[rule.id].pass_events(hashes, clock_of(table)[found.rows])
         self.suppressed[rule.id] += int(len(passed) - passed.sum())
         chosen = np.flatnonzero(passed)

@@ -172,8 +172,12 @@ def decode_ethernet(buffer, cells, words, n, at, stop):
     kind = be16(buffer, at + 12)
     if kind >= 1536:
         return kind, at + 14
+    if kind > 1500:  # neither a type nor a length
+        return NOTHING, at + 14
     end = min(stop, at + 14 + kind) if kind else stop  # Wireshark takes a length of 0 for all there is
     cells[STOP, n] = end
+    if end - at >= 16 and be16(buffer, at + 14) == 0xFFFF:  # IPX straight above 802.3 (Novell), without LLC
+        return NOTHING, at + 14
     return decode_llc(buffer, cells, words, n, at + 14, end)
 
 
@@ -514,19 +518,36 @@ def tunnel_of(buffer, cells, words, n, protocol, at, stop):
 
 
 @kernel
+def find_redirected(buffer, at, stop):
+    """Where the packet begins that an ICMPv6 redirect's option quotes (RFC 4861 4.6.3), or stop."""
+    while at + 8 <= stop and u8(buffer, at + 1) > 0:
+        if u8(buffer, at) == 4:
+            return at + 8
+        at += 8 * u8(buffer, at + 1)
+    return stop
+
+
+@kernel
 def decode_quoted(buffer, cells, words, n, parent):
-    """The headers that an ICMP or ICMPv6 error quotes, as a quoted row n; whether there are any."""
+    """The headers that an ICMP or ICMPv6 error or redirect quotes, as a quoted row n; whether there are any."""
+    stop = np.int64(cells[PAYLOAD_STOP, parent])
     at = np.int64(cells[ICMP, parent])
     if at >= 0:
-        if u8(buffer, at) not in (3, 4, 5, 11, 12):
+        kind = u8(buffer, at)
+        if kind not in (3, 4, 5, 11, 12):
             return False
         at += 8
+        if kind == 5 and stop > at:  # only these bytes count, as RFC 792 has it
+            stop = min(stop, at + 4 * (u8(buffer, at) & 15) + 8)
     else:
         at = np.int64(cells[ICMPV6, parent])
-        if at < 0 or u8(buffer, at) not in (1, 2, 3, 4):
+        kind = u8(buffer, at) if at >= 0 else 0
+        if kind == 137:
+            at = find_redirected(buffer, at + 40, stop)
+        elif kind in (1, 2, 3, 4):
+            at += 8
+        else:
             return False
-        at += 8
-    stop = np.int64(cells[PAYLOAD_STOP, parent])
     if stop - at < 20:
         return False
     begin_row(cells, words, n, cells[PACKET, parent], parent, stop)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
+from numpy.typing import NDArray
 
-from detector.columns import Array, Column, Field
+from detector.columns import Column, Field
 from detector.packets.header import Make, PacketField, both, header, made, presence, ragged
-from detector.packets.load import Place, load
+from detector.packets.items import LENGTH, START, Found, bits, kept, listed, spans_of
+from detector.packets.load import Place, kernels, load
 from detector.packets.rows import Cell, Layer
 from detector.packets.table import PacketTable
 
 ETHERTYPES = {0x0800: "IPv4", 0x0806: "ARP", 0x86DD: "IPv6", 0x8100: "802.1Q", 0x88A8: "802.1ad", 0x8847: "MPLS",
               0x88B8: "GOOSE", 0x88BA: "Sampled Values", 0x8892: "PROFINET", 0x88CC: "LLDP"}  # fmt: skip
 ARP_OPERATIONS = {1: "request", 2: "reply", 3: "reverse request", 4: "reverse reply"}
+ARP_ADDRESSES = (("hw_mac", "ether", "mac", "MAC address"), ("hw_ax25", "bytes", "ax25", "AX.25 address"),
+                 ("hw", "bytes", "", "hardware address of another kind"), ("proto_ipv4", "ipv4", "ipv4", "IPv4 address"),
+                 ("proto", "bytes", "", "protocol address of another kind"))  # fmt: skip
+SMALLEST_TYPE, LONGEST_LENGTH = 1536, 1500  # of EtherTypes, of 802.3 lengths (IEEE 802.3 3.2.6)
+PADDING, TRAILER, VLAN_TRAILER, CHECKSUM, COOKED_TRAILER = range(5)
+COOKED_HEADERS = {113: 16, 276: 20}  # bytes of Linux cooked headers, by link type
+TRAILER_FIELDS = """
+    eth.padding  bytes @0:     0  zeros that fill a frame up to its shortest length
+    eth.trailer  bytes @0:     1  bytes behind the packet
+    vlan.trailer bytes @0:     2  bytes behind the packet in a frame with a VLAN tag
+    eth.fcs      uintx @0:32   3  frame check sequence, where there seems to be one
+"""
 
 
 def tag(offset: int, width: int, layer: Layer = Layer.VLAN, count: Cell = Cell.VLAN_COUNT) -> Make:
@@ -32,27 +44,149 @@ def tag(offset: int, width: int, layer: Layer = Layer.VLAN, count: Cell = Cell.V
     return make
 
 
-def ethernet_type(is_type: bool) -> Make:
-    """Ethernet II's type (1536 and more), or 802.3's length."""
+def ethernet_type(low: int, high: int) -> Make:
+    """The type or length of Ethernet headers, where it is one of low..high."""
 
     def make(table: PacketTable, field: Field) -> Column:
         starts = table.structure.layer(Layer.ETH)
         column = load(field, Place(96, 16, False), table.batch.buffer, starts, table.structure.cell(Cell.STOP))
         assert column.present is not None
-        return Column(field, column.values, column.present & ((column.values >= 1536) == is_type))
+        return Column(field, column.values, column.present & (low <= column.values) & (column.values <= high))
 
     return make
 
 
-def arp_flag(holds: Callable[[Array, Array, Array], Array]) -> Make:
-    """A flag that is there where it is true, of sender's address, target's address and operation."""
+def tag_type(is_type: bool) -> Make:
+    """What stands behind each VLAN tag: an EtherType, or a length."""
 
     def make(table: PacketTable, field: Field) -> Column:
-        source, target, operation = (
-            table.own(f"arp.{name}") for name in ("src.proto_ipv4", "dst.proto_ipv4", "opcode")
+        values, rows = tag(16, 16)(table, field).flat()
+        chosen = (values >= SMALLEST_TYPE) == is_type
+        return ragged(field, values[chosen], rows[chosen], table.rows)
+
+    return make
+
+
+def list_trailers(table: PacketTable) -> Found:
+    """What follows the packet in an Ethernet frame: items of kind PADDING, TRAILER, VLAN_TRAILER or CHECKSUM.
+
+    A packet ends where IP, ARP or an 802.3 length says. As in Wireshark (add_ethernet_trailer), the zeros that fill a frame
+    up to 60 bytes are padding, and the last four bytes of a trailer in a frame of 64 or more are a checksum; behind a
+    VLAN tag all that is no padding is trailer.
+    """
+    structure, batch = table.structure, table.batch
+    headers = header_stops(table)
+    rows = np.flatnonzero(headers >= 0)
+    packets = structure.packet[rows]
+    captured, wire = batch.stops[packets], batch.starts[packets] + batch.wire_lengths[packets]
+    stops = packet_stops(table, rows, headers[rows], captured)
+    frame, in_tag = structure.layer(Layer.ETH)[rows].astype(np.int64), structure.cell(Cell.VLAN_COUNT)[rows] > 0
+    size = batch.wire_lengths[packets]
+    missing = np.maximum(0, 60 - (size - (wire - stops)))
+    missing = np.where((size >= 60) & (stops < wire), np.minimum(missing, wire - stops), 0)
+    is_zero = np.zeros(len(rows), np.bool_)
+    kernels.find_zeros(batch.buffer, stops, np.minimum(stops + missing, captured), is_zero)
+    usable = (stops < captured) & (stops + missing <= captured)
+    rest = stops + np.where(is_zero, missing, 0)
+    has_checksum = ~in_tag & (frame >= 0) & (wire - frame >= 64) & (wire - rest >= 4)
+    end = np.where(has_checksum, np.minimum(wire - 4, captured), captured)
+    found = np.concatenate((
+        spans_of(rows, np.full_like(rows, PADDING), stops, rest),
+        spans_of(rows, np.where(in_tag, VLAN_TRAILER, np.where(frame >= 0, TRAILER, COOKED_TRAILER)), rest, end),
+        spans_of(rows, np.full_like(rows, CHECKSUM), end, np.where(has_checksum & (wire == captured), captured, end)),
+    ))  # fmt: skip
+    found = found[np.tile(usable, 3) & (found[:, LENGTH] > 0)]
+    return found[np.argsort(found[:, START], kind="stable")]
+
+
+def header_stops(table: PacketTable) -> NDArray[np.int64]:
+    """Where an Ethernet or Linux cooked header ends, tags included, int64[rows]; -1 for rows without."""
+    structure = table.structure
+    stops = np.where(structure.layer(Layer.ETH) >= 0, structure.layer(Layer.ETH) + 14, -1).astype(np.int64)
+    links = table.batch.link_types[structure.packet]
+    for link, size in COOKED_HEADERS.items():  # per cooked format
+        stops = np.where(
+            (links == link) & (structure.layer(Layer.LINK) >= 0), structure.layer(Layer.LINK) + size, stops
         )
-        assert source.present is not None and target.present is not None
-        true = holds(source.values, target.values, operation.values) & source.present & target.present
+    return np.where((stops >= 0) & ~structure.is_quoted, stops + 4 * structure.cell(Cell.VLAN_COUNT), -1)
+
+
+def packet_stops(
+    table: PacketTable, rows: NDArray[np.int64], above: NDArray[np.int64], captured: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Where the packets above link headers end, int64[rows]: where the frames do if nothing in them says."""
+    structure, stops = table.structure, np.copy(captured)
+    labels = 4 * structure.cell(Cell.MPLS_COUNT)[rows].astype(np.int64)
+    length, _ = bits(table, spans_of(rows, rows, above - 2, captured), Place(0, 16, False))
+    is_length = (length > 0) & (length <= LONGEST_LENGTH) & (structure.layer(Layer.ETH)[rows] >= 0)
+    stops = np.where(is_length, above + length, stops)
+    for layer, offset, added in ((Layer.IP, 16, 0), (Layer.IPV6, 32, 40)):  # per version of IP
+        begin = structure.layer(layer)[rows].astype(np.int64)
+        begins = begin == above + labels
+        length, present = bits(table, spans_of(rows, rows, begin, captured), Place(offset, 16, False))
+        says = begins & present & (length > 0) & (structure.network[rows] > 0)
+        stops = np.where(says, begin + added + length, stops)
+    begins = structure.layer(Layer.ARP)[rows] == above
+    sizes, present = bits(table, spans_of(rows, rows, above, captured), Place(32, 16, False))
+    stops = np.where(begins & present, above + 8 + 2 * (sizes >> 8) + 2 * (sizes & 0xFF), stops)
+    return np.minimum(stops, captured)
+
+
+def arp_addresses(table: PacketTable) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bounds of ARP's four addresses, int64[rows, 5]: sender's hardware, protocol, target's hardware, protocol; and sizes.
+
+    A row whose addresses are not all captured has bounds of -1.
+    """
+    structure = table.structure
+    sizes = [table.own(f"arp.{name}.size").values.astype(np.int64) for name in ("hw", "proto")]
+    begin = structure.layer(Layer.ARP).astype(np.int64) + 8
+    bounds = np.stack((np.zeros_like(begin), *sizes, *sizes), axis=1).cumsum(axis=1) + begin[:, None]
+    whole = (structure.layer(Layer.ARP) >= 0) & (bounds[:, 4] <= structure.cell(Cell.STOP))
+    return np.where(whole[:, None], bounds, -1), np.stack((*sizes, *sizes), axis=1)
+
+
+def arp_address(place: int, what: str) -> Make:
+    """An address of ARP, in the order of the packet, where it is `what`; "" for what has no name of its own."""
+
+    def make(table: PacketTable, field: Field) -> Column:
+        bounds, sizes = arp_addresses(table)
+        starts, size = bounds[:, place], sizes[:, place]
+        kind, protocol = table.own("arp.hw.type").values, table.own("arp.proto.type").values
+        known = {
+            "mac": np.isin(kind, (1, 6)) & (size == 6),
+            "ax25": (kind == 3) & (size == 7),
+            "ipv4": (protocol == 0x0800) & (size == 4),
+        }
+        mine = ("ipv4",) if place % 2 else ("mac", "ax25")
+        other = ~np.logical_or.reduce([known[name] for name in mine]) & (size > 0)
+        present = (known[what] if what else other) & (starts >= 0)
+        if field.kind == "bytes":
+            spans = np.where(present[:, None], np.stack((starts, starts + size), axis=1), 0)
+            return Column(field, spans, present, None, table.batch.buffer)
+        chosen = np.where(present, starts, -1).astype(np.int32)
+        at = Place(0, 32 if what == "ipv4" else 48, False)
+        return load(field, at, table.batch.buffer, chosen, table.structure.cell(Cell.STOP))
+
+    return make
+
+
+def is_gratuitous(table: PacketTable, field: Field) -> Column:
+    """Requests and replies whose sender and target have the same protocol address."""
+    bounds, sizes = arp_addresses(table)
+    same = np.zeros(table.rows, np.bool_)
+    kernels.find_equal(table.batch.buffer, bounds[:, 1].copy(), bounds[:, 3].copy(), sizes[:, 1].copy(), same)
+    true = same & (bounds[:, 0] >= 0) & np.isin(table.own("arp.opcode").values, (1, 2))
+    return Column(field, true, true)
+
+
+def arp_claim(is_probe: bool) -> Make:
+    """A request for an IPv4 address that asks whether it is free (RFC 5227): from nobody; or tells that it is taken."""
+
+    def make(table: PacketTable, field: Field) -> Column:
+        source, gratuitous = table.own("arp.src.proto_ipv4"), table.own("arp.isgratuitous").values
+        assert source.present is not None
+        true = source.present & (table.own("arp.opcode").values == 1)
+        true &= (source.values == 0) & ~gratuitous if is_probe else gratuitous
         return Column(field, true, true)
 
     return make
@@ -74,13 +208,16 @@ FIELDS: tuple[PacketField, ...] = (
     made("eth.lg", "bool", "locally administered address of either side", both("eth.dst.lg", "eth.src.lg")),
     made("eth.ig", "bool", "group bit of either side", both("eth.dst.ig", "eth.src.ig")),
     made("eth.addr.oui", "uint", "vendor part of either side's address", both("eth.dst.oui", "eth.src.oui")),
-    made("eth.type", "uint", "EtherType", ethernet_type(True), base=16, labels=ETHERTYPES),
-    made("eth.len", "uint", "length of an 802.3 frame", ethernet_type(False), unit="B"),
+    made("eth.type", "uint", "EtherType", ethernet_type(SMALLEST_TYPE, 0xFFFF), base=16, labels=ETHERTYPES),
+    made("eth.len", "uint", "length of an 802.3 frame", ethernet_type(0, LONGEST_LENGTH), unit="B"),
+    made("eth.invalid_lentype", "uint", "neither a length nor a type", ethernet_type(LONGEST_LENGTH + 1, SMALLEST_TYPE - 1), base=16),
+    *listed(kept("trailers of Ethernet", list_trailers), TRAILER_FIELDS),
     made("vlan", "protocol", "the packet has a VLAN tag", presence(Layer.VLAN)),
     made("vlan.priority", "uint", "priority of each VLAN tag", tag(0, 3)),
     made("vlan.dei", "bool", "drop eligible bit of each VLAN tag", tag(3, 1)),
     made("vlan.id", "uint", "id of each VLAN tag, outermost first", tag(4, 12)),
-    made("vlan.etype", "uint", "EtherType behind each VLAN tag", tag(16, 16), base=16, labels=ETHERTYPES),
+    made("vlan.etype", "uint", "EtherType behind each VLAN tag", tag_type(True), base=16, labels=ETHERTYPES),
+    made("vlan.len", "uint", "length behind a VLAN tag, in a frame of 802.3", tag_type(False), unit="B"),
     made("mpls", "protocol", "the packet has MPLS labels", presence(Layer.MPLS)),
     made("mpls.label", "uint", "each MPLS label, outermost first", tag(0, 20, Layer.MPLS, Cell.MPLS_COUNT)),
     made("mpls.exp", "uint", "traffic class of each label", tag(20, 3, Layer.MPLS, Cell.MPLS_COUNT)),
@@ -98,12 +235,11 @@ FIELDS: tuple[PacketField, ...] = (
         arp.hw.size        uint  ARP.hwlen   bytes of a hardware address
         arp.proto.size     uint  ARP.plen    bytes of a protocol address
         arp.opcode         uint  ARP.op      1 request, 2 reply
-        arp.src.hw_mac     ether @64:48      when arp.hw.size=6 sender's MAC address
-        arp.src.proto_ipv4 ipv4  @112:32     when arp.hw.size=6 sender's IPv4 address
-        arp.dst.hw_mac     ether @144:48     when arp.hw.size=6 target's MAC address
-        arp.dst.proto_ipv4 ipv4  @192:32     when arp.hw.size=6 target's IPv4 address
     """, {"arp.opcode": ARP_OPERATIONS}),
-    made("arp.isgratuitous", "bool", "sender and target address are the same", arp_flag(lambda source, target, op: (source == target) & (source != 0))),
-    made("arp.isprobe", "bool", "asks whether an address is free", arp_flag(lambda source, target, op: (source == 0) & (target != 0) & (op == 1))),
-    made("arp.isannouncement", "bool", "tells that an address is taken now", arp_flag(lambda source, target, op: (source == target) & (source != 0) & (op == 1))),
+    *(made(f"arp.{side}.{name}", kind, f"{whose} {meaning}", arp_address(at + (what == "ipv4" or name == "proto"), what))
+      for side, whose, at in (("src", "sender's", 0), ("dst", "target's", 2))
+      for name, kind, what, meaning in ARP_ADDRESSES),
+    made("arp.isgratuitous", "bool", "sender and target address are the same", is_gratuitous),
+    made("arp.isprobe", "bool", "asks whether an address is free", arp_claim(True)),
+    made("arp.isannouncement", "bool", "tells that an address is taken now", arp_claim(False)),
 )  # fmt: skip

@@ -54,32 +54,76 @@ def load_bytes(buffer, starts, stops, offset, values, present):
         present[i] = True
 
 
+# Columns of items, and of the numbers in items.Shape.
+ROW, KIND, START, LENGTH = range(4)
+KIND_AT, LENGTH_AT, LENGTH_BYTES, UNIT, ADDED, SINGLES, COUNT_AT, COUNT_UNIT, LEAST, KEEPS_SHORT, OVERRUNS, ENDS = (
+    range(12)
+)
+
+
 @kernel
-def walk_options(buffer, starts, stops, out):
-    """Type-length options of IPv4 or TCP (0 and 1 are single bytes, also behind the list's end): fills out int64[n, 4] of (row, kind, start, length).
+def skip_zeros(buffer, start, stop):
+    """Where the first byte that is not 0 stands, or stop."""
+    while start < stop and buffer[start] == 0:
+        start += 1
+    return start
+
+
+@kernel
+def find_zeros(buffer, starts, stops, out):
+    """out[i] = whether all bytes of buffer[starts[i]:stops[i]] are 0."""
+    for i in range(len(starts)):
+        out[i] = skip_zeros(buffer, starts[i], stops[i]) == stops[i]
+
+
+@kernel
+def find_equal(buffer, firsts, seconds, sizes, out):
+    """out[i] = whether sizes[i] bytes, at least one, are the same at firsts[i] and seconds[i]; a start below 0 is none."""
+    for i in range(len(firsts)):
+        k = 0
+        while firsts[i] >= 0 and k < sizes[i] and buffer[firsts[i] + k] == buffer[seconds[i] + k]:
+            k += 1
+        out[i] = k > 0 and k == sizes[i]
+
+
+@kernel
+def walk_items(buffer, spans, shape, out):
+    """Items that lie one behind the other (items.Shape says how) in each of spans: fills out int64[n, 4].
 
     Returns:
         How many there are; where that is more than len(out), the rest was counted only.
     """
     found = 0
-    for row in range(len(starts)):
-        at, stop = np.int64(starts[row]), np.int64(stops[row])
-        while 0 <= at < stop:
-            kind = u8(buffer, at)
+    header = max(shape[KIND_AT] + 1, shape[LENGTH_AT] + shape[LENGTH_BYTES], shape[COUNT_AT] + 2)
+    for i in range(len(spans)):
+        at = spans[i, START]
+        stop = at + spans[i, LENGTH]
+        while at + shape[KIND_AT] < stop:
+            kind = u8(buffer, at + shape[KIND_AT])
             length = np.int64(1)
-            if kind > 1:
-                if at + 1 >= stop:
+            if kind > shape[SINGLES]:
+                if at + header > stop:
                     break
-                length = u8(buffer, at + 1)
-                if length < 2 or at + length > stop:
+                place = at + shape[LENGTH_AT]
+                size = u8(buffer, place) if shape[LENGTH_BYTES] == 1 else be16(buffer, place)
+                length = size * shape[UNIT] + shape[ADDED]
+                if shape[COUNT_AT] >= 0:
+                    length += be16(buffer, at + shape[COUNT_AT]) * shape[COUNT_UNIT]
+                if length < shape[LEAST] and shape[KEEPS_SHORT]:
+                    length, stop = header, at + header
+                if length < shape[LEAST] and not shape[KEEPS_SHORT]:
+                    break
+                if at + length > stop and not shape[OVERRUNS]:
                     break
             if found < len(out):
-                out[found, 0] = row
-                out[found, 1] = kind
-                out[found, 2] = at
-                out[found, 3] = length
+                out[found, ROW] = spans[i, ROW]
+                out[found, KIND] = kind
+                out[found, START] = at
+                out[found, LENGTH] = length
             found += 1
             at += length
+            if kind == 0 and shape[ENDS] and (shape[ENDS] == 1 or skip_zeros(buffer, at, stop) < stop):
+                break
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
@@ -16,13 +16,13 @@ COLOURS = {"informational": "dim", "low": "cyan", "medium": "yellow", "high": "r
 SHORT = {"informational": "info"}
 TIME_WIDTH, LEVEL_WIDTH, TITLE_WIDTH, ENDS_WIDTH = 12, 8, 38, 39  # with the blanks between them 100 columns
 INDENT = TIME_WIDTH + 1 + LEVEL_WIDTH + 1
-NARROWEST = 40
+NARROWEST = 24
 
 
 class ConsoleTable:
     """Writes to the given console, by default standard output. `limit` alerts at most, then says how many were not.
 
-    Long messages are folded on a terminal; in a pipe a line stays whole, for grep.
+    What is too long is folded on a terminal, at its width; in a pipe a line stays whole, for grep.
     """
 
     name = "console"
@@ -47,26 +47,40 @@ class ConsoleTable:
 
     def _print(self, alert: Alert) -> None:
         moment = datetime.fromtimestamp(alert.time_ns // 10**9, UTC)
-        heading = f"{moment:%Y-%m-%d} UTC  {printable(alert.document['log']['file']['path'])}"
+        heading = f"{moment:%Y-%m-%d} UTC  {printable(path_of(alert))}".rstrip()
         if heading != self._heading:
             self._heading = heading
-            self._console.print(Text(heading, style="bold"))
-        level, ends = alert.rule.level, f"{alert.source} > {alert.destination}"
+            for text in folded(self._console, heading, 0):
+                self._console.print(Text(text, style="bold"))
+        title, ends = printable(alert.rule.title), f"{alert.source} > {alert.destination}"
+        fits = cell_len(title) <= TITLE_WIDTH and cell_len(ends) <= ENDS_WIDTH
+        if self._console.is_terminal:
+            fits = fits and INDENT + TITLE_WIDTH + 1 + cell_len(ends) <= self._console.width
+        titles = [set_cell_size(title, TITLE_WIDTH)] if fits else folded(self._console, title, INDENT)
+        level = alert.rule.level
         line = Text(f"{moment:%H:%M:%S}.{alert.time_ns % 10**9 // 10**6:03d} ")
         line.append(f"{SHORT.get(level, level):<{LEVEL_WIDTH}}", style=COLOURS[level])
-        fits = len(alert.rule.title) <= TITLE_WIDTH and len(ends) <= ENDS_WIDTH
-        line.append(f" {alert.rule.title:<{TITLE_WIDTH}}" if fits else f" {alert.rule.title}", style="bold")
+        line.append(f" {titles[0]}", style="bold")
         self._console.print(line.append(f" {ends}") if fits else line)
+        for text in titles[1:]:
+            self._console.print(Text(f"{'':<{INDENT}}{text}", style="bold"))
         number = f"packet {alert.document['packet']['number']}"
-        for text in [*([] if fits else [ends]), *self._folded(detail_of(alert))]:
+        below = [] if fits else folded(self._console, ends, INDENT)
+        for text in [*below, *folded(self._console, detail_of(alert), INDENT)]:
             self._console.print(Text(f"{number:<{INDENT}}{text}", style="dim"))
             number = ""
 
-    def _folded(self, text: str) -> list[str]:
-        """The lines of a message."""
-        if not self._console.is_terminal:
-            return [text]
-        return textwrap.wrap(text, max(NARROWEST, self._console.width - INDENT))
+
+def folded(console: Console, text: str, indent: int) -> list[str]:
+    """The lines of a text that begin in a column, at a terminal's width; in a pipe one line."""
+    if not console.is_terminal:
+        return [text]
+    return [line.plain.rstrip() for line in Text(text).wrap(console, max(NARROWEST, console.width - indent))]
+
+
+def path_of(alert: Alert) -> str:
+    """The capture of an alert, empty where its packet came from none."""
+    return str(alert.document.get("log", {}).get("file", {}).get("path", ""))
 
 
 def detail_of(alert: Alert) -> str:

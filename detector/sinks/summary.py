@@ -10,8 +10,9 @@ from rich.text import Text
 
 from detector.alerts.alert import Alert
 from detector.alerts.ecs import timestamp
+from detector.columns import printable
 from detector.rules.model import LEVELS
-from detector.sinks.console import COLOURS
+from detector.sinks.console import COLOURS, folded
 
 LEVEL_WIDTH = max(map(len, LEVELS))
 
@@ -44,8 +45,11 @@ class Summary:
         for rule in sorted(rules, key=lambda rule: (-LEVELS.index(rule.level), -self._counts[rule.id], rule.title)):
             first, last = (seconds(found[rule.id]) for found in (self._first, self._last))
             line = Text(f"{rule.level:<{LEVEL_WIDTH}}", style=COLOURS[rule.level])
-            line.append(f"  {self._counts[rule.id]:>6}  {first}  {last}  {rule.title}", style="default")
-            self._console.print(line)
+            line.append(f"  {self._counts[rule.id]:>6}  {first}  {last}  ", style="default")
+            indent = line.cell_len
+            for text in folded(self._console, printable(rule.title), indent):
+                self._console.print(line.append(text, style="default"))
+                line = Text(" " * indent)
 
 
 def seconds(alert: Alert) -> str:

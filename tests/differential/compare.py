@@ -14,18 +14,20 @@ from detector.protocols.fields import FIELDS
 from detector.protocols.frames import FrameTable
 from tests.differential import tshark
 
+NO_BYTES = ("<none>", "<MISSING>")  # tshark's words for a value of no bytes
+
 
 def theirs(field: Field, text: str) -> Any:
     """A value as tshark prints it."""
     match field.kind:
         case "uint" | "int":
             return int(text, 0)
-        case "bool":
+        case "bool" | "protocol":
             return text in ("1", "True", "true")
         case "duration":
             return round(float(text), 9)
         case "bytes":
-            return text.replace(":", "")
+            return "" if text in NO_BYTES else text.replace(":", "")
         case _:
             return text
 

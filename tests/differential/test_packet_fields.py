@@ -42,11 +42,14 @@ from detector.protocols.fields import FIELDS, table_of
 from tests.conftest import ROOT
 from tests.differential import tshark
 from tests.differential.compare import compare_frames
+from tests.differential.unusual import unusual
 from tests.pcapng import blocks, interface, packet, section
 
 pytestmark = pytest.mark.differential
 
 FRAMES_OF_EACH = 60
+# Names of protocols, for which tshark prints their title.
+PROTOCOLS = {name for name, field in FIELDS.items() if field.kind == "protocol" and "." not in name}
 EXEMPT = {
     "igmp.maddr": "tshark lists the groups of an IGMPv3 report, we those of versions 1 and 2 only",
 }  # fmt: skip
@@ -86,7 +89,6 @@ BUILT: list[Packet] = [
     Ether() / IP(src="10.0.0.1", dst="239.1.2.3", ttl=1, options=[IPOption_Router_Alert()]) / IGMP(type=0x16, gaddr="239.1.2.3"),
     Ether() / IP(src="10.0.0.1", dst="224.0.0.1", ttl=1, options=[IPOption_Router_Alert()]) / IGMP(type=0x11, mrcode=100),
     Ether() / IP(**ENDS, options=[IPOption_RR(routers=["1.2.3.4"]), IPOption_NOP(), IPOption_Timestamp()]) / UDP(sport=5, dport=6),
-    # Left out: source routing, where Wireshark shows the route's last address as ip.dst and we the header's.
     Ether() / IPv6(**SIX) / ICMPv6MLReport2(records=[ICMPv6MLDMultAddrRec(dst="ff02::1:2"), ICMPv6MLDMultAddrRec(dst="ff02::1:3")]),
     Ether() / IP(**ENDS, id=9, flags="MF") / Raw(b"\x00\x07\x00\x08\x00\x20\x00\x00" + b"a" * 8),
     Ether() / IP(**ENDS, id=9, frag=2, proto=17) / Raw(b"b" * 16),
@@ -97,14 +99,14 @@ def known_to_tshark() -> set[str]:
     made = subprocess.run(
         ["tshark", "-G", "fields"], capture_output=True, check=True, encoding="utf-8", errors="replace"
     )
-    return {line.split("\t")[2] for line in made.stdout.splitlines() if line.startswith("F\t")}
+    return {line.split("\t")[2] for line in made.stdout.splitlines() if line[:2] in ("F\t", "P\t")}
 
 
 @pytest.fixture(scope="module")
 def names() -> list[str]:
     tshark.require_tool("tshark")
     known = known_to_tshark()
-    chosen = [name for name, field in FIELDS.items() if table_of(name) == "packet" and field.kind != "protocol"]
+    chosen = [name for name, field in FIELDS.items() if table_of(name) == "packet" and name not in PROTOCOLS]
     own = {name for name in chosen if name.startswith(("flow.", "packet."))}
     assert not [name for name in chosen if name not in known and name not in own], (
         "a field that Wireshark does not have"
@@ -114,10 +116,8 @@ def names() -> list[str]:
 
 def built_capture(folder: Path) -> Path:
     path = folder / "built.pcap"
-    frames = [
-        (1_700_000_000_000_000_000 + number * 1_234_567, bytes(packet).ljust(60, b"\0"))
-        for number, packet in enumerate(BUILT)
-    ]
+    packets = [*(bytes(packet).ljust(60, b"\0") for packet in BUILT), *unusual()]
+    frames = [(1_700_000_000_000_000_000 + number * 1_234_567, packet) for number, packet in enumerate(packets)]
     write_capture(path, frames)
     return path
 
