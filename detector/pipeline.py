@@ -74,6 +74,11 @@ class Decoding:
         self._count(batch, packets, tables)
         return packets, tables
 
+    @property
+    def anomalies(self) -> Counter[str]:
+        """Rows by the name of their anomalies, of packets, streams and PDUs."""
+        return self.decoder.anomalies + self.streams.anomalies + self.counts.pdu_anomalies
+
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> dict[str, PduTable]:
         """A table for each protocol, in the order of PROTOCOLS."""
         return {name: reader.frame(packets, flows, chunks) for name, reader in self._readers}

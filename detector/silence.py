@@ -9,6 +9,15 @@ from detector.pipeline import Pipeline
 from detector.rules.model import Ruleset
 
 ENOUGH_PACKETS = 10  # one direction in fewer says little: a scan's probes or a log line are one-sided by nature
+# Anomalies that mean bytes which were on the wire and in no PDU or datagram here.
+MISSING = {
+    "packet.truncated": "packets were captured shorter than they were on the wire",
+    "stream.gap": "gaps in TCP streams: what lay there was not judged",
+    "stream.memcap": "segments that came before their turn found no memory",
+    "ipv4.frag_no_room": "IPv4 fragments found no memory",
+    "ipv6.frag_no_room": "IPv6 fragments found no memory",
+    "modbus.no_room": "unfinished Modbus PDUs found no memory",
+}
 
 
 def reasons(pipeline: Pipeline, report: SourceReport) -> Iterator[str]:
@@ -29,6 +38,10 @@ def unread(pipeline: Pipeline, report: SourceReport) -> Iterator[str]:
         yield f"{packets:,} packets have link type {link_type}, which is not decoded"
     if evicted := pipeline.decoding.flows.evicted:
         yield f"{evicted:,} flows were given up before their time: the table of flows was full"
+    anomalies = pipeline.decoding.anomalies
+    for name, what in MISSING.items():  # per anomaly that means missing bytes
+        if anomalies[name]:
+            yield f"{anomalies[name]:,} {what} ({name})"
     directions = counts.directions
     if sum(directions.values()) >= ENOUGH_PACKETS and not all(directions.values()):
         seen = "servers" if directions["to_server"] else "clients"

@@ -161,8 +161,7 @@ def summarise(console: Terminal, pipeline: Pipeline, report: SourceReport, secon
     )
     if suppressed := sum(engine.suppressed.values()):
         console.say(f"{amount(suppressed, 'more match', 'more matches')} held back by the rules' limits")
-    anomalies = pipeline.decoding.decoder.anomalies + counts.pdu_anomalies
-    if anomalies:
+    if anomalies := pipeline.decoding.anomalies:
         console.say("anomalies: " + ", ".join(f"{name} {count:,}" for name, count in sorted(anomalies.items())), "  ")
     if learning := still_learning(pipeline):
         console.say(f"still learning, --learn-from gives them known good traffic: {', '.join(learning)}", "  ")
