@@ -16,7 +16,8 @@ $(VENV)/installed: pyproject.toml
 
 demo: $(VENV)/installed
 	$(BIN)/detector warm
-	$(BIN)/detector replay replay_pcaps --var MODBUS_MASTERS=@replay_pcaps/masters.txt --home-net 10.0.0.0/8 --alerts alerts.jsonl
+	$(BIN)/detector replay replay_pcaps --home-net 10.0.0.0/8 \
+		--var MODBUS_MASTERS=@replay_pcaps/masters.txt --var MODBUS_WRITABLE_REGISTERS=0..99 --alerts alerts.jsonl
 
 test: $(VENV)/installed
 	tests/install_tools.sh
