@@ -6,13 +6,12 @@ import argparse
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from detector.alerts.alert import Alert
 from detector.capture import open_source
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
 from detector.cli.options import add_rule_options, amount, load_ruleset, pace, positive, time_ns
@@ -80,7 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
     pacer = Pacer(arguments.speed, time.monotonic, time.sleep)
     with ended_by_signals(source, pacer), progress(console) as advance:
         for batch in pacer.paced(source.batches()):
-            write(sinks, pipeline.process(batch), arguments.alerts)
+            alerts = pipeline.process(batch)
+            for sink in sinks:
+                sink.write(alerts)
             advance(source.report)
     for sink in sinks:
         sink.close()
@@ -99,20 +100,6 @@ def refuse_contradictions(arguments: argparse.Namespace) -> None:
                 raise InputError(
                     f"--alerts {arguments.alerts}: is a capture that is read", hint="it would be overwritten"
                 )
-
-
-def write(sinks: Sequence[Sink], alerts: Sequence[Alert], path: str | None) -> None:
-    """The alerts of a batch to every sink."""
-    for sink in sinks:
-        try:
-            sink.write(alerts)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            if not isinstance(sink, JsonLines):
-                raise
-            where = "standard output" if path == "-" else path
-            raise InputError(f"{where}: cannot write alerts: {error.strerror}") from None
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def test_every_page_is_compared() -> None:
 def test_pages_name_everything() -> None:
     """The builder itself could forget: fields and commands are counted."""
     fields = (ROOT / "docs" / "fields.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| `([^`]+)` \|", fields, re.MULTILINE).__len__() == len(FIELDS)
+    assert len(re.findall(r"^\| `([^`]+)` \|", fields, re.MULTILINE)) == len(FIELDS)
     commands = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert re.findall(r"^## detector (\w+)$", commands, re.MULTILINE) == list(COMMANDS)
 
