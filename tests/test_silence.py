@@ -47,6 +47,20 @@ def test_no_packet_and_no_rule(tmp_path: Path) -> None:
     assert said(tmp_path / "a.pcap", CAPTURE.read_bytes(), Ruleset(())) == ["no rule was loaded"]
 
 
+def test_bytes_that_the_capture_does_not_have(tmp_path: Path) -> None:
+    """A segment that is missing hides a write as surely as a rule that is switched off."""
+    requests = [number for number, (_, data) in enumerate(FRAMES) if data[36:38] == b"\x01\xf6" and len(data) > 60]
+    lost = [frame for number, frame in enumerate(FRAMES) if number != requests[5]]
+    assert said(tmp_path / "a.pcap", pcap_bytes(lost)) == ["1 gaps in TCP streams: what lay there was not judged (stream.gap)"]
+    time, data = FRAMES[requests[5]]
+    record = struct.pack("<IIII", time // 10**9, time % 10**9, len(data) - 3, len(data)) + data[:-3]
+    cut = pcap_bytes(FRAMES[: requests[5]]) + record + pcap_bytes(FRAMES[requests[5] + 1 :])[24:]
+    assert said(tmp_path / "b.pcap", cut) == [
+        "1 packets were captured shorter than they were on the wire (packet.truncated)",
+        "1 gaps in TCP streams: what lay there was not judged (stream.gap)",
+    ]
+
+
 def test_bytes_that_were_skipped(tmp_path: Path) -> None:
     path = tmp_path / "a.pcap"
     assert said(path, CAPTURE.read_bytes()[:-10]) == [
