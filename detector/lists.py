@@ -8,6 +8,7 @@ from pathlib import Path
 from detector.errors import InputError, Position
 
 LONGEST_ENTRY = 4096
+LARGEST_LIST = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,27 @@ class Entry:
     position: Position | None = None
 
 
+def read_bounded(path: Path, most: int) -> bytes:
+    """A file that a user named, of at most so many bytes: a device or a pipe may have no end.
+
+    Raises:
+        InputError: it is larger.  OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise InputError(f"{path}: is larger than {most // 2**20} MiB", hint="is it the file that was meant?")
+    return data
+
+
 def read_list(path: Path) -> tuple[Entry, ...]:
     """The entries of a list file, in order.
 
     Raises:
-        InputError: the file cannot be read, or holds what is no text.
+        InputError: the file cannot be read, is too large, or holds what is no text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, LARGEST_LIST).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", hint="a list has one entry a line") from None
     except UnicodeDecodeError:

@@ -61,7 +61,6 @@ KEYS: dict[str, tuple[str, dict[str, str]]] = {
         "group-by": "fields: each combination of their values is counted for itself",
         "timespan": "length of the sliding window: 30s, 10m, 2h",
         "condition": "when it alerts",
-        "aliases": "read as in Sigma, and not used yet",
     }),
     "condition": ("correlation.condition", {
         "gt": "more than so many", "gte": "so many or more", "lt": "fewer than so many", "lte": "so many or fewer",

@@ -51,7 +51,9 @@ def test_bytes_that_the_capture_does_not_have(tmp_path: Path) -> None:
     """A segment that is missing hides a write as surely as a rule that is switched off."""
     requests = [number for number, (_, data) in enumerate(FRAMES) if data[36:38] == b"\x01\xf6" and len(data) > 60]
     lost = [frame for number, frame in enumerate(FRAMES) if number != requests[5]]
-    assert said(tmp_path / "a.pcap", pcap_bytes(lost)) == ["1 gaps in TCP streams: what lay there was not judged (stream.gap)"]
+    assert said(tmp_path / "a.pcap", pcap_bytes(lost)) == [
+        "1 gaps in TCP streams: what lay there was not judged (stream.gap)"
+    ]
     time, data = FRAMES[requests[5]]
     record = struct.pack("<IIII", time // 10**9, time % 10**9, len(data) - 3, len(data)) + data[:-3]
     cut = pcap_bytes(FRAMES[: requests[5]]) + record + pcap_bytes(FRAMES[requests[5] + 1 :])[24:]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 import operator
-import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 from detector.columns import Array, Table
@@ -42,6 +42,7 @@ Atom = Callable[["Scope"], Mask]
 TEXTS: dict[str, Any] = {"eq": operator.eq, "ne": operator.ne, "contains": operator.contains, "gt": operator.gt, "ge": operator.ge,
                          "lt": operator.lt, "le": operator.le}  # fmt: skip
 LONGEST_SEARCHED = 65536  # bytes of a value that a regular expression looks at
+LONGEST_SEARCH_SECONDS = 1.0  # the last resort against one that backtracks for ever; most take microseconds
 SMALL_SET = 4  # values for which comparing one after the other beats a look-up
 
 NUMERIC: dict[str, Any] = {"eq": np.equal, "ne": np.not_equal, "gt": np.greater, "ge": np.greater_equal, "lt": np.less,
@@ -218,9 +219,8 @@ def comparison(test: Compare) -> Atom:
     right = test.right
     if test.operator == "matches":
         assert isinstance(right, Literal_)
-        pattern = re.compile(
-            right.value.encode("utf-8", "surrogateescape"), re.IGNORECASE | re.DOTALL if test.ignore_case else re.DOTALL
-        )
+        flags = regex.DOTALL | (regex.IGNORECASE if test.ignore_case else 0)
+        pattern = regex.compile(right.value.encode("utf-8", "surrogateescape"), flags)
         return lambda scope: matched(spans_of(test.left, scope.table), pattern, test.quantifier)
     if not isinstance(right, Literal_):
         return lambda scope: fields_compared(test, scope.table)
@@ -284,13 +284,14 @@ def readable_buffer(buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return buffer if buffer.flags.writeable else buffer.copy()
 
 
-def matched(found: Values, pattern: re.Pattern[bytes], quantifier: str) -> Mask:
-    """A regular expression on each value."""
+def matched(found: Values, pattern: Any, quantifier: str) -> Mask:
+    """A regular expression on each value. TimeoutError: one that tries for ever, which is told as the rule's failure."""
     values, rows = found.flat()
     assert found.buffer is not None
     holds = np.zeros(len(values), np.bool_)
     for index, (start, stop) in enumerate(values.tolist()):  # per candidate value: the library takes one at a time
-        holds[index] = pattern.search(found.buffer[start : min(stop, start + LONGEST_SEARCHED)].tobytes()) is not None
+        searched = found.buffer[start : min(stop, start + LONGEST_SEARCHED)].tobytes()
+        holds[index] = pattern.search(searched, timeout=LONGEST_SEARCH_SECONDS) is not None
     return reduced(Values(values, found.count, None, rows), holds, quantifier)
 
 

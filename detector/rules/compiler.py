@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import regex
 import yaml
 
 from detector.columns import Field
@@ -217,8 +218,8 @@ class SelectionCompiler:
                 hint="numbers are compared with gt, gte, lt, lte",
             )
         try:
-            compiled = re.compile(pattern.encode())
-        except re.error as problem:
+            compiled = regex.compile(pattern.encode())
+        except regex.error as problem:
             raise InputError(f"not a regular expression: {problem}", hint="as in Perl, on bytes") from None
         if field.kind == "label":
             codes = [code for code, text in field.labels.items() if compiled.search(text.encode())]

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from detector.errors import InputError, InputErrors, Position, nearest
+from detector.lists import read_bounded
 from detector.rules.lexer import Place
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -165,9 +166,7 @@ def read_documents(path: Path) -> tuple[Document, Iterator[Any]]:
         InputError: the file cannot be read or is no YAML.
     """
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise InputError(f"{path}: is larger than {LARGEST_FILE // 2**20} MiB", hint="a rule file holds rules")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, LARGEST_FILE).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}", hint="rules are .yml files") from None
     except UnicodeDecodeError as error:

@@ -337,7 +337,7 @@ class RuleReader:
         if "correlation" not in self.keys:
             return None, ()
         document, (_, node) = self.document, self.keys["correlation"]
-        parts = document.mapping(node, "correlation", ("type", "rules", "group-by", "timespan", "condition", "aliases"),
+        parts = document.mapping(node, "correlation", ("type", "rules", "group-by", "timespan", "condition"),
                                  ("type", "rules", "timespan", "condition"))  # fmt: skip
         kind = document.text(parts["type"][1], "type", ("event_count", "value_count")) if "type" in parts else ""
         rules = parts["rules"][1] if "rules" in parts else None
@@ -452,6 +452,10 @@ class RuleReader:
         if "packets" in parts:
             listed = parts["packets"][1]
             nodes = listed.value if isinstance(listed, yaml.SequenceNode) else [listed]
+            if not nodes:
+                document.error(
+                    listed, "a test without packets tests nothing", "packets: ['IP(dst=\"10.0.0.5\")/TCP(dport=502)']"
+                )
             packets = tuple((document.text(one, "a packet"), document.position(one)) for one in nodes)
         capture = ""
         if "capture" in parts:

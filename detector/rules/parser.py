@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
+import regex
+
 from detector.columns import Field
 from detector.errors import InputError, nearest
 from detector.protocols.fields import FIELDS, SPANNED
@@ -263,8 +265,8 @@ class Parser:
                 raise self.error("matches needs a text in quotes", start, 'for example frame matches "GET /[a-z]+"')
             pattern = unquoted(right)
             try:
-                re.compile(pattern.encode("utf-8", "surrogateescape"))
-            except re.error as problem:
+                regex.compile(pattern.encode("utf-8", "surrogateescape"))
+            except regex.error as problem:
                 raise self.error(f"not a regular expression: {problem}", start, "as in Perl, on bytes") from None
             return Compare("matches", left, Literal_(pattern), quantifier, ignore_case=True)
         return Compare(
@@ -359,7 +361,7 @@ class Parser:
             raise self.error(f"{token.text} is a list", token, f"write: in {token.text}")
         if token.kind == "end" or token.kind == "operator":
             raise self.error(
-                f"expected a field or a value, found {token.text or 'the end'!r}",
+                f"expected a field or a value, found {repr(token.text) if token.text else 'the end'}",
                 token,
                 "for example ip.src == 10.0.0.1",
             )

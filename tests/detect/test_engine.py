@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,20 @@ def test_a_rule_that_fails_is_counted_and_stops_nobody_else(tmp_path: Path, capl
     assert [one.rule.id for one in made] == [id_of(2)] * 3
     assert pipeline.engine.rule_errors == {id_of(1): 3}
     assert len([record for record in caplog.records if "failed" in record.message]) == 1, "told once"
+
+
+def test_a_regular_expression_that_tries_for_ever_is_a_failure_of_its_rule(tmp_path: Path) -> None:
+    """An attacker who knows the pattern would stop the engine with a packet."""
+    text = rule("detection: {a: 'udp.payload matches \"(a|aa)+$\"', condition: a}")
+    ruleset = loaded(
+        tmp_path, text + "---\n" + rule("detection: {a: {udp.dstport: 9}, condition: a}").replace(id_of(1), id_of(2))
+    )
+    pipeline = Pipeline(ruleset, PipelineSettings(flows=FlowSettings(flows=1024)))
+    began = time.perf_counter()
+    made = pipeline.process(batch_of([udp(("10.0.0.1", 9), ("10.0.0.2", 9), b"a" * 900 + b"!")], [START]))
+    assert time.perf_counter() - began < 30
+    assert [one.rule.id for one in made] == [id_of(2)]
+    assert pipeline.engine.rule_errors == {id_of(1): 1}
 
 
 def test_counts_of_what_was_matched_held_back_and_lost(tmp_path: Path) -> None:
