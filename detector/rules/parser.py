@@ -108,8 +108,7 @@ class Parser:
     def expect(self, word: str, hint: str) -> None:
         """Takes an operator that must come now."""
         if not self.accept(word):
-            found = self.token.text or "the end"
-            raise self.error(f"expected {word!r}, found {found!r}", self.token, hint)
+            raise self.error(f"expected {word!r}, found {named(self.token)}", self.token, hint)
 
     def either(self) -> Test:
         """Tests joined by or."""
@@ -361,7 +360,7 @@ class Parser:
             raise self.error(f"{token.text} is a list", token, f"write: in {token.text}")
         if token.kind == "end" or token.kind == "operator":
             raise self.error(
-                f"expected a field or a value, found {repr(token.text) if token.text else 'the end'}",
+                f"expected a field or a value, found {named(token)}",
                 token,
                 "for example ip.src == 10.0.0.1",
             )
@@ -486,6 +485,11 @@ class Parser:
             hint = f"did you mean {guess}()?" if guess else f"functions are {', '.join(FUNCTIONS)}"
             return self.error(f"unknown function {token.text!r}", token, hint)
         return self.error(f"unknown field {token.text!r}", token, self.guess(token))
+
+
+def named(token: Token) -> str:
+    """A token as a message names it."""
+    return repr(token.text) if token.text else "the end"
 
 
 def unquoted(token: Token) -> str:
