@@ -26,10 +26,17 @@ def interface(link_type: int = 1, options: bytes = b"", snaplen: int = 0, order:
 
 
 def packet(
-    data: bytes, ticks: int = 1, number: int = 0, wire: int | None = None, comment: str = "", order: str = "<"
+    data: bytes,
+    ticks: int = 1,
+    number: int = 0,
+    wire: int | None = None,
+    comment: str = "",
+    order: str = "<",
+    options: bytes = b"",
 ) -> Block:
     """An enhanced packet block."""
-    said = option(1, comment.encode(), order) + option(0, b"", order) if comment else b""
+    said = options + (option(1, comment.encode(), order) if comment else b"")
+    said += option(0, b"", order) if said else b""
     head = struct.pack(
         f"{order}IIIII", number, ticks >> 32, ticks & 0xFFFFFFFF, len(data), len(data) if wire is None else wire
     )

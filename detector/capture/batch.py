@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Origin(NamedTuple):
+    """Where a pcapng file says that packets come from: number of its section from 1, name and description of the interface."""
+
+    section: int
+    name: str
+    description: str
+
+
+def no_notes() -> NDArray[np.int64]:
+    """Notes of a batch that has none."""
+    return np.zeros((0, 3), np.int64)
 
 
 @dataclass(slots=True)
@@ -24,6 +38,9 @@ class Batch:
     files: int32[packets], row of `paths`.
     interfaces: int32[packets], interface number within the file's section, -1 where the format has none.
     comments: {packet: [text]}, pcapng's packet comments.
+    notes: int64[n, 3] of packet, option code, value: numbers that pcapng's packet blocks have as options.
+    origins: int32[packets], row of `described`, -1 where the format tells nothing; None for no packet.
+    described: interfaces of the source as far as it is read; it grows with later batches.
     """
 
     buffer: NDArray[np.uint8]
@@ -38,6 +55,9 @@ class Batch:
     interfaces: NDArray[np.int32]
     paths: list[str]
     comments: dict[int, list[str]] = field(default_factory=dict)
+    notes: NDArray[np.int64] = field(default_factory=no_notes)
+    origins: NDArray[np.int32] | None = None
+    described: list[Origin] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -56,7 +76,18 @@ class Batch:
         return Batch(
             self.buffer, self.used, self.starts[rows], self.stops[rows], self.wire_lengths[rows], self.times[rows],
             self.link_types[rows], self.numbers[rows], self.files[rows], self.interfaces[rows], self.paths, comments,
+            moved(self.notes, rows, len(self)), None if self.origins is None else self.origins[rows], self.described,
         )  # fmt: skip
+
+
+def moved(notes: NDArray[np.int64], rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Notes of `count` packets, for those that are chosen as rows."""
+    places = np.full(count, -1, np.int64)
+    places[rows] = np.arange(len(rows))
+    found = np.copy(notes)
+    found[:, 0] = places[notes[:, 0]]
+    kept: NDArray[np.int64] = found[found[:, 0] >= 0]
+    return kept
 
 
 def batch_of(packets: Sequence[bytes], times: Sequence[int], link_type: int = 1, path: str = "") -> Batch:

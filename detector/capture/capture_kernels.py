@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from detector.bytes_kernels import be16, be32, le16, le32
 from detector.kernel import kernel
 
@@ -14,6 +16,7 @@ FULL = 1  # `limit` packets were found
 DAMAGED = 2  # the bytes at `position` cannot be a record
 META = 3  # pcapng: a block that Python reads (section, interface)
 
+FLAGS, DROPPED, PACKET_ID, QUEUE = 2, 4, 5, 6  # options of a packet block that are numbers
 SECTION, INTERFACE, OLD_PACKET, SIMPLE, ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
 
 
@@ -97,8 +100,13 @@ def ticks_to_ns(high, low, power, is_binary, offset_seconds):
 
 
 @kernel
-def find_comments(buffer, at, stop, is_big, packet, comments, count):
-    """Notes the comment options (code 1) of a block in comments int64[n, 3]: packet, start, stop; returns their number."""
+def find_options(buffer, at, stop, is_big, packet, comments, count, notes, noted):
+    """Notes the options of a packet block; returns how many comments and notes there are now.
+
+    Args:
+        comments: int64[n, 3], of code 1: packet, start, stop.
+        notes: int64[n, 3], of NUMBERS: packet, code, value.
+    """
     while at + 4 <= stop:
         code, length = load_u16(buffer, at, is_big), load_u16(buffer, at + 2, is_big)
         if code == 0 or at + 4 + length > stop:
@@ -108,41 +116,53 @@ def find_comments(buffer, at, stop, is_big, packet, comments, count):
             comments[count, 1] = at + 4
             comments[count, 2] = at + 4 + length
             count += 1
+        is_long = code == DROPPED or code == PACKET_ID
+        if (is_long and length == 8) or (code in (FLAGS, QUEUE) and length == 4):
+            if noted < len(notes):
+                low, high = load_u32(buffer, at + 4, is_big), np.int64(0)
+                if is_long:
+                    high = load_u32(buffer, at + 8, is_big)
+                    if is_big:
+                        low, high = high, low
+                notes[noted, 0] = packet
+                notes[noted, 1] = code
+                notes[noted, 2] = (high << 32) | low
+                noted += 1
         at += 4 + ((length + 3) & ~3)
-    return count
+    return count, noted
 
 
 @kernel
-def index_pcapng(buffer, position, stop, is_big, interfaces, interface_count, longest, out, comments, limit):
+def index_pcapng(buffer, position, stop, is_big, interfaces, interface_count, longest, out, comments, notes, limit):
     """Finds packets in pcapng blocks of one section in buffer[position:stop].
 
     Args:
         interfaces: int64[n, 5]: link type, if_tsresol's power, is binary, if_tsoffset (s), snaplen, of each interface.
         longest: a block longer than this is damaged.
         out: as in index_pcap.
-        comments: int64[n, 3] of (packet in out, start, stop).
+        comments, notes: as in find_options; packets are rows of out.
 
     Returns:
-        (packets found, comments found, position of the first byte not used, why it stopped).
+        (packets found, comments found, notes found, position of the first byte not used, why it stopped).
     """
-    found, said = 0, 0
+    found, said, noted = 0, 0, 0
     while True:
         if found == limit:
-            return found, said, position, FULL
+            return found, said, noted, position, FULL
         if stop - position < 12:
-            return found, said, position, NEED_MORE
+            return found, said, noted, position, NEED_MORE
         kind = load_u32(buffer, position, is_big)
         if kind == SECTION:
-            return found, said, position, META
+            return found, said, noted, position, META
         length = load_u32(buffer, position + 4, is_big)
         if length < 12 or length % 4 or length > longest:
-            return found, said, position, DAMAGED
+            return found, said, noted, position, DAMAGED
         if stop - position < length:
-            return found, said, position, NEED_MORE
+            return found, said, noted, position, NEED_MORE
         if load_u32(buffer, position + length - 4, is_big) != length:
-            return found, said, position, DAMAGED
+            return found, said, noted, position, DAMAGED
         if kind == INTERFACE:
-            return found, said, position, META
+            return found, said, noted, position, META
         body, end = position + 8, position + length - 4
         position += length
         interface, captured, wire, start, high, low = -1, -1, 0, 0, 0, 0
@@ -164,11 +184,11 @@ def index_pcapng(buffer, position, stop, is_big, interfaces, interface_count, lo
             if interface_count > 0 and interfaces[0, 4] > 0:
                 captured = min(captured, interfaces[0, 4])
         elif kind in (ENHANCED, OLD_PACKET, SIMPLE):
-            return found, said, position - length, DAMAGED
+            return found, said, noted, position - length, DAMAGED
         else:
             continue
         if interface >= interface_count or captured > end - start or captured > LARGEST_PACKET:
-            return found, said, position - length, DAMAGED
+            return found, said, noted, position - length, DAMAGED
         out[found, 0] = start
         out[found, 1] = start + captured
         out[found, 2] = wire
@@ -178,7 +198,8 @@ def index_pcapng(buffer, position, stop, is_big, interfaces, interface_count, lo
         if kind == SIMPLE:
             out[found, 3] = 0
         else:
-            said = find_comments(buffer, start + ((captured + 3) & ~3), end, is_big, found, comments, said)
+            options = start + ((captured + 3) & ~3)
+            said, noted = find_options(buffer, options, end, is_big, found, comments, said, notes, noted)
         found += 1
 
 

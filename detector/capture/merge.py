@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.capture.batch import Batch
+from detector.capture.batch import Batch, Origin, moved, no_notes
 from detector.capture.reader import SLACK_BYTES, CaptureReader
 from detector.capture.source import SourceReport
 from detector.kernel import Kernels
@@ -98,6 +98,23 @@ class MergedSource:
             chosen = order[first : first + self._batch_packets]
             yield self._gather(source[chosen], row[chosen])
 
+    def _told(
+        self, source: NDArray[np.int64], row: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32] | None, list[Origin]]:
+        """Notes, origins and interfaces of (capture, row) pairs, as a batch has them."""
+        notes, origins = [no_notes()], np.full(len(row), -1, np.int32)
+        described: list[Origin] = []
+        for index in np.unique(source).tolist():  # per capture
+            batch, at = self._lanes[index].batch, np.flatnonzero(source == index)
+            assert batch is not None
+            if batch.origins is not None:
+                origins[at] = batch.origins[row[at]] + len(described)
+                described += batch.described
+            found = moved(batch.notes, row[at], len(batch))
+            found[:, 0] = at[found[:, 0]]
+            notes.append(found)
+        return np.concatenate(notes), origins if described else None, described
+
     def _gather(self, source: NDArray[np.int64], row: NDArray[np.int64]) -> Batch:
         """A batch of its own of (capture, row) pairs."""
         n = len(row)
@@ -114,6 +131,7 @@ class MergedSource:
             if batch.comments:
                 places = dict(zip(row[at].tolist(), np.flatnonzero(at).tolist(), strict=True))
                 comments |= {places[number]: said for number, said in batch.comments.items() if number in places}
+        notes, origins, described = self._told(source, row)
         lengths = columns["stops"] - columns["starts"]
         buffer = np.zeros(int(lengths.sum()) + SLACK_BYTES, np.uint8)
         stops = np.cumsum(lengths)
@@ -125,5 +143,5 @@ class MergedSource:
         return Batch(
             buffer, int(lengths.sum()), starts, stops, columns["wire_lengths"], columns["times"],
             columns["link_types"].astype(np.int32), columns["numbers"], source.astype(np.int32),
-            columns["interfaces"].astype(np.int32), self._paths, comments,
+            columns["interfaces"].astype(np.int32), self._paths, comments, notes, origins, described,
         )  # fmt: skip

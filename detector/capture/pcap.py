@@ -11,6 +11,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.capture.batch import Origin
 from detector.capture.capture_formats import Found
 from detector.kernel import Kernels
 
@@ -31,6 +32,7 @@ class Pcap:
     """Finds records; the header is taken at construction."""
 
     def __init__(self, header: bytes) -> None:
+        self.described: list[Origin] = []
         order = recognise(header)
         magic, *_, link_type = struct.unpack(f"{order}IHHiIII", header)
         self._is_big = order == ">"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.capture import compressed, pcap, pcapng
-from detector.capture.batch import Batch
+from detector.capture.batch import Batch, Origin
 from detector.capture.capture_formats import Format, Found
 from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, SourceReport
 from detector.capture.streams import Bytes, FileBytes, GrowingBytes, PipeBytes
@@ -97,7 +97,7 @@ class CaptureReader:
                 found = found_format.find(buffer, position, filled, self._batch_packets)
                 position = found.position
                 if len(found.packets):
-                    yield self._batch(buffer, filled, found, number)
+                    yield self._batch(buffer, filled, found, number, found_format.described)
                     number += len(found.packets)
                 if self._stopped.is_set() and not source.is_live:
                     self.report.warnings.append(f"{self.path}: not read to its end: stopped after packet {number}")
@@ -172,14 +172,16 @@ class CaptureReader:
                 deadline = time.monotonic() + BATCH_SECONDS
         return filled, False
 
-    def _batch(self, buffer: NDArray[np.uint8], filled: int, found: Found, number: int) -> Batch:
+    def _batch(
+        self, buffer: NDArray[np.uint8], filled: int, found: Found, number: int, described: list[Origin]
+    ) -> Batch:
         packets, n = found.packets, len(found.packets)
         self.report.packets += n
         self.report.bytes += int((packets[:, 1] - packets[:, 0]).sum())
         return Batch(
             buffer, filled, packets[:, 0].copy(), packets[:, 1].copy(), packets[:, 2].copy(), packets[:, 3].copy(), found.link_types,
             np.arange(number + 1, number + n + 1), np.zeros(n, np.int32), packets[:, 4].astype(np.int32), [self.path],
-            found.comments,
+            found.comments, found.notes, found.origins, described,
         )  # fmt: skip
 
     def _give_up(self, source: Bytes, position: int, filled: int, number: int, what: str) -> None:

@@ -18,6 +18,7 @@ ARP_OPERATIONS = {1: "request", 2: "reply", 3: "reverse request", 4: "reverse re
 ARP_ADDRESSES = (("hw_mac", "ether", "mac", "MAC address"), ("hw_ax25", "bytes", "ax25", "AX.25 address"),
                  ("hw", "bytes", "", "hardware address of another kind"), ("proto_ipv4", "ipv4", "ipv4", "IPv4 address"),
                  ("proto", "bytes", "", "protocol address of another kind"))  # fmt: skip
+LLDP = 0x88CC
 SMALLEST_TYPE, LONGEST_LENGTH = 1536, 1500  # of EtherTypes, of 802.3 lengths (IEEE 802.3 3.2.6)
 PADDING, TRAILER, VLAN_TRAILER, CHECKSUM, COOKED_TRAILER = range(5)
 COOKED_HEADERS = {113: 16, 276: 20}  # bytes of Linux cooked headers, by link type
@@ -129,6 +130,10 @@ def packet_stops(
     begins = structure.layer(Layer.ARP)[rows] == above
     sizes, present = bits(table, spans_of(rows, rows, above, captured), Place(32, 16, False))
     stops = np.where(begins & present, above + 8 + 2 * (sizes >> 8) + 2 * (sizes & 0xFF), stops)
+    is_lldp = np.flatnonzero(structure.cell(Cell.ETHERTYPE)[rows] == LLDP)
+    ends = captured[is_lldp]
+    kernels.find_lldp_stops(table.batch.buffer, above[is_lldp], ends)
+    stops[is_lldp] = ends
     return np.minimum(stops, captured)
 
 

@@ -87,6 +87,18 @@ def find_equal(buffer, firsts, seconds, sizes, out):
 
 
 @kernel
+def find_lldp_stops(buffer, starts, stops):
+    """Moves each stop to where Wireshark has an LLDP packet end (IEEE 802.1AB 8.5): one byte before its end-of-packet item."""
+    for i in range(len(starts)):
+        at = starts[i]
+        while at + 2 <= stops[i]:
+            head = be16(buffer, at)
+            if head >> 9 == 0:
+                stops[i] = at - 1
+            at += 2 + (head & 0x1FF)
+
+
+@kernel
 def walk_items(buffer, spans, shape, out):
     """Items that lie one behind the other (items.Shape says how) in each of spans: fills out int64[n, 4].
 

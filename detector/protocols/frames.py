@@ -48,10 +48,9 @@ class FrameTable(Table):
         kept = packets >= 0
         if column.field.kind == "protocol":
             kept &= values.astype(bool)
+        if column.field.name.startswith("frame."):  # a frame's own fields are there once, with its outermost row
+            kept &= self.packets.structure.outer[rows] < 0
         packets, values = packets[kept], values[kept]
-        if column.field.name.startswith("frame.") and len(packets):  # a frame's own fields are there once
-            packets, first = np.unique(packets, return_index=True)
-            values = values[first]
         offsets = np.zeros(self.rows + 1, np.int64)
         np.cumsum(np.bincount(packets, minlength=self.rows), out=offsets[1:])
         return Column(column.field, values, None, offsets, column.buffer)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.arena import make_arena
-from detector.columns import Array, Column, Field, ObjectTable
+from detector.columns import Column, Field, ObjectTable
 from detector.flows.columns import Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.header import place_of, ragged
@@ -51,7 +51,10 @@ ANOMALIES = {
     "modbus.value_mismatch": "a reply to a write that repeats another address or value",
     "modbus.no_room": "an unfinished PDU for which there was no memory",
 }
-BIT, REGISTER, IDENTITY, RECORD, ASKED_IDENTITY = 0, 1, 2, 3, 4
+# As modbus_kernels.py names them.
+BIT, REGISTER, IDENTITY, RECORD, ASKED_IDENTITY, OWN_IDENTITY, RECORD_REPLY, EVENT, EVENT_RECEIVED, EVENT_SENT = range(
+    10
+)
 # Where the values of functions that have fields begin: functions, kind (-1: both), bytes from the MBAP header.
 DATA_AT = (
     ((7,), 1, 8),
@@ -145,22 +148,50 @@ PARTS: tuple[Part, ...] = (
     part("modbus.num_objects", "uint", "@104:8", "number of identification objects", (43,), "r", 14),
 )  # fmt: skip
 
-OBJECTS: dict[Field, tuple[tuple[int, ...], str]] = {
-    Field("modbus.regnum16", "uint", "register, counted from 0", level="object"): ((REGISTER,), "number"),
-    Field("modbus.regval_uint16", "uint", "value of the register", level="object"): ((REGISTER,), "value"),
-    Field("modbus.bitnum", "uint", "coil or input, counted from 0", level="object"): ((BIT,), "number"),
-    Field("modbus.bitval", "bool", "state of the coil or input", level="object"): ((BIT,), "value"),
-    Field("modbus.object_id", "uint", "identification object", level="object"): ((IDENTITY, ASKED_IDENTITY), "number"),
-    Field("modbus.objects_len", "uint", "length of an identification object", unit="B", level="object"): (
-        (IDENTITY,),
-        "value",
-    ),
-    Field("modbus.object_str_value", "string", "text of an identification object", level="object"): (
-        (IDENTITY,),
-        "span",
-    ),
-    Field("modbus.reference_num_32", "uint", "record of a file access", level="object"): ((RECORD,), "number"),
-}
+# Objects' fields: kinds of object, and "number", "value", "span" (all of its bytes) or a place in it, "@offset:width" in bits.
+OBJECT_FIELDS = """
+    modbus.regnum16           uint   1     number register, counted from 0
+    modbus.regval_uint16      uint   1     value  value of the register
+    modbus.bitnum             uint   0     number coil or input, counted from 0
+    modbus.bitval             bool   0     value  state of the coil or input
+    modbus.object_id          uint   2,4,5 number identification object
+    modbus.objects_len        uint   2,5   value  length of an identification object
+    modbus.object_str_value   string 2     span   text of an identification object
+    modbus.object_value       bytes  5     span   bytes of an identification object that is no text
+    modbus.reference_type     uint   3     @0:8   kind of reference to a file, always 6
+    modbus.reference_type     uint   6     @8:8   kind of reference to a file, always 6
+    modbus.reference_num_32   uint   3     number record of a file access
+    modbus.event              uint   7,8,9 @0:8   entry of the event log, the latest first
+    modbus.ev_recv_comm_err   bool   8     @6:1   a message came with an error
+    modbus.ev_recv_char_over  bool   8     @3:1   a message came with an overrun
+    modbus.ev_recv_lo_mode    bool   8     @2:1   a message came in listen only mode
+    modbus.ev_recv_broadcast  bool   8     @1:1   a message came as broadcast
+    modbus.ev_send_read_ex    bool   9     @7:1   a read exception was sent
+    modbus.ev_send_slave_abort_ex bool 9   @6:1   an abort exception was sent
+    modbus.ev_send_slave_busy_ex bool  9   @5:1   a busy exception was sent
+    modbus.ev_send_slave_nak_ex bool   9   @4:1   a refusal was sent
+    modbus.ev_send_write_timeout bool  9   @3:1   a write timed out
+    modbus.ev_send_lo_mode    bool   9     @2:1   a message was sent in listen only mode
+"""
+ObjectPlace = tuple[tuple[int, ...], str]
+
+
+def object_fields() -> tuple[dict[str, Field], dict[str, list[ObjectPlace]]]:
+    """The fields of objects, and the places of each."""
+    fields: dict[str, Field] = {}
+    places: dict[str, list[ObjectPlace]] = {}
+    for line in filter(None, map(str.strip, OBJECT_FIELDS.splitlines())):  # per place of a field
+        name, kind, kinds, what, meaning = line.split(None, 4)
+        fields.setdefault(name, Field(name, kind, meaning, unit="B" if name.endswith("_len") else "", level="object"))
+        places.setdefault(name, []).append((tuple(map(int, kinds.split(","))), what))
+    return fields, places
+
+
+OBJECTS, OBJECT_PLACES = object_fields()
+# Fields of a PDU that its file records have as well: kind of record, and the place in it.
+RECORD_PLACES = {"modbus.word_cnt": (RECORD, "@40:16"), "modbus.byte_cnt": (RECORD_REPLY, "@0:8")}
+# Where the bytes of a record begin, by its kind.
+RECORD_DATA_AT = {RECORD: 7, RECORD_REPLY: 2}
 OTHERS = (
     Field("modbus", "protocol", "the row is a Modbus PDU"),
     Field("mbtcp", "protocol", "the row has an MBAP header"),
@@ -174,7 +205,7 @@ OTHERS = (
     Field("pdu.anomaly", "label", "what is odd about the PDU", labels=dict(enumerate(ANOMALIES))),
 )
 FIELDS: tuple[Field, ...] = tuple({
-    field.name: field for field in (*OTHERS[:2], *(one.field for one in PARTS), *OTHERS[2:7], *OBJECTS, *OTHERS[7:])
+    field.name: field for field in (*OTHERS[:2], *(one.field for one in PARTS), *OTHERS[2:7], *OBJECTS.values(), *OTHERS[7:])
 }.values())  # fmt: skip
 BY_NAME = {field.name: field for field in FIELDS}
 
@@ -190,6 +221,7 @@ class ModbusTable(PduTable):
         self._kind, self._function = cells[:, 4], cells[:, 5]
         self._is_pdu = self._kind != MALFORMED
         self._objects: ObjectTable | None = None
+        self._object_cells = np.zeros((0, 6), np.int64)
 
     def _make_own(self, field: Field) -> Column:
         if field.level == "object":
@@ -212,9 +244,9 @@ class ModbusTable(PduTable):
             case "modbus.diagnostic.return_query_data.request" | "modbus.diagnostic.return_query_data.echo":
                 return self._query_data(field, 0 if field.name.endswith("request") else 1)
             case "modbus.data":
-                return self._data(field)
+                return self._with_records(self._data(field))
             case _:
-                return self._parts(field)
+                return self._with_records(self._parts(field))
 
     def _parts(self, field: Field) -> Column:
         """A field from its place in every kind of PDU that has it."""
@@ -243,6 +275,27 @@ class ModbusTable(PduTable):
             assert code.present is not None
             holds &= code.present & (code.values == one.sub)
         return holds
+
+    def _with_records(self, column: Column) -> Column:
+        """The column with what file records (functions 20 and 21) have under the same name."""
+        name = column.field.name
+        if name not in (*RECORD_PLACES, "modbus.data") or not np.isin(self._function, (20, 21)).any():
+            return column
+        self.objects()
+        cells, buffer = self._object_cells, self.packets.batch.buffer
+        if name == "modbus.data":
+            skip = np.zeros(len(cells), np.int64)
+            for kind, size in RECORD_DATA_AT.items():  # per kind of record
+                skip[cells[:, 1] == kind] = size
+            spans = np.stack((cells[:, 4] + skip, cells[:, 5]), axis=1)
+            extra = Column(column.field, spans, (skip > 0) & (spans[:, 0] < spans[:, 1]), None, buffer)
+        else:
+            kind, at = RECORD_PLACES[name]
+            extra = object_column(column.field, cells, [((kind,), at)], buffer)
+        (values, rows), (more, numbers) = column.flat(), extra.flat()
+        rows = np.concatenate((rows, cells[numbers, 0]))
+        order = np.argsort(rows, kind="stable")
+        return ragged(column.field, np.concatenate((values, more))[order], rows[order], self.rows, column.buffer)
 
     def _query_data(self, field: Field, kind: int) -> Column:
         """Data of diagnostic subfunction 0, in requests or replies."""
@@ -280,19 +333,32 @@ class ModbusTable(PduTable):
             cells = cells[:count]
             offsets = np.zeros(self.rows + 1, np.int64)
             np.cumsum(np.bincount(cells[:, 0], minlength=self.rows), out=offsets[1:])
-            columns = {field.name: object_column(field, cells, *how, buffer) for field, how in OBJECTS.items()}
+            self._object_cells = cells
+            columns = {
+                name: object_column(field, cells, OBJECT_PLACES[name], buffer) for name, field in OBJECTS.items()
+            }
             self._objects = ObjectTable("modbus", offsets, columns)
         return self._objects
 
 
 def object_column(
-    field: Field, cells: NDArray[np.int64], kinds: tuple[int, ...], what: str, buffer: NDArray[np.uint8]
+    field: Field, cells: NDArray[np.int64], places: list[ObjectPlace], buffer: NDArray[np.uint8]
 ) -> Column:
-    """A column of objects of one kind; other kinds have no value in it."""
-    values: Array = cells[:, 4:6] if what == "span" else cells[:, 2 if what == "number" else 3]
-    if field.kind == "bool":
-        values = values != 0
-    return Column(field, values, np.isin(cells[:, 1], kinds), None, buffer if what == "span" else None)
+    """A column of the objects that have the field at one of the places; other objects have no value in it."""
+    present = np.isin(cells[:, 1], [kind for kinds, _ in places for kind in kinds])
+    if places[0][1] == "span":
+        return Column(field, cells[:, 4:6], present, None, buffer)
+    values = np.zeros(len(cells), np.int64)
+    for kinds, what in places:  # per place of the field
+        chosen = np.isin(cells[:, 1], kinds)
+        if what.startswith("@"):
+            starts = np.where(chosen, cells[:, 4], -1).astype(np.int32)
+            loaded = load(field, place_of(what), buffer, starts, cells[:, 5].astype(np.int32))
+            assert loaded.present is not None
+            values, present = np.where(chosen, loaded.values, values), present & (loaded.present | ~chosen)
+        else:
+            values = np.where(chosen, cells[:, 2 if what == "number" else 3], values)
+    return Column(field, values != 0 if field.kind == "bool" else values, present)
 
 
 class ModbusReader:

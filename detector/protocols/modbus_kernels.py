@@ -14,6 +14,7 @@ from detector.packets.rows import DESTINATION_PORT, PACKET, SOURCE_PORT
 from detector.protocols.framing_kernels import F_OWN, close_span, open_span
 
 PORT = 502
+FIRST_OWN_IDENTITY = 7  # identity objects that the specification names are texts; others may hold anything
 HEADER = 7  # the MBAP header
 SHORTEST, LONGEST = 2, 254  # of its length field: unit id and function code; the specification's 260 bytes less six
 UNITY, LONGEST_UNITY = (
@@ -310,7 +311,9 @@ def frame_chunks(
 
 
 # Kinds of object, and columns of objects.
-BIT, REGISTER, IDENTITY, RECORD, ASKED_IDENTITY = 0, 1, 2, 3, 4
+BIT, REGISTER, IDENTITY, RECORD, ASKED_IDENTITY, OWN_IDENTITY, RECORD_REPLY, EVENT, EVENT_RECEIVED, EVENT_SENT = range(
+    10
+)
 B_PDU, B_KIND, B_NUMBER, B_VALUE, B_START, B_STOP = 0, 1, 2, 3, 4, 5
 
 
@@ -372,16 +375,35 @@ def list_objects(pdus, buffer, objects):
             count, at = u8(buffer, at + 5), at + 6
             while count > 0 and at + 2 <= stop and at + 2 + u8(buffer, at + 1) <= stop:
                 length = u8(buffer, at + 1)
-                found = put_object(objects, found, pdu, IDENTITY, u8(buffer, at), length, at + 2, at + 2 + length)
+                number = u8(buffer, at)
+                what = IDENTITY if number < FIRST_OWN_IDENTITY else OWN_IDENTITY
+                found = put_object(objects, found, pdu, what, number, length, at + 2, at + 2 + length)
                 at += 2 + length
                 count -= 1
             continue
-        elif function in (20, 21) and (is_request or function == 21) and have >= 1:
+        elif function in (20, 21) and (is_request or function == 21):
             end = min(stop, at + 1 + u8(buffer, at))
             at += 1
             while at + 7 <= end:
-                found = put_object(objects, found, pdu, RECORD, be32(buffer, at + 1), be16(buffer, at + 5), at, at + 7)
-                at += 7 + (2 * be16(buffer, at + 5) if function == 21 else 0)
+                size = 7 + (2 * be16(buffer, at + 5) if function == 21 else 0)
+                found = put_object(
+                    objects, found, pdu, RECORD, be32(buffer, at + 1), be16(buffer, at + 5), at, min(end, at + size)
+                )
+                at += size
+            continue
+        elif function == 20:
+            end = min(stop, at + 1 + u8(buffer, at))
+            at += 1
+            while at + 2 <= end:
+                size = max(2, 1 + u8(buffer, at))
+                found = put_object(objects, found, pdu, RECORD_REPLY, -1, size, at, min(end, at + size))
+                at += size
+            continue
+        elif function == 12 and not is_request:
+            for event in range(at + 7, min(stop, at + 1 + u8(buffer, at))):
+                value = u8(buffer, event)
+                what = EVENT_RECEIVED if value & 0x80 else EVENT_SENT if value & 0x40 else EVENT
+                found = put_object(objects, found, pdu, what, event - at - 7, value, event, event + 1)
             continue
         if what == BIT:
             for k in range(min(quantity, 8 * (end - at))):

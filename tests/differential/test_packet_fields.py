@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -43,7 +44,7 @@ from tests.conftest import ROOT
 from tests.differential import tshark
 from tests.differential.compare import compare_frames
 from tests.differential.unusual import unusual
-from tests.pcapng import blocks, interface, packet, section
+from tests.pcapng import blocks, interface, option, packet, section
 
 pytestmark = pytest.mark.differential
 
@@ -122,13 +123,26 @@ def built_capture(folder: Path) -> Path:
     return path
 
 
+def described_capture(folder: Path) -> Path:
+    """A pcapng file whose interfaces have names and descriptions, or not, and whose packets have every option."""
+    told = [
+        struct.pack("<HHI", 2, 4, flags) + struct.pack("<HHQ", 4, 8, number) + struct.pack("<HHQHHI", 5, 8, 1 << 40 | number, 6, 4, number)
+        for number, flags in enumerate((0x00000001, 0xFF00FE1E, 0x55000A0A))
+    ]  # fmt: skip
+    frames = [
+        packet(bytes(one), 5 * number, number % 3, comment=f"said {number}", options=told[number % 3] if number % 2 else option(1, b"first"))
+        for number, one in enumerate(BUILT)
+    ]  # fmt: skip
+    names = option(2, b"eth0") + option(3, b"uplink"), b"", option(3, b"mirror port")
+    path = folder / "described.pcapng"
+    path.write_bytes(blocks(section(), *(interface(options=told) for told in names), *frames))
+    return path
+
+
 def test_built_packets_agree_and_every_field_is_compared(names: list[str], tmp_path: Path) -> None:
     compared, differences = compare_frames(built_capture(tmp_path), names, 1000)
     assert differences == []
-    commented = tmp_path / "commented.pcapng"
-    frames = [packet(bytes(one), 5 * number, number % 2, comment=f"said {number}") for number, one in enumerate(BUILT)]
-    commented.write_bytes(blocks(section(), interface(), interface(), *frames))
-    more, different = compare_frames(commented, names, 1000)
+    more, different = compare_frames(described_capture(tmp_path), names, 1000)
     assert different == []
     for name in names:
         print(f"{compared[name] + more[name]:8} {name}")

@@ -125,7 +125,9 @@ TRAILERS = (
     (b"\0" * 14, 4), (b"\0" * 18, 4), (b"\0" * 14 + b"abcd", 4), (b"x" * 14, 4), (b"x" * 18, 4), (b"\0" * 10, 4), (b"abcd", 30), (b"abc", 30),
     (b"abcdefg", 30), (b"\0" * 20, 4), (b"\0" * 15, 4),
 )  # fmt: skip
+# What Ethernet carries without a length, with one, with one that is too long, with neither length nor type.
 LENGTHS = (
+    above_ethernet(Raw(octets("0207 04" + MAC + "0403 07 3132 0602 0078 0000") + bytes(30)), 0x88CC),
     above_ethernet(Raw(b"\x42\x42\x03\x00" + bytes(42)), 4), above_ethernet(Raw(b"x" * 40), 0x5FF), above_ethernet(Raw(b"\x42\x42\x03\x00" + bytes(42)), 60),
     above_ethernet(Raw(octets("0005 0004 42420300") + bytes(42)), 0x8100), above_ethernet(Raw(octets("0005 0004 42420300") + bytes(42) + b"xyzw" * 4), 0x8100),
     above_ethernet(Raw(octets("0005 0806") + bytes(ARP()) + bytes(20) + b"tail"), 0x8100), above_ethernet(Raw(b"\xff\xff\x00\x00" + bytes(42)), 3),
