@@ -68,6 +68,8 @@ def occurring(values: Array, constants: NDArray[np.int64]) -> NDArray[np.bool_]:
         seen[values.view(np.uint8) if values.dtype == np.bool_ else values] = True
         found: NDArray[np.bool_] = seen[constants.clip(0, SMALL - 1)] & (constants >= 0) & (constants < SMALL)
         return found
+    if values.dtype.kind == "u":
+        values = values.astype(np.int64)  # beside int64, NumPy takes uint64 for a float, which is not exact
     if len(constants) <= FEW:
         return np.array([(values == constant).any() for constant in constants.tolist()], np.bool_)
     found = np.zeros(len(constants), np.bool_)

@@ -62,7 +62,6 @@ COVERED_BY = {
     "protocols/modbus_kernels.py": "protocols/test_modbus.py",
     "protocols/protocol.py": "protocols/test_modbus.py",
     "protocols/table.py": "protocols/test_modbus.py",
-    "detect/candidates.py": "detect/test_engine.py",
     "detect/match.py": "detect/test_engine.py",
     "detect/predicate_kernels.py": "detect/test_predicates.py",
     "detect/state_kernels.py": "detect/test_state.py",
