@@ -77,6 +77,31 @@ def find_zeros(buffer, starts, stops, out):
 
 
 @kernel
+def limit_headers(buffer, cells, stops):
+    """Moves stops of IP and TCP rows whose header contradicts itself to where its fields end: what follows means nothing.
+
+    Args:
+        cells: int32[rows, 3]: where the row's IPv4, IPv6 and TCP headers begin, -1 for none.
+        stops: int32[rows, 3], of the same three.
+    """
+    for row in range(len(cells)):
+        at = np.int64(cells[row, 0])
+        if 0 <= at < stops[row, 0]:
+            if u8(buffer, at) >> 4 != 4:
+                stops[row, 0] = at
+            elif u8(buffer, at) & 15 < 5:
+                stops[row, 0] = at + 1
+            elif at + 4 <= stops[row, 0] and 0 < be16(buffer, at + 2) < 4 * (u8(buffer, at) & 15):
+                stops[row, 0] = at + 4
+        at = np.int64(cells[row, 1])
+        if 0 <= at < stops[row, 1] and u8(buffer, at) >> 4 != 6:
+            stops[row, 1] = at + 1
+        at = np.int64(cells[row, 2])
+        if at >= 0 and at + 13 <= stops[row, 2] and u8(buffer, at + 12) >> 4 < 5:
+            stops[row, 2] = at + 8
+
+
+@kernel
 def find_equal(buffer, firsts, seconds, sizes, out):
     """out[i] = whether sizes[i] bytes, at least one, are the same at firsts[i] and seconds[i]; a start below 0 is none."""
     for i in range(len(firsts)):
@@ -134,7 +159,7 @@ def walk_items(buffer, spans, shape, out):
                 out[found, LENGTH] = length
             found += 1
             at += length
-            if kind == 0 and shape[ENDS] and (shape[ENDS] == 1 or skip_zeros(buffer, at, stop) < stop):
+            if kind == 0 and shape[ENDS] and (shape[ENDS] == 1 or (at < stop and buffer[at] != 0)):
                 break
     return found
 
