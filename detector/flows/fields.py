@@ -43,21 +43,30 @@ def is_followed(packets: PacketTable, flows: FlowColumns) -> NDArray[np.bool_]:
     return known
 
 
+def has_whole_header(packets: PacketTable) -> NDArray[np.bool_]:
+    """bool[rows]: TCP rows whose header is not shorter than it can be."""
+    present = packets.own("tcp.flags").present
+    assert present is not None
+    return present
+
+
 def of_tcp(cell: Cell) -> Make:
     """A relative number of TCP."""
 
     def make(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
-        return Column(field, flows.cells[:, cell], is_followed(packets, flows))
+        present = is_followed(packets, flows)
+        if cell == Cell.RELATIVE_ACK:
+            present &= has_whole_header(packets)
+        return Column(field, flows.cells[:, cell], present)
 
     return make
 
 
 def next_sequence(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
     """The sequence number, the payload's length, and one for a SYN or FIN."""
-    structure = packets.structure
-    length = structure.cell(RowCell.PAYLOAD_STOP) - structure.cell(RowCell.PAYLOAD_START)
+    structure, length = packets.structure, packets.own("tcp.len").values.astype(np.int64)
     behind = flows.cells[:, Cell.RELATIVE_SEQ] + length + ((structure.cell(RowCell.TCP_FLAGS) & SYN_OR_FIN) > 0)
-    return Column(field, behind & 0xFFFFFFFF, is_followed(packets, flows))
+    return Column(field, behind & 0xFFFFFFFF, is_followed(packets, flows) & has_whole_header(packets))
 
 
 def scale_factor(flows: FlowColumns) -> NDArray[np.int64]:

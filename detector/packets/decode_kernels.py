@@ -172,9 +172,9 @@ def decode_ethernet(buffer, cells, words, n, at, stop):
     kind = be16(buffer, at + 12)
     if kind >= 1536:
         return kind, at + 14
-    if kind > 1500:  # neither a type nor a length
+    if kind > 1500 or kind == 0:  # neither a type nor a length
         return NOTHING, at + 14
-    end = min(stop, at + 14 + kind) if kind else stop  # Wireshark takes a length of 0 for all there is
+    end = min(stop, at + 14 + kind)
     cells[STOP, n] = end
     if end - at >= 16 and be16(buffer, at + 14) == 0xFFFF:  # IPX straight above 802.3 (Novell), without LLC
         return NOTHING, at + 14
@@ -220,7 +220,7 @@ def decode_link(buffer, cells, words, n, at, stop, link_type):
         kind = be16(buffer, at + 14) if link_type == 113 else be16(buffer, at)
         if kind == 4 or kind == 1:
             return decode_llc(buffer, cells, words, n, at + size, stop)
-        return kind, at + size
+        return (kind if kind else NOTHING), at + size
     if link_type == 0 or link_type == 108:
         if stop - at < 4:
             mark(words, n, O_NULL)
@@ -230,8 +230,12 @@ def decode_link(buffer, cells, words, n, at, stop, link_type):
             family = le32(buffer, at)
         if family == 2:
             return T_IP, at + 4
-        if family in (10, 24, 28, 30):
+        if family in (24, 28, 30):
             return T_IPV6, at + 4
+        if (
+            family > 1500
+        ):  # an EtherType, as some systems write it; as in Wireshark, where it fits no other way the last half
+            return (family if family <= 0xFFFF else be16(buffer, at + 2)), at + 4
         mark(words, n, O_NULL_TYPE)
         return NOTHING, at + 4
     if link_type == 9 or link_type == 50:
@@ -601,6 +605,10 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
                 cells[PAYLOAD_START, n] = min(at, stop)
                 break
             identification = -1
+            if kind == T_IP and at < stop and u8(buffer, at) >> 4 == 6:  # Wireshark believes the version
+                cells[IP, n] = at
+                mark(words, n, O_IP_VERSION)
+                kind = T_IPV6
             if kind == T_IP:
                 header = at
                 usable, protocol, at, offset, more = decode_ipv4(buffer, cells, words, n, at, stop)

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detector.columns import Field
 from detector.packets import frame_fields, icmp, link, network, transport, tunnels
 from detector.packets.header import PacketField
 from detector.packets.rows import Layer
+from detector.packets.table import HeaderLength, PacketTable
+
+SHORTEST_HEADER = 20  # bytes of the headers that say how long they are, those of IPv4 and TCP
 
 SPECIFICATIONS: tuple[PacketField, ...] = (
     *frame_fields.FIELDS, *link.FIELDS, *network.FIELDS, *tunnels.FIELDS, *transport.FIELDS, *icmp.FIELDS,
 )  # fmt: skip
-# Protocols whose bytes filters may look at: where they begin, and how long their header is: a number of bytes, the field
-# that says it, or None for all there is.
-SPANS: dict[str, tuple[Layer, int | str | None]] = {
+
+
+def header_length(name: str) -> HeaderLength:
+    """The length that a field says; 0, for all there is, where no header is as short as that: so has it Wireshark."""
+
+    def sizes(table: PacketTable) -> NDArray[np.int64]:
+        column = table.own(name)
+        assert column.present is not None
+        known: NDArray[np.int64] = np.where(
+            column.present & (column.values >= SHORTEST_HEADER), column.values, 0
+        ).astype(np.int64)
+        return known
+
+    return sizes
+
+
+# Protocols whose bytes filters may look at: where they begin, and how long their header is: a number of bytes, what tells
+# it for each row, or None for all there is.
+SPANS: dict[str, tuple[Layer, HeaderLength]] = {
     "frame": (Layer.LINK, None), "eth": (Layer.ETH, 14), "vlan": (Layer.VLAN, 4), "mpls": (Layer.MPLS, 4), "llc": (Layer.LLC, 3),
-    "arp": (Layer.ARP, 28), "ip": (Layer.IP, "ip.hdr_len"), "ipv6": (Layer.IPV6, 40), "tcp": (Layer.TCP, "tcp.hdr_len"),
+    "arp": (Layer.ARP, link.arp_length), "ip": (Layer.IP, header_length("ip.hdr_len")), "ipv6": (Layer.IPV6, 40), "tcp": (Layer.TCP, header_length("tcp.hdr_len")),
     "udp": (Layer.UDP, 8), "icmp": (Layer.ICMP, None), "icmpv6": (Layer.ICMPV6, None), "igmp": (Layer.IGMP, None),
     "sctp": (Layer.SCTP, None),
 }  # fmt: skip

@@ -35,7 +35,7 @@ class Shape(NamedTuple):
     not count.  singles: kinds up to this one are a single byte, -1 for none.  count_at, count_unit: a further number of
     two bytes, in units of its own, -1 for none.  least: no item is shorter.  keeps_short: one that says so is the last, of its
     kind and length alone; else it is none.  overruns: the last may end behind its list; else it is none.  ends: what an item of kind 0 ends: nothing (0), the list (1), or
-    the list unless all that follows is 0 as well (2).
+    the list but for further ones of its kind (2).
     """
 
     kind_at: int = 0

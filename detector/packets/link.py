@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Column, Field
-from detector.packets.header import Make, PacketField, both, header, made, presence, ragged
+from detector.packets.header import Make, PacketField, both, header, made, presence
 from detector.packets.items import LENGTH, START, Found, bits, kept, listed, spans_of
 from detector.packets.load import Place, kernels, load
 from detector.packets.rows import Cell, Layer
@@ -19,9 +19,26 @@ ARP_ADDRESSES = (("hw_mac", "ether", "mac", "MAC address"), ("hw_ax25", "bytes",
                  ("hw", "bytes", "", "hardware address of another kind"), ("proto_ipv4", "ipv4", "ipv4", "IPv4 address"),
                  ("proto", "bytes", "", "protocol address of another kind"))  # fmt: skip
 LLDP = 0x88CC
-SMALLEST_TYPE, LONGEST_LENGTH = 1536, 1500  # of EtherTypes, of 802.3 lengths (IEEE 802.3 3.2.6)
+SMALLEST_TYPE, LARGEST_TYPE, LONGEST_LENGTH = 1536, 0xFFFF, 1500  # of EtherTypes, of 802.3 lengths (IEEE 802.3 3.2.6)
 PADDING, TRAILER, VLAN_TRAILER, CHECKSUM, COOKED_TRAILER = range(5)
 COOKED_HEADERS = {113: 16, 276: 20}  # bytes of Linux cooked headers, by link type
+PROVIDER_TAG = 0x88A8
+VLAN_FIELDS = """
+    vlan.priority uint  @0:3   0  priority of each VLAN tag
+    vlan.dei      bool  @3:1   0  drop eligible bit of each VLAN tag
+    vlan.id       uint  @4:12  0  id of each VLAN tag, outermost first
+    vlan.etype    uintx @16:16 0  if 16:16>=1536 EtherType behind each VLAN tag
+    vlan.len      uint  @16:16 0  if 16:16<=1535 length behind a VLAN tag, in a frame of 802.3
+    ieee8021ad.priority uint @0:3  1  priority of each provider's tag (802.1ad)
+    ieee8021ad.dei      bool @3:1  1  drop eligible bit of each provider's tag
+    ieee8021ad.id       uint @4:12 1  id of each provider's tag, outermost first
+"""
+MPLS_FIELDS = """
+    mpls.label    uint  @0:20  *  each MPLS label, outermost first
+    mpls.exp      uint  @20:3  *  traffic class of each label
+    mpls.bottom   uint  @23:1  *  1 for the last label of the stack
+    mpls.ttl      uint  @24:8  *  lifetime of each label
+"""
 TRAILER_FIELDS = """
     eth.padding  bytes @0:     0  zeros that fill a frame up to its shortest length
     eth.trailer  bytes @0:     1  bytes behind the packet
@@ -30,19 +47,19 @@ TRAILER_FIELDS = """
 """
 
 
-def tag(offset: int, width: int, layer: Layer = Layer.VLAN, count: Cell = Cell.VLAN_COUNT) -> Make:
-    """Some bits of every VLAN tag (or MPLS label) of a row; they are four bytes each, one behind the other."""
+def tags(table: PacketTable, layer: Layer, count: Cell) -> Found:
+    """VLAN tags or MPLS labels: four bytes each, one behind the other. A tag's kind is whether it is a provider's (802.1ad)."""
+    structure = table.structure
+    counts = structure.cell(count).astype(np.int64)
+    rows = np.repeat(np.arange(table.rows), counts)
+    nth = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = structure.cells[layer, rows].astype(np.int64) + 4 * nth
+    before, _ = bits(table, spans_of(rows, rows, starts - 2, starts), Place(0, 16, False))
+    return spans_of(rows, before == PROVIDER_TAG, starts, np.minimum(starts + 4, structure.cell(Cell.STOP)[rows]))
 
-    def make(table: PacketTable, field: Field) -> Column:
-        structure = table.structure
-        counts = structure.cell(count).astype(np.int64)
-        rows = np.repeat(np.arange(table.rows), counts)
-        nth = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        starts = (structure.cells[layer, rows] + 4 * nth).astype(np.int32)
-        column = load(field, Place(offset, width, False), table.batch.buffer, starts, structure.cell(Cell.STOP)[rows])
-        return ragged(field, column.values, rows, table.rows)
 
-    return make
+vlan_tags = kept("tags", lambda table: tags(table, Layer.VLAN, Cell.VLAN_COUNT))
+mpls_labels = kept("labels", lambda table: tags(table, Layer.MPLS, Cell.MPLS_COUNT))
 
 
 def ethernet_type(low: int, high: int) -> Make:
@@ -52,18 +69,10 @@ def ethernet_type(low: int, high: int) -> Make:
         starts = table.structure.layer(Layer.ETH)
         column = load(field, Place(96, 16, False), table.batch.buffer, starts, table.structure.cell(Cell.STOP))
         assert column.present is not None
-        return Column(field, column.values, column.present & (low <= column.values) & (column.values <= high))
-
-    return make
-
-
-def tag_type(is_type: bool) -> Make:
-    """What stands behind each VLAN tag: an EtherType, or a length."""
-
-    def make(table: PacketTable, field: Field) -> Column:
-        values, rows = tag(16, 16)(table, field).flat()
-        chosen = (values >= SMALLEST_TYPE) == is_type
-        return ragged(field, values[chosen], rows[chosen], table.rows)
+        chosen = (low <= column.values) & (column.values <= high)
+        if high == LARGEST_TYPE:
+            chosen |= column.values == 0  # no length, and no type that is known
+        return Column(field, column.values, column.present & chosen)
 
     return make
 
@@ -121,11 +130,12 @@ def packet_stops(
     length, _ = bits(table, spans_of(rows, rows, above - 2, captured), Place(0, 16, False))
     is_length = (length > 0) & (length <= LONGEST_LENGTH) & (structure.layer(Layer.ETH)[rows] >= 0)
     stops = np.where(is_length, above + length, stops)
-    for layer, offset, added in ((Layer.IP, 16, 0), (Layer.IPV6, 32, 40)):  # per version of IP
+    versions = ((Layer.IP, 16, 0, "ip.id"), (Layer.IPV6, 32, 40, "ipv6.nxt"))
+    for layer, offset, added, behind in versions:  # per version of IP
         begin = structure.layer(layer)[rows].astype(np.int64)
         begins = begin == above + labels
         length, present = bits(table, spans_of(rows, rows, begin, captured), Place(offset, 16, False))
-        says = begins & present & (length > 0) & (structure.network[rows] > 0)
+        says = begins & present & (length > 0) & table.own(behind).present[rows]  # type: ignore[index]
         stops = np.where(says, begin + added + length, stops)
     begins = structure.layer(Layer.ARP)[rows] == above
     sizes, present = bits(table, spans_of(rows, rows, above, captured), Place(32, 16, False))
@@ -148,6 +158,12 @@ def arp_addresses(table: PacketTable) -> tuple[NDArray[np.int64], NDArray[np.int
     bounds = np.stack((np.zeros_like(begin), *sizes, *sizes), axis=1).cumsum(axis=1) + begin[:, None]
     whole = (structure.layer(Layer.ARP) >= 0) & (bounds[:, 4] <= structure.cell(Cell.STOP))
     return np.where(whole[:, None], bounds, -1), np.stack((*sizes, *sizes), axis=1)
+
+
+def arp_length(table: PacketTable) -> NDArray[np.int64]:
+    """Length of ARP packets, int64[rows], by the sizes of their addresses."""
+    sizes = [table.own(f"arp.{name}.size").values.astype(np.int64) for name in ("hw", "proto")]
+    return 8 + 2 * (sizes[0] + sizes[1])
 
 
 def arp_address(place: int, what: str) -> Make:
@@ -213,21 +229,14 @@ FIELDS: tuple[PacketField, ...] = (
     made("eth.lg", "bool", "locally administered address of either side", both("eth.dst.lg", "eth.src.lg")),
     made("eth.ig", "bool", "group bit of either side", both("eth.dst.ig", "eth.src.ig")),
     made("eth.addr.oui", "uint", "vendor part of either side's address", both("eth.dst.oui", "eth.src.oui")),
-    made("eth.type", "uint", "EtherType", ethernet_type(SMALLEST_TYPE, 0xFFFF), base=16, labels=ETHERTYPES),
-    made("eth.len", "uint", "length of an 802.3 frame", ethernet_type(0, LONGEST_LENGTH), unit="B"),
+    made("eth.type", "uint", "EtherType", ethernet_type(SMALLEST_TYPE, LARGEST_TYPE), base=16, labels=ETHERTYPES),
+    made("eth.len", "uint", "length of an 802.3 frame", ethernet_type(1, LONGEST_LENGTH), unit="B"),
     made("eth.invalid_lentype", "uint", "neither a length nor a type", ethernet_type(LONGEST_LENGTH + 1, SMALLEST_TYPE - 1), base=16),
     *listed(kept("trailers of Ethernet", list_trailers), TRAILER_FIELDS),
     made("vlan", "protocol", "the packet has a VLAN tag", presence(Layer.VLAN)),
-    made("vlan.priority", "uint", "priority of each VLAN tag", tag(0, 3)),
-    made("vlan.dei", "bool", "drop eligible bit of each VLAN tag", tag(3, 1)),
-    made("vlan.id", "uint", "id of each VLAN tag, outermost first", tag(4, 12)),
-    made("vlan.etype", "uint", "EtherType behind each VLAN tag", tag_type(True), base=16, labels=ETHERTYPES),
-    made("vlan.len", "uint", "length behind a VLAN tag, in a frame of 802.3", tag_type(False), unit="B"),
+    *listed(vlan_tags, VLAN_FIELDS, {"vlan.etype": ETHERTYPES}),
     made("mpls", "protocol", "the packet has MPLS labels", presence(Layer.MPLS)),
-    made("mpls.label", "uint", "each MPLS label, outermost first", tag(0, 20, Layer.MPLS, Cell.MPLS_COUNT)),
-    made("mpls.exp", "uint", "traffic class of each label", tag(20, 3, Layer.MPLS, Cell.MPLS_COUNT)),
-    made("mpls.bottom", "uint", "1 for the last label of the stack", tag(23, 1, Layer.MPLS, Cell.MPLS_COUNT)),
-    made("mpls.ttl", "uint", "lifetime of each label", tag(24, 8, Layer.MPLS, Cell.MPLS_COUNT)),
+    *listed(mpls_labels, MPLS_FIELDS),
     made("llc", "protocol", "the frame has an LLC header (802.2)", presence(Layer.LLC)),
     *header(Layer.LLC, """
         llc.dsap uintx LLC.dsap  destination service access point

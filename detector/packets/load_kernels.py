@@ -77,6 +77,31 @@ def find_zeros(buffer, starts, stops, out):
 
 
 @kernel
+def limit_headers(buffer, ip, ipv6, tcp, stops):
+    """Moves stops of IP and TCP rows whose header contradicts itself to where its fields end: what follows means nothing.
+
+    Args:
+        ip, ipv6, tcp: int32[rows], where the row's header of each begins, -1 for none.
+        stops: int32[3, rows], of the same three.
+    """
+    for row in range(len(ip)):
+        at = np.int64(ip[row])
+        if 0 <= at < stops[0, row]:
+            if u8(buffer, at) >> 4 != 4:
+                stops[0, row] = at
+            elif u8(buffer, at) & 15 < 5:
+                stops[0, row] = at + 1
+            elif at + 4 <= stops[0, row] and 0 < be16(buffer, at + 2) < 4 * (u8(buffer, at) & 15):
+                stops[0, row] = at + 4
+        at = np.int64(ipv6[row])
+        if 0 <= at < stops[1, row] and u8(buffer, at) >> 4 != 6:
+            stops[1, row] = at + 1
+        at = np.int64(tcp[row])
+        if at >= 0 and at + 13 <= stops[2, row] and u8(buffer, at + 12) >> 4 < 5:
+            stops[2, row] = at + 8
+
+
+@kernel
 def find_equal(buffer, firsts, seconds, sizes, out):
     """out[i] = whether sizes[i] bytes, at least one, are the same at firsts[i] and seconds[i]; a start below 0 is none."""
     for i in range(len(firsts)):
@@ -134,7 +159,7 @@ def walk_items(buffer, spans, shape, out):
                 out[found, LENGTH] = length
             found += 1
             at += length
-            if kind == 0 and shape[ENDS] and (shape[ENDS] == 1 or skip_zeros(buffer, at, stop) < stop):
+            if kind == 0 and shape[ENDS] and (shape[ENDS] == 1 or (at < stop and buffer[at] != 0)):
                 break
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.columns import Column, Field
 from detector.packets.header import Make, PacketField, both, header, made, presence, ragged
@@ -33,6 +34,8 @@ PROTOCOLS = {1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 17: "UDP", 41: "IPv6", 4
              58: "ICMPv6", 89: "OSPF", 112: "VRRP", 132: "SCTP"}  # fmt: skip
 
 
+LENGTHS = {"ip.len": (16, 16), "ipv6.plen": (32, 16)}  # where a header says how long its packet is
+MOST_DEEP = 8  # IP layers of a packet, as decode_kernels.py has it
 HOP_BY_HOP, DESTINATION, ROUTING, FRAGMENT = 0, 60, 43, 44
 RECORD_ROUTE, LOOSE_ROUTE, STRICT_ROUTE, SECURITY = 7, 131, 137, 130
 TIMESTAMP, BROADCAST, QUICK_START = 68, 149, 25
@@ -200,18 +203,21 @@ def scaled(at: tuple[int, int], layer: Layer, factor: int) -> Make:
     """A number that the header gives in units of `factor`."""
 
     def make(table: PacketTable, field: Field) -> Column:
-        column = load(
-            field, Place(*at, False), table.batch.buffer, table.structure.layer(layer), table.structure.cell(Cell.STOP)
-        )
+        stops = table.structure.cell(Cell.STOP) if layer == Layer.TCP else table.stops(layer)
+        column = load(field, Place(*at, False), table.batch.buffer, table.structure.layer(layer), stops)
         return Column(field, column.values.astype(np.uint16) * np.uint16(factor), column.present)
 
     return make
 
 
 def version(table: PacketTable, field: Field) -> Column:
-    """The version that either IP header gives; Wireshark shows IPv6's under this name as well."""
-    starts = np.maximum(table.structure.layer(Layer.IP), table.structure.layer(Layer.IPV6))
-    return load(field, Place(0, 4, False), table.batch.buffer, starts, table.structure.cell(Cell.STOP))
+    """The version that IP headers give; Wireshark shows IPv6's under this name as well."""
+    structure = table.structure
+    starts = np.stack((structure.layer(Layer.IP), structure.layer(Layer.IPV6)), axis=1).ravel()
+    rows = np.repeat(np.arange(table.rows), 2)
+    column = load(field, Place(0, 4, False), table.batch.buffer, starts, structure.cell(Cell.STOP)[rows])
+    values, chosen = column.flat()
+    return ragged(field, values, rows[chosen], table.rows)
 
 
 def list_options(table: PacketTable) -> Found:
@@ -220,7 +226,7 @@ def list_options(table: PacketTable) -> Found:
     assert lengths.present is not None
     rows = np.flatnonzero(lengths.present & (lengths.values > 20))
     starts = structure.layer(Layer.IP)[rows]
-    stops = np.minimum(starts + lengths.values[rows].astype(np.int32), structure.cell(Cell.STOP)[rows])
+    stops = np.minimum(starts + lengths.values[rows].astype(np.int32), table.stops(Layer.IP)[rows])
     return walked(table, spans_of(rows, np.zeros_like(rows), starts + 20, stops), Shape(singles=1, ends=1))
 
 
@@ -374,10 +380,41 @@ def returned_mtu(table: PacketTable, field: Field) -> Column:
     return ragged(field, (values & 0xFFFE).astype(np.uint16), found[:, ROW], table.rows)
 
 
+def sent_stops(table: PacketTable) -> NDArray[np.int64]:
+    """Where each row's packet ends, int64[rows], counted on the wire: behind STOP where the capture cut it short."""
+    structure, batch = table.structure, table.batch
+    stops = structure.cell(Cell.STOP).astype(np.int64)
+    missing = batch.wire_lengths - (batch.stops - batch.starts)
+    if not missing.any():
+        return stops
+    packets = structure.packet
+    cut = (stops == batch.stops[packets]) & (missing[packets] > 0) & ~structure.is_quoted
+    ends = np.where(cut, stops + missing[packets], stops)
+    for layer, name, added in ((Layer.IP, "ip.len", 0), (Layer.IPV6, "ipv6.plen", 40)):  # per version of IP
+        starts = structure.layer(layer)
+        length = load(table.fields[name].field, Place(*LENGTHS[name], False), batch.buffer, starts, table.stops(layer))
+        says = cut & (length.values > 0)
+        ends = np.where(says, np.minimum(ends, starts + added + length.values), ends)
+    inner = np.flatnonzero(structure.outer >= 0)
+    for _ in range(MOST_DEEP):  # per layer of tunnels
+        ends[inner] = np.minimum(ends[inner], ends[structure.outer[inner]])
+    return ends
+
+
+def total_length(table: PacketTable, field: Field) -> Column:
+    """The length that the header gives, or that of the packet."""
+    starts = table.structure.layer(Layer.IP)
+    column = load(field, Place(*LENGTHS["ip.len"], False), table.batch.buffer, starts, table.stops(Layer.IP))
+    unsaid = np.flatnonzero(column.values == 0)
+    if len(unsaid):
+        column.values[unsaid] = np.clip(sent_stops(table)[unsaid] - starts[unsaid], 0, 0xFFFF)
+    return column
+
+
 def next_destination(table: PacketTable, field: Field) -> Column:
     """The receiver that the header names."""
-    structure = table.structure
-    return load(field, Place(128, 32, False), table.batch.buffer, structure.layer(Layer.IP), structure.cell(Cell.STOP))
+    starts = table.structure.layer(Layer.IP)
+    return load(field, Place(128, 32, False), table.batch.buffer, starts, table.stops(Layer.IP))
 
 
 def final_destination(table: PacketTable, field: Field) -> Column:
@@ -430,7 +467,6 @@ FIELDS: tuple[PacketField, ...] = (
         ip.dsfield       uintx IP.tos          differentiated services field
         ip.dsfield.dscp  uint  IP.tos[0:6]     differentiated services code point
         ip.dsfield.ecn   uint  IP.tos[6:8]     explicit congestion notification
-        ip.len           uint  IP.len          total length
         ip.id            uintx IP.id           identification
         ip.flags         uintx IP.flags        the three flags
         ip.flags.rb      bool  IP.flags[0:1]   reserved bit
@@ -446,6 +482,7 @@ FIELDS: tuple[PacketField, ...] = (
         ip.checksum      uintx IP.chksum       header checksum
         ip.src           ipv4  IP.src          address of the sender
     """, {"ip.proto": PROTOCOLS}),
+    made("ip.len", "uint", "total length; where the header says 0, as offloaded packets do, what there is", total_length, unit="B", scapy="IP.len"),
     made("ip.dst", "ipv4", "address of the receiver, the last of a source route", final_destination, scapy="IP.dst"),
     made("ip.addr", "ipv4", "address of either side", both("ip.src", "ip.dst")),
     made("ip.cur_rt", "ipv4", "next stop of a source route, which the header names as receiver", current_route),

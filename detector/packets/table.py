@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.capture.batch import Batch
 from detector.columns import Column, Field, Table
+from detector.errors import PacketAnomaly
 from detector.packets.header import PacketField, place_of, ragged
-from detector.packets.load import load
+from detector.packets.load import kernels, load
 from detector.packets.rows import Cell, Layer, PacketRows
+
+
+def anomaly_bits(*anomalies: PacketAnomaly) -> NDArray[np.uint64]:
+    """The two words of PacketRows.anomalies with the bits of some."""
+    words = np.zeros(2, np.uint64)
+    for anomaly in anomalies:  # per anomaly
+        words[anomaly >> 6] |= np.uint64(1) << np.uint64(anomaly & 63)
+    return words
+
+
+HeaderLength = int | Callable[["PacketTable"], NDArray[np.int64]] | None
+LIMITED = (Layer.IP, Layer.IPV6, Layer.TCP)  # headers that may contradict themselves
+CONTRADICTIONS = anomaly_bits(
+    PacketAnomaly.IPV4_WRONG_IP_VERSION, PacketAnomaly.IPV4_HLEN_TOO_SMALL, PacketAnomaly.IPV4_IPLEN_SMALLER_THAN_HLEN,
+    PacketAnomaly.IPV6_WRONG_IP_VERSION, PacketAnomaly.TCP_HLEN_TOO_SMALL,
+)  # fmt: skip
 
 
 class PacketTable(Table):
@@ -24,7 +41,7 @@ class PacketTable(Table):
 
     def __init__(self, batch: Batch, structure: PacketRows, clock: NDArray[np.int64],
                  times: tuple[NDArray[np.int64], NDArray[np.int64]], fields: Mapping[str, PacketField],
-                 spans: Mapping[str, tuple[Layer, int | str | None]]) -> None:  # fmt: skip
+                 spans: Mapping[str, tuple[Layer, HeaderLength]]) -> None:  # fmt: skip
         super().__init__("packet", len(structure.packet))
         self.batch = batch
         self.structure = structure
@@ -33,8 +50,10 @@ class PacketTable(Table):
         self.fields = fields
         self.spans = spans
         self._has_quotes = bool(structure.is_quoted.any())
+        self._has_limits = self._has_quotes or bool((structure.anomalies & CONTRADICTIONS).any())
         self.kept: dict[str, NDArray[np.int64]] = {}  # what fields share: walks through options
         self._own: dict[str, Column] = {}
+        self._limits: NDArray[np.int32] | None = None
 
     def _make(self, name: str) -> Column:
         column = self.own(name)
@@ -59,11 +78,21 @@ class PacketTable(Table):
             starts, stops = self.batch.starts[packets], self.batch.stops[packets]
             present = self.structure.outer < 0
         elif not is_whole and length is not None:
-            size = self.own(length).values.astype(np.int64) if isinstance(length, str) else length
-            stops = np.minimum(stops, starts + size)
+            sizes = length(self) if callable(length) else np.int64(length)
+            stops = np.where(sizes > 0, np.minimum(stops, starts + sizes), stops)
         spans = np.where(present[:, None], np.stack((starts, np.maximum(starts, stops)), axis=1), 0)
         column = Column(Field(name, "bytes", self.fields[name].field.meaning), spans, present, None, self.batch.buffer)
         return self._with_quotes(column) if self._has_quotes and name != "frame" else column
+
+    def stops(self, layer: Layer) -> NDArray[np.int32]:
+        """Where the bytes of each row's header end: as far as the packet, or as the header itself makes sense."""
+        if layer not in LIMITED or not self._has_limits:
+            return self.structure.cell(Cell.STOP)
+        if self._limits is None:
+            self._limits = np.tile(self.structure.cell(Cell.STOP), (len(LIMITED), 1))
+            kernels.limit_headers(self.batch.buffer, *map(self.structure.layer, LIMITED), self._limits)
+        limits: NDArray[np.int32] = self._limits[LIMITED.index(layer)]
+        return limits
 
     def _make_own(self, name: str) -> Column:
         declared = self.fields[name]
@@ -71,7 +100,7 @@ class PacketTable(Table):
             column = declared.make(self, declared.field)
         else:
             assert declared.layer is not None
-            starts, stops = self.structure.layer(declared.layer), self.structure.cell(Cell.STOP)
+            starts, stops = self.structure.layer(declared.layer), self.stops(declared.layer)
             column = load(declared.field, place_of(declared.at), self.batch.buffer, starts, stops)
         for other, wanted in declared.when:  # per condition
             condition = self.own(other)

@@ -22,7 +22,7 @@ from detector.packets.items import (
     walked,
 )
 from detector.packets.load import Place
-from detector.packets.network import scaled
+from detector.packets.network import scaled, sent_stops
 from detector.packets.rows import Cell, Layer
 from detector.packets.table import PacketTable
 
@@ -101,12 +101,10 @@ def flags_str(table: PacketTable, field: Field) -> Column:
 
 
 def segment_length(table: PacketTable, field: Field) -> Column:
-    """Bytes of payload of a TCP segment."""
-    structure = table.structure
-    present = table.own("tcp.hdr_len").present
-    return Column(
-        field, (structure.cell(Cell.PAYLOAD_STOP) - structure.cell(Cell.PAYLOAD_START)).astype(np.uint32), present
-    )
+    """Bytes of payload of a TCP segment, as sent."""
+    structure, lengths = table.structure, table.own("tcp.hdr_len")
+    size = sent_stops(table) - structure.layer(Layer.TCP) - lengths.values.astype(np.int32)
+    return Column(field, np.maximum(size, 0).astype(np.uint32), lengths.present)
 
 
 def list_options(table: PacketTable) -> Found:
@@ -181,13 +179,13 @@ def option_bytes(table: PacketTable, field: Field) -> Column:
 
 
 def payload(layer: Layer) -> Make:
-    """The bytes above a transport header, where there are any."""
+    """The bytes above a transport header, where there are any: to the end of IP's, as in Wireshark, also behind UDP's length."""
 
     def make(table: PacketTable, field: Field) -> Column:
         structure = table.structure
-        spans = np.stack((structure.cell(Cell.PAYLOAD_START), structure.cell(Cell.PAYLOAD_STOP)), axis=1).astype(
-            np.int64
-        )
+        has = structure.cell(Cell.PAYLOAD_STOP) > structure.cell(Cell.PAYLOAD_START)
+        stops = np.where(has, structure.cell(Cell.STOP), structure.cell(Cell.PAYLOAD_START))
+        spans = np.stack((structure.cell(Cell.PAYLOAD_START), stops), axis=1).astype(np.int64)
         present = (structure.layer(layer) >= 0) & (spans[:, 1] > spans[:, 0])
         return Column(field, spans, present, None, table.batch.buffer)
 
@@ -209,7 +207,7 @@ FIELDS: tuple[PacketField, ...] = (
     made("tcp.hdr_len", "uint", "length of the header", scaled((96, 4), Layer.TCP, 4), unit="B"),
     *header(Layer.TCP, """
         tcp.flags             uintx @100:12           the twelve flag bits
-        tcp.flags.res         uint  @100:3            reserved bits
+        tcp.flags.res         bool  @100:3            any of the reserved bits
         tcp.flags.ae          bool  @103:1            accurate ECN
         tcp.flags.cwr         bool  @104:1            congestion window reduced
         tcp.flags.ece         bool  @105:1            ECN echo

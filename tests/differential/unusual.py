@@ -70,7 +70,7 @@ TCP_OPTIONS = (
     "fe06aabbccdd", "060600000001", "070600000002", "0b0600000005", "0c06000000050d06 00000005", "1b08070300000000", "4d0611223344",
     "ac0b000001000002000003", "ae0b000001000002000003", "fd0dacc0000001000002000003", "fd0dacc1000001000002000003", "0303 0f", "0304 0101",
     "0206 01020304", "0808010203040506", "1c0601020304", "fd0301", "fd04abcd", "1d0301", "1d040102", "1302", "0602", "0b02", "1b02", "ac05000001",
-    "ac040001", "220301", "040301", "4d02", "4d01", "4d0901", "00020405060100", "00000000",
+    "ac040001", "220301", "040301", "4d02", "4d01", "4d0901", "00020405060100", "00000000", "0000000000000001",
 )  # fmt: skip
 IP_OPTIONS = (
     "070b04 00000000 00000000", "070b0c 01020304 05060708", "070b08 01020304 05060708", "830b04 01020304 05060708", "830b0c 01020304 05060708",
@@ -129,7 +129,10 @@ TRAILERS = (
 LENGTHS = (
     above_ethernet(Raw(octets("0207 04" + MAC + "0403 07 3132 0602 0078 0000") + bytes(30)), 0x88CC),
     above_ethernet(Raw(b"\x42\x42\x03\x00" + bytes(42)), 4), above_ethernet(Raw(b"x" * 40), 0x5FF), above_ethernet(Raw(b"\x42\x42\x03\x00" + bytes(42)), 60),
-    above_ethernet(Raw(octets("0005 0004 42420300") + bytes(42)), 0x8100), above_ethernet(Raw(octets("0005 0004 42420300") + bytes(42) + b"xyzw" * 4), 0x8100),
+    above_ethernet(Raw(octets("0005 0004 42420300") + bytes(42)), 0x8100), above_ethernet(Raw(octets("6007 8100 3005 0800") + bytes(IP(**ENDS) / UDP())), 0x88A8),
+    above_ethernet(Raw(b"x" * 46), 0), above_ethernet(IP(**ENDS, version=6) / Raw(bytes(40))), above_ethernet(IP(**ENDS, version=9) / UDP()),
+    above_ethernet(IP(**ENDS, ihl=3) / UDP()), above_ethernet(IP(**ENDS, len=15) / UDP()), above_ethernet(IPv6(**SIX, version=5) / UDP(), 0x86DD),
+    above_ethernet(IP(**ENDS) / TCP(dataofs=3) / Raw(b"abc")), above_ethernet(IP(**ENDS) / UDP(len=10) / Raw(b"abcdef")), above_ethernet(Raw(octets("0005 0004 42420300") + bytes(42) + b"xyzw" * 4), 0x8100),
     above_ethernet(Raw(octets("0005 0806") + bytes(ARP()) + bytes(20) + b"tail"), 0x8100), above_ethernet(Raw(b"\xff\xff\x00\x00" + bytes(42)), 3),
 )  # fmt: skip
 
