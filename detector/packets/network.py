@@ -419,7 +419,10 @@ def next_destination(table: PacketTable, field: Field) -> Column:
 
 def final_destination(table: PacketTable, field: Field) -> Column:
     """The receiver: of a packet with a source route under way, the route's last address."""
-    column, found = next_destination(table, field), ip_routes(table)
+    column = next_destination(table, field)
+    if not len(ip_options(table)):
+        return column
+    found = ip_routes(table)
     assert column.present is not None
     column.present[list_routes_under_way(table)[:, ROW]] = False
     found = found[found[:, KIND] == FINAL]
