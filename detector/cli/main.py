@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from detector import __version__
+from detector.cli.startup import kept_for_good
 from detector.errors import InputError, InputErrors, nearest
 
 COMMANDS = {
@@ -56,7 +57,8 @@ def build_parsers(command: str | None) -> dict[str, Parser]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    command, parsed = parse(words)
+    with kept_for_good():
+        command, parsed = parse(words)
     try:
         code = int(import_module(f"detector.cli.{command}").run(parsed))
         sys.stdout.flush()

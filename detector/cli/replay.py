@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from detector.capture import open_source
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
 from detector.cli.options import add_rule_options, amount, load_ruleset, pace, positive, time_ns
+from detector.cli.startup import kept_for_good
 from detector.cli.terminal import Terminal
 from detector.columns import printable
 from detector.errors import InputError
@@ -64,6 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.captures:
         raise InputError("no capture is given", hint="captures come before --rules, which takes all paths behind it")
     refuse_contradictions(arguments)
+    with ExitStack() as startup:
+        startup.enter_context(kept_for_good())
+        return replayed(arguments, startup)
+
+
+def replayed(arguments: argparse.Namespace, startup: ExitStack) -> int:
+    """The replay; `startup` is over with the first batch, for which all kernels are loaded."""
     ruleset = load_ruleset(arguments)
     decode = DecodeSettings(check_checksums=arguments.check_checksums, drop_repeats=arguments.drop_repeats)
     pipeline = Pipeline(ruleset, PipelineSettings(decode=decode, run=arguments.run_name))
@@ -83,6 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
             for sink in sinks:
                 sink.write(alerts)
             advance(source.report)
+            startup.close()
     for sink in sinks:
         sink.close()
     return summarise(console, pipeline, source.report, time.perf_counter() - began, arguments.strict)
