@@ -112,7 +112,7 @@ def mark(words, row, odd):
 
 
 @kernel
-def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, row_clocks, anomalies):
+def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, row_clocks, anomalies, seen):
     """What each row's arrival says: its clock, an odd time, and whether the same packet was seen within REPEAT_NS.
 
     Args:
@@ -120,6 +120,7 @@ def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, ro
         table: int64[power of two, 2]: hash and time of the latest packet in each place.
         repeats: bool[packets], filled.  row_clocks: int64[rows], filled.
         anomalies: int64[128], counts of rows by PacketAnomaly, added to.
+        seen: uint64[2], bits of the anomalies of all rows together, added to.
     """
     for row in range(len(words)):
         packet = cells[PACKET, row]
@@ -136,6 +137,7 @@ def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, ro
             table[place, 1] = times[packet]
         for word in range(2):
             bits, place = words[row, ANOMALIES + word], 64 * word
+            seen[word] |= bits
             while bits:
                 anomalies[place] += np.int64(bits & np.uint64(1))
                 bits >>= np.uint64(1)

@@ -25,6 +25,7 @@ arrivals = Kernels("detector.packets.arrival_kernels")
 checksums = Kernels("detector.packets.checksum_kernels")
 
 REPEAT_PLACES = 8192
+UNKNOWN_LINK_TYPE = np.uint64(1) << np.uint64(PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE)
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,27 @@ class PacketDecoder:
         if self._settings.check_checksums:
             checksums.check_rows(batch.buffer, *rows)
         repeats, row_clocks = np.zeros(len(batch), np.bool_), np.empty(len(rows.words), np.int64)
-        before = int(self._anomalies[PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE])
+        seen = np.zeros(2, np.uint64)
         arrivals.judge_arrivals(
-            batch.buffer, *rows, batch.times, clocks, odds, self._repeats, repeats, row_clocks, self._anomalies
+            batch.buffer,
+            *rows,
+            batch.times,
+            clocks,
+            odds,
+            self._repeats,
+            repeats,
+            row_clocks,
+            self._anomalies,
+            seen,
         )
         self.repeats += int(repeats.sum())
-        if self._anomalies[PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE] > before:
+        if seen[0] & UNKNOWN_LINK_TYPE:
             self._count_link_types(batch, rows)
         times = self._frames.follow(batch.times)
         if self._settings.drop_repeats and repeats.any():
             kept = ~repeats[rows.packet]
             rows, row_clocks = without(rows, kept), row_clocks[kept]
-        return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS)
+        return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS, seen)
 
     def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64]) -> PacketRows:
         capacity = len(batch) + len(batch) // 4 + 64
@@ -99,8 +109,8 @@ class PacketDecoder:
 
     def _count_link_types(self, batch: Batch, rows: PacketRows) -> None:
         """Packets by a link type that is not known."""
-        bit = np.uint64(1) << np.uint64(PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE)
-        self.unknown_link_types.update(batch.link_types[rows.packet[(rows.anomalies[:, 0] & bit) > 0]].tolist())
+        is_unknown = (rows.anomalies[:, 0] & UNKNOWN_LINK_TYPE) > 0
+        self.unknown_link_types.update(batch.link_types[rows.packet[is_unknown]].tolist())
 
 
 def without(rows: PacketRows, kept: NDArray[np.bool_]) -> PacketRows:

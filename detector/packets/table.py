@@ -37,11 +37,12 @@ class PacketTable(Table):
     structure: PacketRows.  clock: int64[rows], ns, at which a row is judged.
     times: int64[packets] each, ns since the previous and since the first frame.
     fields: every packet field by its name.  spans: where protocols' bytes lie (packets/fields.py).
+    seen: uint64[2], bits of the anomalies of all rows together.
     """
 
     def __init__(self, batch: Batch, structure: PacketRows, clock: NDArray[np.int64],
                  times: tuple[NDArray[np.int64], NDArray[np.int64]], fields: Mapping[str, PacketField],
-                 spans: Mapping[str, tuple[Layer, HeaderLength]]) -> None:  # fmt: skip
+                 spans: Mapping[str, tuple[Layer, HeaderLength]], seen: NDArray[np.uint64]) -> None:  # fmt: skip
         super().__init__("packet", len(structure.packet))
         self.batch = batch
         self.structure = structure
@@ -50,7 +51,7 @@ class PacketTable(Table):
         self.fields = fields
         self.spans = spans
         self._has_quotes = bool(structure.is_quoted.any())
-        self._has_limits = self._has_quotes or bool((structure.anomalies & CONTRADICTIONS).any())
+        self._has_limits = self._has_quotes or bool((seen & CONTRADICTIONS).any())
         self.kept: dict[str, NDArray[np.int64]] = {}  # what fields share: walks through options
         self._own: dict[str, Column] = {}
         self._limits: NDArray[np.int32] | None = None
