@@ -58,7 +58,7 @@ class Field:
     meaning: str
     unit: str = ""
     labels: Mapping[int, str] = field(default_factory=dict, compare=False)
-    bits: int = 0  # width on the wire, 0 where it has none
+    bits: int = 0  # width on the wire, 0 where it has none, or where Scapy knows it
     base: int = 10  # how people read it: 16 for masks and codes
     level: str = "row"  # "object" where the value belongs to an object row below the table's
     scapy: str = ""  # "IP.ttl": Scapy's layer and field, the schema of a fixed header

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,7 +28,10 @@ def words_of(column: Column) -> Hashes:
     if values.ndim == 2:
         assert column.buffer is not None
         texts = (column.buffer[start:stop].tobytes() for start, stop in values.tolist())
-        return np.array([zlib.crc32(text) << 32 | zlib.adler32(text) for text in texts], np.uint64).reshape(-1, 1)
+        digests = b"".join(
+            hashlib.blake2b(text, digest_size=16).digest() for text in texts
+        )  # whoever chooses a text must
+        return np.frombuffer(digests, np.uint64).reshape(-1, 2)  # not be able to find another one of its group
     if values.dtype.kind == "S":
         return np.frombuffer(values.astype("S16").tobytes(), np.uint64).reshape(-1, 2)
     if values.dtype.kind == "f":

@@ -54,6 +54,16 @@ def place_of(text: str) -> Place:
     return Place(whole.offset + start, stop - start, False)
 
 
+def placed(at: str) -> dict[str, Any]:
+    """What a Field says of its place: Scapy's name for it, or its width."""
+    return {"bits": place_of(at).width} if at.startswith("@") else {"scapy": at}
+
+
+def bits_of(field: Field) -> int:
+    """Width of a field on the wire, 0 where it has none of its own."""
+    return field.bits or (place_of(field.scapy).width if field.scapy else 0)
+
+
 def header(layer: Layer, rows: str, labels: Mapping[str, Mapping[int, str]] | None = None) -> tuple[PacketField, ...]:
     """PacketFields from a table: one line each of name, kind, place, [when field=1,2,] meaning."""
     made = []
@@ -67,8 +77,7 @@ def header(layer: Layer, rows: str, labels: Mapping[str, Mapping[int, str]] | No
                 for other, _, values in (part.partition("=") for part in condition.split(";"))
             )
         base = 16 if kind.endswith("x") else 10
-        scapy = at if not at.startswith("@") else ""
-        field = Field(name, kind.rstrip("x"), rest, base=base, labels=(labels or {}).get(name, {}), scapy=scapy)
+        field = Field(name, kind.rstrip("x"), rest, base=base, labels=(labels or {}).get(name, {}), **placed(at))
         made.append(PacketField(field, layer, at, when))
     return tuple(made)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -251,4 +251,10 @@ def listed(items: Walk, rows: str, labels: Mapping[str, Mapping[int, str]] | Non
         base = 16 if kind.endswith("x") else 10
         fields.setdefault(name, Field(name, kind.rstrip("x"), rest, base=base, labels=(labels or {}).get(name, {})))
         parts.setdefault(name, []).append(part_of(at, kinds, conditions))
-    return tuple(PacketField(field, make=from_parts(items, tuple(parts[name]))) for name, field in fields.items())
+    return tuple(
+        PacketField(
+            replace(field, bits=max(part.place.width for part in parts[name])),
+            make=from_parts(items, tuple(parts[name])),
+        )
+        for name, field in fields.items()
+    )

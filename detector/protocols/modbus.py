@@ -18,7 +18,7 @@ from detector.arena import make_arena
 from detector.columns import Column, Field, ObjectTable
 from detector.flows.columns import Chunks, FlowColumns
 from detector.kernel import Kernels
-from detector.packets.header import place_of, ragged
+from detector.packets.header import place_of, placed, ragged
 from detector.packets.load import load
 from detector.packets.table import PacketTable
 from detector.protocols.protocol import Protocol
@@ -88,8 +88,7 @@ class Part:
 def part(name: str, kind: str, at: str, meaning: str, functions: tuple[int, ...] = (), kinds: str = "qr", sub: int = -1,
          base: int = 10, labels: dict[int, str] | None = None) -> Part:  # fmt: skip
     """A Part with its field."""
-    scapy = at if not at.startswith("@") else ""
-    return Part(Field(name, kind, meaning, base=base, labels=labels or {}, scapy=scapy), at, functions, kinds, sub)
+    return Part(Field(name, kind, meaning, base=base, labels=labels or {}, **placed(at)), at, functions, kinds, sub)
 
 
 PARTS: tuple[Part, ...] = (

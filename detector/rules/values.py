@@ -9,8 +9,10 @@ from typing import Any
 
 from detector.columns import Field
 from detector.errors import InputError, nearest
+from detector.packets.header import bits_of
 from detector.rules.model import Literal_
 
+ONE_BYTE_MOST = 255  # fits every field: the width of one is asked for, which may load Scapy, only above it
 HEX_BYTES = re.compile(r"[0-9A-Fa-f]{2}(?:[:.\-]?[0-9A-Fa-f]{2})*")
 ONE_BYTE = re.compile(r"0x[0-9A-Fa-f]{2}|[0-9]")  # as Wireshark reads them: 0x45 and 5, both hexadecimal
 SECONDS = re.compile(r"(-?)([0-9]+)(?:\.([0-9]*))?")
@@ -57,6 +59,10 @@ def whole(field: Field, text: str, quoted: bool) -> int:
     number = int(text, 0) if not re.fullmatch(r"0\d+", text) else int(text, 8)
     if number < 0 and field.kind == "uint":
         raise InputError(f"{field.name} is never negative", hint="compare with a number from 0 on")
+    if number > ONE_BYTE_MOST and field.kind == "uint" and number >= 1 << (8 * -(-(bits_of(field) or 64) // 8)):
+        raise InputError(
+            f"{text} does not fit into {field.name}", hint=f"its largest value is {(1 << bits_of(field)) - 1}"
+        )
     return within_64_bits(field, number, text)
 
 
