@@ -40,7 +40,7 @@ EXEMPT = {
     r"eth\.src_not_group|ip\.nop|tcp\.nop|icmpv6\.undecoded\.\w+|udp\.length\.bad|udp\.checksum\.zero|icmp\.resp_not_found": EXPERT,
     r"ip\.opt\.(len\.invalid|ptr\.\w+)|ip\.subopt_too_long|ipv6\.opt\.jumbo\.\w+|ipv6\.opt\.mpl\.ipv6_src_seed_id": EXPERT,
     r"tcp\.(option\.len\.invalid|non_zero_bytes_after_eol|suboption_malformed|options\.sack\.dsack|options\.wscale\.shift\.invalid)": EXPERT,
-    r"ip\.(bogus_\w+|cipso\.malformed)|icmpv6\.invalid_option_length|tcp\.short_segment": EXPERT,
+    r"(ip|ipv6|tcp)\.bogus_\w+|ip\.(cipso\.malformed)|icmpv6\.invalid_option_length|tcp\.short_segment": EXPERT,
     r"tcp\.connection\.\w+": EXPERT,
     r"tcp\.analysis.*|tcp\.completeness|tcp\.pdu\.\w+|(tcp|udp)\.time_(delta|relative)": BETWEEN,
     r"arp\.(duplicate-address-\w+|seconds-since-.*)|icmp(v6)?\.(resp_to|resp_in|resptime|no_resp)": BETWEEN,
