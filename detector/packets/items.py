@@ -66,6 +66,8 @@ def kept(key: str, walk: Walk) -> Walk:
 
 def walked(table: PacketTable, spans: Found, shape: Shape) -> Found:
     """The items of lists that lie in spans: (packet row, -, start, length)."""
+    if not len(spans):
+        return spans
     found = np.zeros((256, 4), np.int64)
     numbers = np.array(shape, np.int64)
     while (count := kernels.walk_items(table.batch.buffer, spans, numbers, found)) > len(found):  # per growth

@@ -50,7 +50,7 @@ class PacketTable(Table):
         self.fields = fields
         self.spans = spans
         self._has_quotes = bool(structure.is_quoted.any())
-        self._has_limits = self._has_quotes or bool((structure.anomalies & CONTRADICTIONS).any())
+        self._has_limits: bool | None = None
         self.kept: dict[str, NDArray[np.int64]] = {}  # what fields share: walks through options
         self._own: dict[str, Column] = {}
         self._copies: dict[int, NDArray[np.int32]] = {}
@@ -72,7 +72,7 @@ class PacketTable(Table):
     def span(self, name: str, is_whole: bool) -> Column:
         """A protocol's bytes, by the places in `spans`; a frame has its own, once."""
         layer, length = self.spans[name]
-        starts, stops = self._side_by_side(layer).astype(np.int64), self._side_by_side(Cell.STOP).astype(np.int64)
+        starts, stops = self.side_by_side(layer).astype(np.int64), self.side_by_side(Cell.STOP).astype(np.int64)
         present = starts >= 0
         if name == "frame":
             packets = self.structure.packet
@@ -87,8 +87,12 @@ class PacketTable(Table):
 
     def stops(self, layer: Layer) -> NDArray[np.int32]:
         """Where the bytes of each row's header end: as far as the packet, or as the header itself makes sense."""
-        if layer not in LIMITED or not self._has_limits:
-            return self._side_by_side(Cell.STOP)
+        if layer not in LIMITED:
+            return self.side_by_side(Cell.STOP)
+        if self._has_limits is None:
+            self._has_limits = self._has_quotes or self._is_marked(CONTRADICTIONS)
+        if not self._has_limits:
+            return self.side_by_side(Cell.STOP)
         if self._limits is None:
             cells = np.ascontiguousarray(self.structure.cells[:, LIMITED])
             self._limits = np.repeat(self.structure.cells[:, Cell.STOP : Cell.STOP + 1], len(LIMITED), axis=1)
@@ -96,7 +100,12 @@ class PacketTable(Table):
             self._limits = np.asfortranarray(self._limits)
         return self._limits[:, LIMITED.index(layer)]
 
-    def _side_by_side(self, column: Layer | Cell) -> NDArray[np.int32]:
+    def _is_marked(self, bits: NDArray[np.uint64]) -> bool:
+        """Whether any row has one of some anomalies."""
+        words = (np.bitwise_or.reduce(self.structure.anomalies[:, word]) for word in (0, 1))
+        return any(int(found) & int(wanted) for found, wanted in zip(words, bits, strict=True))
+
+    def side_by_side(self, column: Layer | Cell) -> NDArray[np.int32]:
         """A column of the structure, copied once so that its numbers lie together: rows are two cache lines apart."""
         found = self._copies.get(column)
         if found is None:
@@ -109,7 +118,7 @@ class PacketTable(Table):
             column = declared.make(self, declared.field)
         else:
             assert declared.layer is not None
-            starts, stops = self._side_by_side(declared.layer), self.stops(declared.layer)
+            starts, stops = self.side_by_side(declared.layer), self.stops(declared.layer)
             column = load(declared.field, place_of(declared.at), self.batch.buffer, starts, stops)
         for other, wanted in declared.when:  # per condition
             condition = self.own(other)
