@@ -605,18 +605,17 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
                 cells[PAYLOAD_START, n] = min(at, stop)
                 break
             identification = -1
-            if kind == T_IP and at < stop and u8(buffer, at) >> 4 == 6:  # Wireshark believes the version
-                cells[IP, n] = at
-                mark(words, n, O_IP_VERSION)
-                kind = T_IPV6
+            header = at
             if kind == T_IP:
-                header = at
                 usable, protocol, at, offset, more = decode_ipv4(buffer, cells, words, n, at, stop)
                 if usable:
                     identification = be16(buffer, header + 4)
             else:
                 usable, protocol, at, offset, more, identification = decode_ipv6(buffer, cells, words, n, at, stop)
             if not usable:
+                if kind == T_IP and header < stop and u8(buffer, header) >> 4 == 6:  # Wireshark believes the version
+                    kind, at = T_IPV6, header
+                    continue
                 break
             stop = np.int64(cells[STOP, n])
             if more or offset > 0:

@@ -19,14 +19,10 @@ SPECIFICATIONS: tuple[PacketField, ...] = (
 
 
 def header_length(name: str) -> HeaderLength:
-    """The length that a field says; 0, for all there is, where no header is as short as that: so has it Wireshark."""
+    """The length that a field says, or the shortest that there is: so has it Wireshark."""
 
     def sizes(table: PacketTable) -> NDArray[np.int64]:
-        column = table.own(name)
-        assert column.present is not None
-        known: NDArray[np.int64] = np.where(
-            column.present & (column.values >= SHORTEST_HEADER), column.values, 0
-        ).astype(np.int64)
+        known: NDArray[np.int64] = np.maximum(table.own(name).values.astype(np.int64), SHORTEST_HEADER)
         return known
 
     return sizes

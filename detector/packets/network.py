@@ -205,7 +205,7 @@ def scaled(at: tuple[int, int], layer: Layer, factor: int) -> Make:
     def make(table: PacketTable, field: Field) -> Column:
         stops = table.structure.cell(Cell.STOP) if layer == Layer.TCP else table.stops(layer)
         column = load(field, Place(*at, False), table.batch.buffer, table.structure.layer(layer), stops)
-        return Column(field, column.values.astype(np.uint16) * np.uint16(factor), column.present)
+        return Column(field, column.values * np.uint8(factor), column.present)  # 60 at most
 
     return make
 
@@ -222,10 +222,12 @@ def version(table: PacketTable, field: Field) -> Column:
 
 def list_options(table: PacketTable) -> Found:
     """Options of IPv4 headers (RFC 791 3.1)."""
-    structure, lengths = table.structure, table.own("ip.hdr_len")
-    assert lengths.present is not None
-    rows = np.flatnonzero(lengths.present & (lengths.values > 20))
-    starts = structure.layer(Layer.IP)[rows]
+    begins = table.structure.layer(Layer.IP)
+    if not kernels.has_ip_options(table.batch.buffer, begins, table.stops(Layer.IP)):
+        return np.zeros((0, 4), np.int64)
+    lengths = table.own("ip.hdr_len")
+    rows = np.flatnonzero(lengths.values > 20)
+    starts = begins[rows]
     stops = np.minimum(starts + lengths.values[rows].astype(np.int32), table.stops(Layer.IP)[rows])
     return walked(table, spans_of(rows, np.zeros_like(rows), starts + 20, stops), Shape(singles=1, ends=1))
 
@@ -422,8 +424,8 @@ def final_destination(table: PacketTable, field: Field) -> Column:
     column = next_destination(table, field)
     if not len(ip_options(table)):
         return column
-    found = ip_routes(table)
     assert column.present is not None
+    found = ip_routes(table)
     column.present[list_routes_under_way(table)[:, ROW]] = False
     found = found[found[:, KIND] == FINAL]
     column.values[found[:, ROW]] = bits(table, found, Place(0, 32, False))[0]

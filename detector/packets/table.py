@@ -80,7 +80,7 @@ class PacketTable(Table):
             present = self.structure.outer < 0
         elif not is_whole and length is not None:
             sizes = length(self) if callable(length) else np.int64(length)
-            stops = np.where(sizes > 0, np.minimum(stops, starts + sizes), stops)
+            stops = np.minimum(stops, starts + sizes)
         spans = np.where(present[:, None], np.stack((starts, np.maximum(starts, stops)), axis=1), 0)
         column = Column(Field(name, "bytes", self.fields[name].field.meaning), spans, present, None, self.batch.buffer)
         return self._with_quotes(column) if self._has_quotes and name != "frame" else column
