@@ -60,7 +60,7 @@ def inner(tree: Any) -> str:
 
 
 numbers = st.sampled_from(["tcp.dstport", "ip.ttl", "modbus.func_code", "frame.len", "mbtcp.unit_id"]).map(FieldValue)
-literals = st.integers(0, 65535).map(Literal_)
+literals = st.integers(0, 255).map(Literal_)  # what every one of them can hold
 octets = st.builds(
     FieldValue,
     st.just("tcp.payload"),
