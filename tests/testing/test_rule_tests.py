@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from detector.errors import InputErrors
 from detector.testing.rule_tests import Outcome, run_tests
 from tests.runs import SCENARIOS
 
@@ -109,5 +110,7 @@ def test_a_capture_that_is_none_fails_the_test(tmp_path: Path) -> None:
     assert not found.passed and "is not a capture" in found.problem
 
 
-def test_a_test_without_packets_has_no_alert(tmp_path: Path) -> None:
-    assert one(tmp_path, "  - {packets: [], alerts: 0}\n").passed
+def test_a_test_without_packets_is_refused(tmp_path: Path) -> None:
+    """It would pass whatever the rule says."""
+    with pytest.raises(InputErrors):
+        one(tmp_path, "  - {packets: [], alerts: 0}\n")
