@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -170,7 +169,6 @@ def main() -> None:
         print("\nstages:")
         stages(bench.captures[0], folder / "rules.yml")
         worst_cases(bench, min(1_000_000, arguments.small))
-        print(f"\nlargest process of this run: {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024:.0f} MB")
     finally:
         if not arguments.folder:
             shutil.rmtree(folder)
