@@ -177,11 +177,10 @@ def read_documents(path: Path) -> tuple[Document, Iterator[Any]]:
                          hint="save the file as UTF-8") from None  # fmt: skip
     document = Document(path, text)
     try:
+        refuse_depth(document, text)
         nodes = [node for node in yaml.compose_all(text, Loader=Loader) if not is_empty(node)]
     except yaml.YAMLError as error:
         raise InputErrors([yaml_error(document, error)]) from None
-    except RecursionError:
-        raise InputError(f"{path}: is nested too deeply", hint="rules need a handful of levels") from None
     refuse_shapeless(document, nodes)
     return document, iter(nodes)
 
@@ -189,6 +188,26 @@ def read_documents(path: Path) -> tuple[Document, Iterator[Any]]:
 def is_empty(node: Any) -> bool:
     """Whether a document holds nothing, as what follows a last --- does."""
     return node is None or (isinstance(node, yaml.ScalarNode) and not node.value and not node.style)
+
+
+def refuse_depth(document: Document, text: str) -> None:
+    """Refuses a text that is nested too deeply, before it is made into nodes: that recurses, in some versions without end.
+
+    Raises:
+        InputErrors: with the place.  yaml.YAMLError: it is no YAML.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                mark: Any = event.start_mark
+                at = Position(
+                    document.path, mark.line + 1, mark.column + 1, 1, *document.lines[mark.line : mark.line + 1]
+                )
+                raise InputErrors([InputError("nested too deeply", position=at, hint="rules need a handful of levels")])
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def refuse_shapeless(document: Document, nodes: Sequence[Any]) -> None:

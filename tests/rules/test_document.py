@@ -68,7 +68,7 @@ def test_what_is_no_rule_file(content: bytes, said: list[str], tmp_path: Path) -
     [
         ("a: &a [*a]\n", "1:4"),
         ("a: &a {b: {c: *a}}\n", "1:4"),
-        ("a: " + "[" * 400 + "]" * 400 + "\n", "1:52"),
+        ("a: " + "[" * 400 + "]" * 400 + "\n", "1:53"),
         ("a: " + "[" * 100_000, ""),
         ("- " * 100_000, ""),
         ("? " * 100_000, ""),
@@ -80,8 +80,9 @@ def test_endless_and_bottomless_nodes_are_refused(text: str, place: str, tmp_pat
     """Reading them in full would never end, or exhaust the stack."""
     errors = mistakes(tmp_path, text)
     assert len(errors) == 1
+    assert errors[0].problem == "nested too deeply"
     if place:
-        assert places(errors) == [f"{place} nested too deeply"] or errors[0].problem == "nested too deeply"
+        assert places(errors) == [f"{place} nested too deeply"]
 
 
 def test_a_few_aliases_that_stand_for_billions_are_refused(tmp_path: Path) -> None:
