@@ -76,6 +76,7 @@ def replayed(arguments: argparse.Namespace, startup: ExitStack) -> int:
     decode = DecodeSettings(check_checksums=arguments.check_checksums, drop_repeats=arguments.drop_repeats)
     pipeline = Pipeline(ruleset, PipelineSettings(decode=decode, run=arguments.run_name))
     if arguments.learn_from:
+        startup.close()  # a capture may be long, and what it leaves behind is garbage
         pipeline.learn(open_source(arguments.learn_from))
     source = open_source(arguments.captures, follow=arguments.follow, batch_packets=arguments.batch_packets,
                          since_ns=arguments.since, until_ns=arguments.until)  # fmt: skip

@@ -59,7 +59,7 @@ AHEAD = 64  # rows whose flows are looked for together
 # Columns of Flows.links: small and apart, since a flood walks through them and through little else.
 NEXT, OLDER, NEWER, BUCKET = 0, 1, 2, 3
 # A flow's row is 128 bytes, two cache lines that are fetched together, and Flows looks at it in three ways: `keys` (uint64)
-# are its first five words, `slots` (int64) the others, `small` (int8) the bytes of the last one.
+# are its first five words, `slots` (int64) the next nine, `small` (int8) the bytes of the last two.
 PORTS_KIND = 4  # word of keys behind the addresses: VLAN, transport, ports
 NUMBER, STARTED, LAST, PACKETS, BYTES, BASE = 5, 6, 7, 8, 10, 12  # PACKETS, BYTES, BASE: two words each, by direction
 STATE, SIDE, FINS, SENT, SCALE = 112, 113, 114, 116, 118  # SENT, SCALE: two bytes each, by direction
@@ -282,18 +282,24 @@ def hash_key(a_high, a_low, b_high, b_low, last):
 
 
 @kernel
+def bucket_of(value, buckets):
+    """The hash chain of a key with this hash, within the part of its shard."""
+    per_shard = len(buckets) // SHARDS
+    return (value & (SHARDS - 1)) * per_shard + ((value >> SHARD_BITS) & (per_shard - 1))
+
+
+@kernel
 def look_ahead(cells, words, buffer, first, stop, slots, links, buckets, shards, vlan_in_key, out):
     """Finds the hash chains of rows first..stop, and reads the flow that each will probably need or push out.
 
     A flood comes to a new place of the table with every packet, and would wait for memory eight times each. These reads
     wait for nobody: what they bring is written to `out` as it comes, is not used, and is in the cache soon after.
     """
-    per_shard = len(buckets) // SHARDS
     for row in range(first, stop):
         a_high, a_low, b_high, b_low, last, _ = key_of_row(cells, words, buffer, row, vlan_in_key)
         value = hash_key(a_high, a_low, b_high, b_low, last)
         out[row, SLOT] = value
-        out[row, FLOW] = buckets[(value & (SHARDS - 1)) * per_shard + ((value >> SHARD_BITS) & (per_shard - 1))]
+        out[row, FLOW] = buckets[bucket_of(value, buckets)]
     for row in range(first, stop):
         slot = out[row, FLOW]
         if slot < 0:
@@ -342,7 +348,6 @@ def follow_rows(
         tcp_ports, udp_ports: bool[65536], known service ports.
         vlan_in_key: whether flows of different VLANs are different flows.
     """
-    per_shard = len(buckets) // SHARDS
     for row in range(len(words)):
         if row % AHEAD == 0:
             stop = min(row + AHEAD, len(words))
@@ -360,7 +365,7 @@ def follow_rows(
         transport = np.int64(cells[TRANSPORT, row])
         a_high, a_low, b_high, b_low, last, is_swapped = key_of_row(cells, words, buffer, row, vlan_in_key)
         shard = out[row, SLOT] & (SHARDS - 1)
-        bucket = shard * per_shard + ((out[row, SLOT] >> SHARD_BITS) & (per_shard - 1))
+        bucket = bucket_of(out[row, SLOT], buckets)
         slot = find_flow(keys, links, np.int64(buckets[bucket]), a_high, a_low, b_high, b_low, last)
         is_new = slot < 0
         if is_new:
