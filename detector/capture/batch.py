@@ -100,3 +100,8 @@ def batch_of(packets: Sequence[bytes], times: Sequence[int], link_type: int = 1,
     return Batch(buffer, used, stops - lengths, stops, lengths, np.array(times, np.int64),
                  np.full(n, link_type, np.int32), np.arange(1, n + 1), np.zeros(n, np.int32), np.full(n, -1, np.int32),
                  [path])  # fmt: skip
+
+
+def no_packets() -> Batch:
+    """A batch without packets: what a live source yields when nothing came."""
+    return batch_of([], [])

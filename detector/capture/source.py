@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from detector.capture.batch import Batch
 
 BATCH_PACKETS = 16384
 BATCH_SECONDS = 0.1
+# Why packets that reached the sensor were not judged; the label `cause` of a metric, so the set is fixed.
+DROP_CAUSES = ("ring", "interface", "worker", "repeat", "damaged", "shutdown")
 
 
 @dataclass
 class SourceReport:
-    """What was read and what was not: `warnings` are sentences for people, `skipped_bytes` by cause."""
+    """What was read and what was not: `warnings` are sentences for people, `skipped_bytes` by cause, `dropped` packets
+    by cause (of DROP_CAUSES). Packets seen are `packets` and those dropped."""
 
     packets: int = 0
     bytes: int = 0  # captured bytes of packets
@@ -23,6 +26,9 @@ class SourceReport:
     read_bytes: int = 0  # of them read so far
     warnings: list[str] = field(default_factory=list)
     skipped_bytes: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    is_up: bool = True  # of a live source: it can be read now
+    reconnects: int = 0  # times a live source was opened anew
 
 
 class Source(Protocol):
@@ -43,4 +49,23 @@ class Source(Protocol):
 
     def stop(self) -> None:
         """Ends the iterator after the packets at hand."""
+        ...
+
+
+class LiveSource(Source, Protocol):
+    """A source of the daemon: it goes on until `stop`, and yields at least every BATCH_SECONDS, an empty batch
+    (`no_packets`) where nothing came, so that the daemon gets its turn.
+    """
+
+    @property
+    def reports(self) -> Mapping[str, SourceReport]:
+        """What was read so far of each interface or folder, by its name."""
+        ...
+
+    @property
+    def position(self) -> dict[str, Any]:
+        """Where the packets begin that were not yielded yet, as JSON; given back on a restart, reading goes on there.
+
+        It is that of the batch yielded last, also while the next one is being prepared.
+        """
         ...

@@ -21,7 +21,6 @@ class Metric:
 
 
 LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
-DROP_CAUSES = ("ring", "interface", "worker", "repeat", "damaged", "shutdown")
 LOST_CAUSES = ("oldest", "newest", "disk", "dropped")
 
 METRICS: tuple[Metric, ...] = (
