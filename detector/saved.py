@@ -21,6 +21,8 @@ def fill(arrays: Iterable[NDArray[Any]], saved: Arrays, what: str) -> None:
     """
     own = list(arrays)
     if [(one.shape, one.dtype) for one in own] != [(one.shape, one.dtype) for one in saved]:
-        raise InputError(f"the saved state of {what} has another size", hint="a ceiling in the configuration was changed")
+        raise InputError(
+            f"the saved state of {what} has another size", hint="a ceiling in the configuration was changed"
+        )
     for array, content in zip(own, saved, strict=True):  # per array
         np.copyto(array, content)

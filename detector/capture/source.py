@@ -12,7 +12,7 @@ from detector.capture.batch import Batch
 BATCH_PACKETS = 16384
 BATCH_SECONDS = 0.1
 # Why packets that reached the sensor were not judged; the label `cause` of a metric, so the set is fixed.
-DROP_CAUSES = ("ring", "interface", "worker", "repeat", "damaged", "shutdown")
+DROP_CAUSES = ("ring", "interface", "worker", "repeat", "damaged", "shutdown", "error")
 
 
 @dataclass

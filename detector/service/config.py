@@ -54,7 +54,9 @@ class Ceilings:
     """What the state of all stages may grow to. What is given up for want of room is counted."""
 
     flows: int = setting("number", "flows that are followed at once", 131072, least=1024, most=2**24)
-    stream_bytes: int = setting("size", "of one TCP stream, segments that wait for a gap", 256 * 2**10, least=64 * 2**10)
+    stream_bytes: int = setting(
+        "size", "of one TCP stream, segments that wait for a gap", 256 * 2**10, least=64 * 2**10
+    )
     stream_memory: int = setting("size", "the same, of all streams", 16 * MB, least=MB)
     fragment_datagrams: int = setting("number", "IP datagrams in pieces at once", 4096, least=16, most=2**20)
     fragment_memory: int = setting("size", "bytes of their pieces", 16 * MB, least=MB)
@@ -70,18 +72,27 @@ class Config:
     home_net: tuple[str, ...] = setting("texts", "own networks: $HOME_NET in rules", (), example="10.0.0.0/8")
     rules: tuple[str, ...] = setting("paths", "rule files and folders; default: the shipped packs", ())
     overrides: tuple[str, ...] = setting("paths", "files that disable, re-level, except or limit rules by id", ())
-    variables: dict[str, str] = setting("table", "$NAME of rules: a value, a list, or @file", {},
-                                        example="{MODBUS_MASTERS: [10.0.0.10, 10.0.0.11]}")
+    variables: dict[str, str] = setting(
+        "table", "$NAME of rules: a value, a list, or @file", {}, example="{MODBUS_MASTERS: [10.0.0.10, 10.0.0.11]}"
+    )
     watch_rules: bool = setting("flag", "load rules anew when a file of them, or this one, has changed", True)
     learn_from: tuple[str, ...] = setting("paths", "captures of known good traffic for new_value rules", ())
-    alerts: tuple[Any, ...] = setting("variants", "where alerts go", (), among={key: of for key, (of, _) in DESTINATIONS.items()})
+    alerts: tuple[Any, ...] = setting(
+        "variants", "where alerts go", (), among={key: of for key, (of, _) in DESTINATIONS.items()}
+    )
     state: str = setting("path", "folder of the spool, of quarantine and of checkpoints", "/var/lib/detector")
     spool: SpoolSettings = setting("section", "alerts on disk until every sink has them", of=SpoolSettings)
-    checkpoint: int = setting("span", "how often state is written, so that a restart goes on where it was", 30 * SECOND, least=SECOND)
-    shutdown: int = setting("span", "how long a stop may wait for sinks to take what is in the spool", 10 * SECOND, least=0)
+    checkpoint: int = setting(
+        "span", "how often state is written, so that a restart goes on where it was", 30 * SECOND, least=SECOND
+    )
+    shutdown: int = setting(
+        "span", "how long a stop may wait for sinks to take what is in the spool", 10 * SECOND, least=0
+    )
     workers: int = setting("number", "processes that share the work; 1: none beside this one", 1, least=1, most=64)
     metrics: MetricsSettings = setting("section", "the page for Prometheus", of=MetricsSettings)
-    control: str = setting("path", "socket of detector status, top, reload and test-alert", "/run/detector/control.sock")
+    control: str = setting(
+        "path", "socket of detector status, top, reload and test-alert", "/run/detector/control.sock"
+    )
     log: LogSettings = setting("section", "the daemon's own log, on standard error", of=LogSettings)
     run_as: RunAs | None = setting("section", "drop privileges to this user when sockets are open", None, of=RunAs)
     decoding: Decoding = setting("section", "how packets are read", of=Decoding)

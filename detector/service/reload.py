@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from detector.capture.batch import batch_of
-from detector.detect.engine import Engine, same_meaning
+from detector.detect.engine import Engine, meaning_of
 from detector.errors import InputError, InputErrors
 from detector.flows.streams import StreamSettings
 from detector.flows.table import FlowSettings
@@ -67,7 +67,9 @@ def difference(old: Ruleset, new: Ruleset) -> RulesDiff:
     return RulesDiff(
         added=[rule.title for rule in new.rules if rule.id not in before],
         removed=[rule.title for rule in old.rules if rule.id not in after],
-        changed=[rule.title for rule in new.rules if rule.id in before and not same_meaning(before[rule.id], rule)],
+        changed=[
+            rule.title for rule in new.rules if rule.id in before and meaning_of(before[rule.id]) != meaning_of(rule)
+        ],
         inactive=[f"{rule.title} ({rule.inactive})" for rule in new.rules if rule.inactive],
     )
 
@@ -225,7 +227,9 @@ class Reloader:
 
 def with_restart(old: Config, new: Config, message: str) -> str:
     """A message, with the settings that have changed and need a restart."""
-    changed = [name for name in settings_of(Config) if name not in RELOADED and getattr(old, name) != getattr(new, name)]
+    changed = [
+        name for name in settings_of(Config) if name not in RELOADED and getattr(old, name) != getattr(new, name)
+    ]
     return f"{message}; only a restart changes {', '.join(changed)}" if changed else message
 
 

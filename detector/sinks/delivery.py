@@ -23,7 +23,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from detector.errors import InputError
 from detector.settings import setting

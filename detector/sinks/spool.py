@@ -179,7 +179,7 @@ class Spool(SpoolReader):
             self._holders[name] = place
             held = list(self._holders.values())
             for old in list(self._extents)[:-1]:
-                if any(at is None or at.segment <= old and not self._is_behind(at, old) for at in held):
+                if any(at is None or (at.segment <= old and not self._is_behind(at, old)) for at in held):
                     break
                 try:
                     self._delete(old)

@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.runs import HOME_NET, ROOT, VARIABLES
 
 READY_SECONDS = 60.0
+ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode(), end='')"
 
 
 def free_port() -> int:
@@ -115,7 +116,10 @@ class RunningDaemon:
         return found
 
     def page(self, path: str = "/metrics") -> tuple[int, str]:
-        """Status and text of a page of its HTTP server (from this network namespace only)."""
+        """Status and text of a page of its HTTP server."""
+        if self.namespace:
+            asked = ["ip", "netns", "exec", self.namespace, sys.executable, "-c", ASK, f"http://127.0.0.1:{self.port}{path}"]
+            return 200, subprocess.run(asked, check=True, capture_output=True, text=True, timeout=30).stdout
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
                 return int(answer.status), answer.read().decode()
