@@ -496,10 +496,10 @@ def sorted_out(entries: Sequence[Entry], receipt: Receipt) -> tuple[list[Entry],
     for entry in entries:
         if not (found := verdicts.get(entry.record.id)):
             delivered.append(entry)
-        elif (why := found.pop()) is None:
+        elif (verdict := found.pop()) is None:
             again.append(entry)
         else:
-            refused.append((entry, why))
+            refused.append((entry, verdict))
     return delivered, refused, again
 
 

@@ -229,6 +229,8 @@ class Spool(SpoolReader):
         Begins a new segment, and drops the oldest, where need be.
         """
         need = segment.size_of(self._queue[0][0])
+        if need + segment.HEADER.size > self.settings.size:
+            return 0
         if self._file >= 0 and segment.HEADER.size < self._current().size > self._segment_size - need:
             self._close_file()
         if not self._make_room(need if self._file >= 0 else need + segment.HEADER.size):
@@ -292,7 +294,8 @@ class Spool(SpoolReader):
 
     def _write(self, room: int) -> None:
         """Writes as many records of the queue as there is room for, in one go; those that are whole leave the queue."""
-        data, ends = bytearray(), []
+        data = bytearray()
+        ends: list[int] = []
         for record, time_ns in self._queue:
             if ends and len(data) + segment.size_of(record) > room:
                 break
