@@ -14,7 +14,7 @@ SMALLEST_BLOCK = 64 * 2**10  # holds the longest packet of a network without off
 class InterfaceSettings:
     """One interface that is listened on."""
 
-    interface: str = setting("text", "name of the network interface", example="mirror0")
+    name: str = setting("text", "name of the network interface", example="mirror0")
     capture: str = setting(
         "text", "ring: memory shared with the Linux kernel; scapy: Scapy's sockets, on any system", "ring",
         choices=("ring", "scapy"),

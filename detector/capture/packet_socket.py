@@ -61,7 +61,7 @@ class DirectOpener:
     """Opens in this process."""
 
     def __init__(self, settings: Iterable[InterfaceSettings]) -> None:
-        self._settings = {one.interface: one for one in settings}
+        self._settings = {one.name: one for one in settings}
 
     def open(self, name: str, fanout: Fanout | None = None) -> socket.socket:
         """As of Opener."""
@@ -81,15 +81,15 @@ def ring_shape(settings: InterfaceSettings) -> tuple[int, int]:
     """(bytes of a block, number of blocks)."""
     block = settings.block
     if block % mmap.PAGESIZE or block & (block - 1):
-        raise InputError(f"block of {settings.interface}: {block} bytes are not a power of two of at least a page",
+        raise InputError(f"block of {settings.name}: {block} bytes are not a power of two of at least a page",
                          hint="1MB serves most; the longest packet must fit in")  # fmt: skip
     return block, max(2, settings.ring // block)
 
 
 def program_of(settings: InterfaceSettings) -> bytes:
     """The filter of an interface that exists, for its link type."""
-    link = link_type_of(hardware_of(settings.interface))
-    return bpf.compile_filter(settings.filter, FILTER_LINKS[link], settings.snaplen, settings.interface)
+    link = link_type_of(hardware_of(settings.name))
+    return bpf.compile_filter(settings.filter, FILTER_LINKS[link], settings.snaplen, settings.name)
 
 
 def open_socket(settings: InterfaceSettings, fanout: Fanout | None = None) -> socket.socket:
@@ -101,7 +101,7 @@ def open_socket(settings: InterfaceSettings, fanout: Fanout | None = None) -> so
     Raises:
         InputError: there is no such interface, its filter is wrong, or the system refuses; says which and why.
     """
-    name = settings.interface
+    name = settings.name
     check_name(name)
     shape = ring_shape(settings)
     is_cooked = link_type_of(hardware_of(name)) == LINK_COOKED
@@ -124,7 +124,7 @@ def configure(
     opened: socket.socket, settings: InterfaceSettings, shape: tuple[int, int], fanout: Fanout | None
 ) -> None:
     """Everything but the filter that lets packets in."""
-    name, (block, blocks) = settings.interface, shape
+    name, (block, blocks) = settings.name, shape
     opened.setsockopt(SOL_PACKET, VERSION, TPACKET_V3)
     bpf.attach(opened, bpf.NOTHING)
     timeout_ms = max(1, settings.block_timeout // 10**6)

@@ -95,7 +95,7 @@ class Lane:
 
     def __init__(self, settings: InterfaceSettings, opener: Opener, fanout: Fanout | None) -> None:
         self.settings = settings
-        self.name = settings.interface
+        self.name = settings.name
         self.report = SourceReport()
         self.link_type = packet_socket.LINK_ETHERNET
         self.ring: Ring | None = None

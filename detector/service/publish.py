@@ -5,25 +5,30 @@ The loop tells of alerts as they are made; everything else is read from the part
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detector import __version__
 from detector.alerts.alert import Alert
 from detector.capture.batch import Batch
 from detector.capture.source import LiveSource
 from detector.pipeline import Pipeline
 from detector.rules.model import Rule, Ruleset
-from detector.service.config import Config
+from detector.service.config import SOURCES, Config
 from detector.service.exporter import Board
 from detector.service.health import Heartbeat
 from detector.service.logs import Logs
 from detector.service.reload import Reloader
-from detector.sinks.delivery import Delivery
+from detector.service.status import Check, SinkStatus, SourceStatus, Status
+from detector.sinks.delivery import Counts, Delivery
+from detector.sinks.destinations import DESTINATIONS
 from detector.sinks.spool import Spool
 
 if TYPE_CHECKING:
@@ -38,7 +43,7 @@ class Publisher:
 
     def __init__(
         self, config: Config, board: Board, logs: Logs, source: LiveSource, pipeline: Pipeline, spool: Spool,
-        delivery: Delivery, reloader: Reloader,
+        delivery: Delivery, reloader: Reloader, checkpoints: Checkpoints,
     ) -> None:  # fmt: skip
         self._config, self._board, self._logs = config, board, logs
         self._source, self._pipeline, self._spool = source, pipeline, spool
@@ -49,18 +54,18 @@ class Publisher:
         self._lag: dict[str, float] = {}
         self._last_packet: dict[str, float] = {}
         self._rules: dict[str, Rule] = {}
-        self._bucketed: dict[str, tuple[int, ...]] = {}
-        self._lock = threading.Lock()
-        self._checkpoints: Checkpoints | None = None
+        self._packets: Counter[str] = Counter()  # of each source, when it was looked at last
+        self._failed: Counter[str] = Counter()  # packets of batches that brought the program to fail, by source
+        self._kinds = {one.name: kind for kind, of in SOURCES.items() for one in config.sources if type(one) is of}
+        self._kinds |= {
+            one.name: kind for kind, (of, _) in DESTINATIONS.items() for one in config.alerts if type(one) is of
+        }
+        self._checkpoints = checkpoints
         self.is_started = False
         board.set("detector_start_time_seconds", self._started)
         board.declare("source", source.reports)
         board.declare("sink", delivery.counts())
         self.rules_changed(pipeline.ruleset)
-
-    def watch(self, checkpoints: Checkpoints) -> None:
-        """Whose results the status tells."""
-        self._checkpoints = checkpoints
 
     def beat(self) -> None:
         """The loop turns."""
@@ -71,24 +76,29 @@ class Publisher:
         self._rules |= {rule.id: rule for rule in ruleset.rules}
         self._board.declare_rules((rule.id, rule.title, rule.level) for rule in ruleset.active if not rule.silent)
 
-    def saw(self, batch: Batch, name: str) -> None:
-        """A batch of a source has been judged."""
-        if len(batch):
-            last = float(batch.times[-1]) / 1e9
-            self._last_packet[name] = last
-            self._lag[name] = time.time() - last
+    def saw(self, batch: Batch, *, is_judged: bool = True) -> None:
+        """A batch has been judged, or it brought the program to fail. It is of the sources whose packets have grown."""
+        grown = {}
+        for name, report in self._source.reports.items():
+            grown[name] = report.packets - self._packets[name]
+            self._packets[name] = report.packets
+        if not len(batch):
+            return
+        last = float(batch.times[-1]) / 1e9
+        for name, packets in grown.items():
+            if packets:
+                self._last_packet[name] = last
+                self._lag[name] = time.time() - last
+                self._failed[name] += 0 if is_judged else packets
 
     def alerted(self, alerts: Sequence[Alert]) -> None:
         """Alerts are in the spool."""
         if not alerts:
             return
         self._alerts.update(alert.rule.id for alert in alerts)
+        self._board.add("detector_spooled_total", len(alerts))
         late = time.time() - np.array([alert.time_ns for alert in alerts], np.float64) / 1e9
         self._board.observe_all("detector_detection_latency_seconds", late)
-
-    def failed(self, name: str, packets: int) -> None:
-        """A batch brought the program to fail and is not judged."""
-        self._board.add("detector_packets_dropped_total", packets, name, "error")
 
     def publish(self) -> None:
         """Everything to the board, as a whole. By the loop, twice a second."""
@@ -102,11 +112,13 @@ class Publisher:
     def _publish_sources(self) -> None:
         board = self._board
         for name, report in self._source.reports.items():
+            failed = self._failed[name]
             dropped = sum(report.dropped.values())
             board.set("detector_source_up", report.is_up, name)
             board.set("detector_source_reconnects_total", report.reconnects, name)
             board.set("detector_packets_seen_total", report.packets + dropped, name)
-            board.set("detector_packets_decoded_total", report.packets, name)
+            board.set("detector_packets_decoded_total", report.packets - failed, name)
+            board.set("detector_packets_dropped_total", failed, name, "error")
             for cause, packets in report.dropped.items():
                 board.set("detector_packets_dropped_total", packets, name, cause)
             board.set("detector_bytes_seen_total", report.bytes, name)
@@ -151,12 +163,13 @@ class Publisher:
         board.set("detector_spool_bytes", self._spool.size_bytes)
         board.set("detector_spool_limit_bytes", self._config.spool.size)
         for name, counts in self._delivery.counts().items():
-            board.set("detector_spooled_total", counts.appended, name)
+            board.set("detector_sink_due_total", counts.appended, name)
             board.set("detector_spool_waiting", counts.waiting, name)
             board.set("detector_spool_oldest_seconds", (now - counts.oldest_ns) / 1e9 if counts.oldest_ns else 0, name)
             board.set("detector_sink_up", counts.is_up, name)
             board.set("detector_sink_delivered_total", counts.delivered, name)
-            board.set("detector_sink_quarantined", counts.quarantined, name)
+            board.set("detector_sink_quarantined_total", counts.refused, name)
+            board.set("detector_quarantine_alerts", counts.quarantined, name)
             for cause, failures in counts.failures.items():
                 board.set("detector_sink_failures_total", failures, name, cause)
             for cause, lost in counts.lost.items():
@@ -171,10 +184,9 @@ class Publisher:
         board.set("detector_last_reload_timestamp_seconds", reloader.loaded_time)
         board.set("detector_log_suppressed_total", self._logs.suppressed)
         board.set("detector_ready", self.is_ready)
-        if self._checkpoints is not None:
-            board.set("detector_checkpoints_total", self._checkpoints.ok, "ok")
-            board.set("detector_checkpoints_total", self._checkpoints.failed, "failed")
-            board.set("detector_checkpoint_timestamp_seconds", self._checkpoints.time)
+        board.set("detector_checkpoints_total", self._checkpoints.ok, "ok")
+        board.set("detector_checkpoints_total", self._checkpoints.failed, "failed")
+        board.set("detector_checkpoint_timestamp_seconds", self._checkpoints.time)
 
     def refresh(self) -> None:
         """What is asked for at each scrape only."""
@@ -194,7 +206,9 @@ class Publisher:
         """The conditions of being ready."""
         found: list[Check] = [{"name": "started", "ok": self.is_started, "why": "" if self.is_started else "not yet"}]
         for name, report in self._source.reports.items():
-            found.append({"name": f"source {name}", "ok": report.is_up, "why": "" if report.is_up else "cannot be read now"})
+            found.append(
+                {"name": f"source {name}", "ok": report.is_up, "why": "" if report.is_up else "cannot be read now"}
+            )
         rules = len(self._pipeline.ruleset.active)
         found.append({"name": "rules", "ok": rules > 0, "why": "" if rules else "no rule is active"})
         unwritten = self._spool.level().unwritten
@@ -225,8 +239,7 @@ class Publisher:
                 "diff": {"added": list(last.diff.added), "removed": list(last.diff.removed),
                          "changed": list(last.diff.changed), "inactive": list(last.diff.inactive)},
             },
-            "checkpoint": {"time": checkpoints.time if checkpoints else 0.0, "ok": not (checkpoints and checkpoints.is_failing),
-                           "message": checkpoints.message if checkpoints else ""},
+            "checkpoint": {"time": checkpoints.time, "ok": not checkpoints.is_failing, "message": checkpoints.message},
             "workers": {"count": totals.workers, "restarts": totals.worker_restarts},
             "memory_bytes": memory_of(os.getpid()),
             "overload": {"level": 0, "shed": []},
@@ -246,8 +259,8 @@ class Publisher:
     def _source_status(self, name: str) -> SourceStatus:
         report = self._source.reports[name]
         return {
-            "name": name, "kind": self._kinds.get(name, ""), "up": report.is_up, "packets": report.packets, "bytes": report.bytes,
-            "dropped": dict(report.dropped), "lag_seconds": self._lag.get(name, 0.0),
+            "name": name, "kind": self._kinds.get(name, ""), "up": report.is_up, "packets": report.packets - self._failed[name], "bytes": report.bytes,
+            "dropped": dict(report.dropped + Counter(error=self._failed[name])), "lag_seconds": self._lag.get(name, 0.0),
             "last_packet": self._last_packet.get(name, 0.0), "reconnects": report.reconnects,
         }  # fmt: skip
 

@@ -123,7 +123,7 @@ class Waiting:
 class Reloader:
     """Prepares new rules in a thread of its own. The loop takes them with `take` and says with `done` what became of them.
 
-    `last` is the latest outcome, `last_time` when it came (Unix time).
+    `last` is the latest outcome, `last_time` when it came, `loaded_time` when the running rules came (Unix time).
     """
 
     def __init__(self, path: Path, config: Config, ruleset: Ruleset, clock: Callable[[], float]) -> None:
@@ -132,6 +132,7 @@ class Reloader:
         self.config, self.ruleset = config, ruleset
         self.counts = Counter[str]()
         self.last, self.last_time = Outcome("ok", "rules as at the start"), clock()
+        self.loaded_time = self.last_time
         self._seen = fingerprint(path, config)
         self._requests: SimpleQueue[tuple[str, Future[Outcome]] | None] = SimpleQueue()
         self._waiting: Waiting | None = None
@@ -167,6 +168,7 @@ class Reloader:
         """What became of rules that were taken."""
         if outcome.result == "ok":
             self.config, self.ruleset = waiting.config, waiting.ruleset
+            self.loaded_time = self._clock()
         self._tell(outcome, waiting.answer)
 
     def _work(self) -> None:
