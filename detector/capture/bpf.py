@@ -42,16 +42,21 @@ def compile_filter(text: str, link_type: int, snaplen: int, interface: str = "")
     """
     if not text.strip():
         return everything(snaplen)
-    try:
-        pcap = scapy_module("scapy.libs.winpcapy")
-    except (ImportError, OSError):
-        raise InputError("capture filters need libpcap", hint="install it (Debian: libpcap0.8)") from None
+    pcap = load_libpcap()
     is_live = bool(interface) and link_type == 1 and ASKS_FOR_VLAN.search(text) is not None
     handle = open_live(pcap, interface, snaplen) if is_live else pcap.pcap_open_dead(link_type, snaplen)
     try:
         return compiled(pcap, handle, text)
     finally:
         pcap.pcap_close(handle)
+
+
+def load_libpcap() -> Any:
+    """Scapy's door to libpcap. InputError where the library is missing."""
+    try:
+        return scapy_module("scapy.libs.winpcapy")
+    except (ImportError, OSError):
+        raise InputError("capture filters need libpcap", hint="install it (Debian: libpcap0.8)") from None
 
 
 def open_live(pcap: Any, interface: str, snaplen: int) -> Any:

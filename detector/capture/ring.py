@@ -19,6 +19,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -103,8 +104,9 @@ class Lane:
         self._opener = opener
         self._fanout = fanout
         self._memory: mmap.mmap | None = None
-        self._said = "up"
+        self._said = self._seen = "up"
         self._received = self._walked = self._unclaimed = 0  # packets of this ring
+        self._watched = 0  # of them, when the interface was looked after last
         self._lost_earlier = self._lost = 0  # by the interface: before it was opened, since then
 
     def open(self) -> None:
@@ -120,7 +122,7 @@ class Lane:
         memory = np.frombuffer(self._memory, np.uint8)
         self.ring = Ring(memory, self.settings.block, tag_at.get(self.link_type, kernels.NO_TAG))
         self.socket = opened
-        self._received = self._walked = self._unclaimed = self._lost = 0
+        self._received = self._walked = self._watched = self._unclaimed = self._lost = 0
         self._lost_earlier = lost_before_capture(self.name)
 
     def close(self) -> None:
@@ -132,7 +134,8 @@ class Lane:
         if left := self._received - self._walked:
             self.report.dropped["shutdown"] += left
         self.ring = None
-        self._memory.close()
+        with suppress(BufferError):  # an error on its way up still holds the arrays: it is unmapped when they go
+            self._memory.close()
         self.socket.close()
         self.socket = self._memory = None
 
@@ -183,13 +186,21 @@ class Lane:
             bound = packet_socket.bound_name(self.socket)
             if bound == self.name:
                 self.count_lost()
-                self._say(state_of(bound))
+                self._say(self._state_of(bound))
                 return
             if bound and not exists(self.name):
                 state = state_of(bound)
                 self._say(f"renamed to {bound}" + ("" if state == "up" else f", {state}"), is_up=state == "up")
                 return
         self._reopen()
+
+    def _state_of(self, bound: str) -> str:
+        """The interface's state. That it has no carrier is believed at the second look, and not while packets come:
+        Linux tells of a new carrier up to a second late, and a card on a tap that only receives may never know of one."""
+        state, received = state_of(bound), self._received
+        is_doubtful = state == "no carrier" and (self._seen != state or received > self._watched)
+        self._seen, self._watched = state, received
+        return self._said if is_doubtful else state
 
     def _reopen(self) -> None:
         """Opens the interface that has the name now, if there is one."""
@@ -204,8 +215,8 @@ class Lane:
             return
         self.report.reconnects += 1
         log.warning("%s: opened anew", self.name)
-        self._said = "up"
-        self._say(state_of(self.name))
+        self._said = self._seen = "up"
+        self._say(self._state_of(self.name))
 
     def _say(self, state: str, is_up: bool | None = None) -> None:
         """Logs what has changed."""

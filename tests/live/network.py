@@ -16,7 +16,9 @@ import ctypes
 import itertools
 import os
 import re
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +72,13 @@ class Side:
     def link(self, *words: str) -> None:
         """`ip link` there: link("set", SENSOR, "down")."""
         run("ip", "-n", self.namespace, "link", *words)
+
+    def wait_until_up(self, seconds: float = 5.0) -> None:
+        """Until Linux has noticed that the other end is there."""
+        until = time.monotonic() + seconds
+        while "state UP" not in run("ip", "-n", self.namespace, "link", "show", self.interface):
+            assert time.monotonic() < until, f"{self.interface} does not come up"
+            time.sleep(0.01)
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -125,6 +134,19 @@ class Cable:
             "peer", "name", self.sensor.interface, "netns", self.sensor.namespace)  # fmt: skip
         for side in (self.sender, self.sensor):
             quieten(side, side.interface)
+        for side in (self.sender, self.sensor):
+            side.wait_until_up()
+
+    def disconnect(self) -> None:
+        """Takes the cable away, with both of its ends."""
+        self.sender.link("del", self.sender.interface)
+
+    def send(self, *frames: bytes) -> None:
+        """Sends frames, one after the other."""
+        with self.sender.entered(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as opened:
+            opened.bind((self.sender.interface, 0))
+            for frame in frames:
+                opened.send(frame)
 
     def second(self) -> Cable:
         """Another cable between the same namespaces: its ends are called out1 and mirror1."""
