@@ -45,8 +45,14 @@ def document(
         "destination": end(ends.destination_ip, ends.destination_port, ends.destination_mac),
         "network": network_of(row),
         "observer": present(
-            {"vendor": "detector", "product": "detector", "type": "ids", "version": __version__, "name": observer,
-             "ingress": ingress_of(row)}
+            {
+                "vendor": "detector",
+                "product": "detector",
+                "type": "ids",
+                "version": __version__,
+                "name": observer,
+                "ingress": ingress_of(row),
+            }
         ),  # fmt: skip
         "related": present({"ip": distinct(ends.source_ip, ends.destination_ip)}),
         "packet": {"number": int(row.batch.numbers[row.packet])},

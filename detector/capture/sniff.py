@@ -27,7 +27,15 @@ from detector.layers import scapy_module
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
-LINK_TYPES = {"Ether": 1, "IP": 101, "IPv6": 101, "CookedLinux": 113, "CookedLinuxV2": 276, "Loopback": 0, "LoopbackOpenBSD": 108}
+LINK_TYPES = {
+    "Ether": 1,
+    "IP": 101,
+    "IPv6": 101,
+    "CookedLinux": 113,
+    "CookedLinuxV2": 276,
+    "Loopback": 0,
+    "LoopbackOpenBSD": 108,
+}
 SOL_PACKET, STATISTICS, IGNORE_OUTGOING = 263, 6, 23  # linux/if_packet.h
 RECEIVE_BUFFER_FORCE = 33  # SO_RCVBUFFORCE of asm-generic/socket.h
 UNKNOWN_LINK = 147  # LINKTYPE_USER0: counted as not decoded
@@ -38,7 +46,7 @@ class Tap:
 
     def __init__(self, settings: InterfaceSettings) -> None:
         self.settings = settings
-        self.name = settings.interface
+        self.name = settings.name
         self.report = SourceReport()
         self.socket: Any = None
         self.link_type = 1

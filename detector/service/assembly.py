@@ -21,7 +21,6 @@ from detector.capture.folder import FolderSettings, FolderSource
 from detector.capture.interface import InterfaceSettings
 from detector.capture.packet_socket import DirectOpener, Opener
 from detector.capture.ring import RingSource
-from detector.capture.several import SeveralSources
 from detector.capture.sniff import SniffSource
 from detector.capture.source import LiveSource
 from detector.errors import InputError
@@ -89,9 +88,7 @@ class Service:
             )
         self._spool = Spool(Path(config.state) / "spool", config.spool, holders=["checkpoint"])
         stack.callback(self._spool.close)
-        self._delivery = Delivery(
-            self._spool, [make(one, config) for one in config.alerts], config.delivery, bounds=LATENCIES
-        )
+        self._delivery = Delivery(self._spool, [make(one) for one in config.alerts], config.delivery, bounds=LATENCIES)
         stack.callback(self._delivery.close)
         self._reloader = Reloader(path, config, ruleset, time.time)
         self._pipeline = Pipeline(ruleset, config.pipeline_settings())
@@ -160,14 +157,19 @@ class Service:
         """One marked alert through the whole path; which sinks have it."""
         record = test_record(self._config, time.time_ns())
         self._spool.append([record])
-        place, deadline = self._spool.end, time.monotonic() + min(float(request.get("seconds", TEST_SECONDS)), 600.0)
-        while missing := self._delivery.behind(place):
-            if time.monotonic() >= deadline:
-                break
+        number, deadline = (
+            self._spool.end.number,
+            time.monotonic() + min(float(request.get("seconds", TEST_SECONDS)), 600.0),
+        )
+        while True:
+            counts = self._delivery.counts()
+            sinks = {
+                name: "delivered" if one.reached >= number else one.last_error or "waits"
+                for name, one in counts.items()
+            }
+            if set(sinks.values()) <= {"delivered"} or time.monotonic() >= deadline:
+                return {"id": record.id, "sinks": sinks | dict.fromkeys(self._delivery.refusing(record.id), "refused")}
             time.sleep(0.05)
-        names = self._delivery.counts()
-        sinks = {name: "waits" if name in missing else "delivered" for name in names}
-        return {"id": record.id, "sinks": sinks | dict.fromkeys(self._delivery.refusals(record.id), "refused")}
 
 
 @contextmanager
@@ -191,14 +193,15 @@ def source_of(config: Config, opener: Opener, position: Mapping[str, Any]) -> Li
     rings = [one for one in interfaces if one.capture == "ring"]
     sources: dict[str, LiveSource] = {}
     if rings:
-        sources[" ".join(one.name for one in rings)] = RingSource(rings, opener)
+        sources[" ".join(one.name for one in rings)] = RingSource(rings, opener=opener)
     for one in interfaces:
         if one.capture == "scapy":
             sources[one.name] = SniffSource([one])
     for one in config.sources:
         if isinstance(one, FolderSettings):
-            sources[one.name] = FolderSource(one, position.get(one.name))
-    return SeveralSources(sources)
+            name = one.name or Path(one.path).name
+            sources[name] = FolderSource(one, position)
+    return next(iter(sources.values()))
 
 
 def test_record(config: Config, now_ns: int) -> Record:

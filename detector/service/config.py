@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.capture.folder import FolderSettings
-from detector.capture.ring import InterfaceSettings
+from detector.capture.interface import InterfaceSettings
 from detector.errors import InputError, InputErrors
 from detector.flows.streams import StreamSettings
 from detector.flows.table import FlowSettings
@@ -20,9 +20,9 @@ from detector.pipeline import PipelineSettings
 from detector.rules.variables import make_variables
 from detector.service.health import MetricsSettings
 from detector.service.logs import LogSettings
-from detector.service.overload import OverloadSettings
 from detector.service.settings_reader import read_settings
 from detector.settings import setting
+from detector.sinks.delivery import DeliverySettings
 from detector.sinks.destinations import DESTINATIONS
 from detector.sinks.spool import SpoolSettings
 
@@ -82,6 +82,7 @@ class Config:
     )
     state: str = setting("path", "folder of the spool, of quarantine and of checkpoints", "/var/lib/detector")
     spool: SpoolSettings = setting("section", "alerts on disk until every sink has them", of=SpoolSettings)
+    delivery: DeliverySettings = setting("section", "how alerts are delivered to every sink", of=DeliverySettings)
     checkpoint: int = setting(
         "span", "how often state is written, so that a restart goes on where it was", 30 * SECOND, least=SECOND
     )
@@ -97,7 +98,6 @@ class Config:
     run_as: RunAs | None = setting("section", "drop privileges to this user when sockets are open", None, of=RunAs)
     decoding: Decoding = setting("section", "how packets are read", of=Decoding)
     ceilings: Ceilings = setting("section", "what state may grow to", of=Ceilings)
-    overload: OverloadSettings = setting("section", "what is given up when packets come too fast", of=OverloadSettings)
 
     def mistakes(self) -> Iterator[tuple[str, str, str]]:
         """Of settings together."""

@@ -160,7 +160,7 @@ class Publisher:
 
     def _publish_delivery(self) -> None:
         board, now = self._board, time.time_ns()
-        board.set("detector_spool_bytes", self._spool.size_bytes)
+        board.set("detector_spool_bytes", self._spool.size)
         board.set("detector_spool_limit_bytes", self._config.spool.size)
         for name, counts in self._delivery.counts().items():
             board.set("detector_sink_due_total", counts.appended, name)
@@ -232,7 +232,7 @@ class Publisher:
                 "errors": [{"rule": rule_id, "title": self._title(rule_id), "count": count}
                            for rule_id, count in totals.rule_errors.items() if count],
             },
-            "spool": {"bytes": self._spool.size_bytes, "limit": self._config.spool.size},
+            "spool": {"bytes": self._spool.size, "limit": self._config.spool.size},
             "sinks": [self._sink_status(name, counts) for name, counts in self._delivery.counts().items()],
             "reload": {
                 "result": last.result, "time": reloader.last_time, "message": last.message,

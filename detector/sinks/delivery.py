@@ -59,7 +59,7 @@ class Counts:
     """What became of a destination's alerts, at one moment.
 
     quarantined: alerts that are in quarantine now; refused: all that ever were. seconds: deliveries by duration, one
-    count for each bound and one for longer ones. oldest_ns: when the oldest waiting alert was appended, 0 for none.
+    count for each bound and one for longer ones. reached: number of the first record that is not settled. oldest_ns: when the oldest waiting alert was appended, 0 for none.
     success_ns: when the last delivery succeeded, 0 for never. is_up: the last delivery succeeded, or none was tried yet.
     """
 
@@ -73,6 +73,8 @@ class Counts:
     oldest_ns: int
     success_ns: int
     is_up: bool
+    last_error: str  # of the last failure, empty while it is up
+    reached: int
     seconds: tuple[int, ...]
     seconds_sum: float
 
@@ -122,6 +124,10 @@ class Delivery:
     def counts(self) -> dict[str, Counts]:
         """The counts of each destination, by its name."""
         return {feed.name: feed.counts() for feed in self._feeds}
+
+    def refusing(self, record_id: str) -> list[str]:
+        """Names of the destinations that have this record in quarantine."""
+        return [feed.name for feed in self._feeds if feed.has_refused(record_id)]
 
     def pause(self) -> None:
         """Begins no more deliveries; those that are under way end as they do."""
@@ -197,7 +203,7 @@ class Feed:
         self._read = self._position.acknowledged  # the place behind the flight
         self._flight = Flight()
         self._in_row = 0  # failures since the last progress
-        self._is_up = True
+        self._is_up, self._last_error = True, ""
         self._said = ""  # the failure that the log has told of
         self._failures: Counter[str] = Counter()
         self._seconds = [0] * (len(bounds) + 1)
@@ -226,8 +232,13 @@ class Feed:
             return Counts(
                 appended, at.delivered + tally.delivered, waiting, tally.kept, at.refused,
                 {cause: count for cause, count in lost.items() if count}, dict(self._failures),
-                self._oldest() if waiting else 0, at.success_ns, self._is_up, tuple(self._seconds), self._seconds_sum,
+                self._oldest() if waiting else 0, at.success_ns, self._is_up, self._last_error, at.acknowledged.number,
+                tuple(self._seconds), self._seconds_sum,
             )  # fmt: skip
+
+    def has_refused(self, record_id: str) -> bool:
+        """Whether a record is in this destination's quarantine."""
+        return any(one.record.id == record_id for one in self._quarantine.listed())
 
     def end(self) -> None:
         """The thread's last act, or instead of it."""
@@ -375,7 +386,7 @@ class Feed:
         cause = cause if cause in CAUSES else "error"
         with self._lock:
             self._failures[cause] += 1
-            self._is_up = False
+            self._is_up, self._last_error = False, why
         if cause != self._said:
             self._said = cause
             log.warning("%s: cannot deliver (%s): %s; trying again", self.name, cause, why)
@@ -387,7 +398,7 @@ class Feed:
 
     def _succeeded(self) -> None:
         with self._lock:
-            self._is_up = True
+            self._is_up, self._last_error = True, ""
         self._in_row = 0
         if self._said:
             self._said = ""
