@@ -95,19 +95,32 @@ class ControlServer:
                     log.warning("control: a connection could not be accepted: %s", error)
                     time.sleep(0.2)
                 continue
-            if refusal := self._refusal(connection):
-                refuse(connection, refusal)
-                continue
-            thread = threading.Thread(target=self._serve, args=(connection,), name="control connection", daemon=True)
-            with self._changing:
-                self._connections[connection] = thread
+            try:
+                self._take(connection)
+            except Exception:  # no thread can be started, say: the next one may do better
+                log.exception("control: a connection failed")
+                connection.close()
+
+    def _take(self, connection: socket.socket) -> None:
+        """Serves a connection in a thread of its own, or refuses it."""
+        if refusal := self._refusal(connection):
+            refuse(connection, refusal)
+            return
+        thread = threading.Thread(target=self._serve, args=(connection,), name="control connection", daemon=True)
+        with self._changing:
+            self._connections[connection] = thread
+        try:
             thread.start()
+        except RuntimeError:
+            with self._changing:
+                del self._connections[connection]
+            raise
 
     def _refusal(self, connection: socket.socket) -> str:
         """Why the other side is not served, empty where it is."""
         process, user, _ = PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size))
         if user not in (0, os.geteuid()):
-            log.warning("control: another user was refused", extra={"user": user, "process": process})
+            log.warning("control: another user was refused", extra={"user": user, "peer_pid": process})
             return "only root and the daemon's own user may use the control socket"
         with self._changing:
             return "too many connections to the control socket" if len(self._connections) >= CONNECTIONS else ""

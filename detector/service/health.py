@@ -94,7 +94,7 @@ class MetricsSettings:
             try:
                 password_of(secret)
             except InputError as error:
-                yield "users", f"the hash of user {name} {error.problem}", error.hint
+                yield "users", f"the password of user {name} {error.problem}", error.hint
 
 
 class Heartbeat:

@@ -1,6 +1,7 @@
 """The daemon's own log on standard error: JSON lines for machines, or lines for people, with a limit for each message.
 
-Modules log as usual, `log.warning("source %s is down", name, extra={"source": name})`: what is in `extra` becomes a field.
+Modules log as usual, `log.warning("source %s is down", name, extra={"source": name})`: what is in `extra` becomes a field
+(logging raises where a field is named as one of its own: name, args, module, process, thread ...).
 The limit is by logger and message template, so one that repeats itself cannot fill a disk; what it held back is counted and
 said. Texts are bounded and their control characters escaped: some of them come from the network.
 """
