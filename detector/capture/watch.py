@@ -122,7 +122,7 @@ class Watch:
         self.root = root
         self.files: dict[str, WatchedFile] = {}
         self.generation = 0
-        self._patterns = patterns
+        self._is_wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns)).match
         self._is_recursive = is_recursive
         self._by_time = by_time
         self._turn = 0
@@ -213,7 +213,7 @@ class Watch:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(below + entry.name + "/")
-                elif any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in self._patterns):
+                elif self._is_wanted(entry.name):
                     yield below + entry.name, entry.inode()
         if self._is_recursive:
             for folder in folders:  # per folder
