@@ -22,6 +22,7 @@ COMMANDS = {
     "fields": "list the fields that rules and filters can name",
     "lint": "find every mistake in rules",
     "test": "run the tests of rules and scenarios",
+    "setup": "put templates on an Elasticsearch server",
     "warm": "compile all kernels ahead",
 }
 

@@ -61,6 +61,14 @@ class Nginx:
         return f"{'https' if self.server else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Nginx:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts it, again on the same port after it was stopped."""
         require_tool("nginx")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = self.port or free_ports(1)[0]
@@ -71,9 +79,9 @@ class Nginx:
         assert wait_until(lambda: listens(self.port) or process.poll() is not None, 20) and process.poll() is None, (
             self.folder / "error.log"
         ).read_text()
-        return self
 
-    def __exit__(self, *exception: object) -> None:
+    def stop(self) -> None:
+        """Ends it and its connections."""
         if self.process is not None:
             self.process.terminate()
             self.process.wait(20)
