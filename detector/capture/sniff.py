@@ -136,6 +136,7 @@ class SniffSource:
         """Opens every interface. InputError where one is not there (save it is waited for) or cannot be opened."""
         self._taps = [Tap(one) for one in settings]
         self._described = [Origin(1, tap.name, "") for tap in self._taps]
+        self.idle_seconds = BATCH_SECONDS
         self._is_stopped = False
         try:
             for tap in self._taps:  # per interface
@@ -173,6 +174,9 @@ class SniffSource:
         """Ends the iterator after the packets at hand."""
         self._is_stopped = True
 
+    def release(self, position: Mapping[str, Any]) -> None:
+        """Nothing is kept that could be let go."""
+
     def close(self) -> None:
         """Closes all sockets."""
         for tap in self._taps:  # per interface
@@ -182,7 +186,7 @@ class SniffSource:
         """The packets as they come."""
         try:
             while not self._is_stopped:  # per batch
-                yield self._next(time.monotonic() + BATCH_SECONDS)
+                yield self._next(time.monotonic() + self.idle_seconds)
         finally:
             self.close()
 

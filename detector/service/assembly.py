@@ -21,6 +21,7 @@ from detector.capture.folder import FolderSettings, FolderSource
 from detector.capture.interface import InterfaceSettings
 from detector.capture.packet_socket import DirectOpener, Opener
 from detector.capture.ring import RingSource
+from detector.capture.several import SeveralSources
 from detector.capture.sniff import SniffSource
 from detector.capture.source import LiveSource
 from detector.errors import InputError
@@ -200,8 +201,8 @@ def source_of(config: Config, opener: Opener, position: Mapping[str, Any]) -> Li
     for one in config.sources:
         if isinstance(one, FolderSettings):
             name = one.name or Path(one.path).name
-            sources[name] = FolderSource(one, position)
-    return next(iter(sources.values()))
+            sources[name] = FolderSource(one, position.get(name))
+    return SeveralSources(sources)
 
 
 def test_record(config: Config, now_ns: int) -> Record:

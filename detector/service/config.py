@@ -29,7 +29,6 @@ from detector.sinks.spool import SpoolSettings
 MB = 2**20
 SECOND = 10**9
 SOURCES: dict[str, type] = {"interface": InterfaceSettings, "folder": FolderSettings}
-NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_.")  # what a data stream's namespace may hold
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,6 @@ class Config:
 
     sources: tuple[Any, ...] = setting("variants", "where packets come from", among=SOURCES)
     sensor: str = setting("text", "name of this sensor in alerts and metrics; default: the host's name", "")
-    namespace: str = setting("text", "of the data stream logs-detector.alert-NAMESPACE", "default")
     home_net: tuple[str, ...] = setting("texts", "own networks: $HOME_NET in rules", (), example="10.0.0.0/8")
     rules: tuple[str, ...] = setting("paths", "rule files and folders; default: the shipped packs", ())
     overrides: tuple[str, ...] = setting("paths", "files that disable, re-level, except or limit rules by id", ())
@@ -103,8 +101,6 @@ class Config:
         """Of settings together."""
         if not self.sources:
             yield "sources", "sources has no entry", "sources: [{interface: {name: eth1}}], or a folder"
-        if not set(self.namespace) <= NAME_LETTERS or len(self.namespace) > 100:
-            yield "namespace", f"namespace cannot be {self.namespace!r}", "small letters, digits, _ and ., at most 100"
         for what in ("sources", "alerts"):
             for name, count in Counter(one.name for one in getattr(self, what)).items():
                 if count > 1:

@@ -1,25 +1,29 @@
-"""Every kind of destination: the key that names it in a configuration, its settings and its class."""
+"""Every kind of destination: the key that names it in a configuration, its settings, and its class, which is imported late:
+the client of a server may take long to load, and most commands need none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from importlib import import_module
 
 from detector.sinks.destination import Destination
-from detector.sinks.jsonfile import JsonFile, JsonFileSettings
-from detector.sinks.syslog import Syslog, SyslogSettings
-from detector.sinks.webhook import Webhook, WebhookSettings
+from detector.sinks.elasticsearch_settings import ElasticsearchSettings
+from detector.sinks.jsonfile import JsonFileSettings
+from detector.sinks.syslog import SyslogSettings
+from detector.sinks.webhook import WebhookSettings
 
-DESTINATIONS: dict[str, tuple[type, Callable[[Any], Destination]]] = {
-    "jsonl": (JsonFileSettings, JsonFile),
-    "syslog": (SyslogSettings, Syslog),
-    "webhook": (WebhookSettings, Webhook),
+DESTINATIONS: dict[str, tuple[type, str]] = {
+    "elasticsearch": (ElasticsearchSettings, "detector.sinks.elasticsearch.ElasticsearchDestination"),
+    "jsonl": (JsonFileSettings, "detector.sinks.jsonfile.JsonFile"),
+    "syslog": (SyslogSettings, "detector.sinks.syslog.Syslog"),
+    "webhook": (WebhookSettings, "detector.sinks.webhook.Webhook"),
 }
 
 
 def make(settings: object) -> Destination:
     """The destination that these settings are of."""
-    for declared, made in DESTINATIONS.values():
+    for declared, dotted in DESTINATIONS.values():
         if type(settings) is declared:
-            return made(settings)
+            module, _, name = dotted.rpartition(".")
+            made: Destination = getattr(import_module(module), name)(settings)
+            return made
     raise TypeError(f"{type(settings).__name__} are no settings of a destination")

@@ -42,9 +42,9 @@ class World:
         self.watched.mkdir()
         self.coming = list(self.captures)
         self.daemon = RunningDaemon(folder, {
-            "namespace": "chaos", "rules": [str(self.rule)], "checkpoint": "2s",
+            "rules": [str(self.rule)], "checkpoint": "2s",
             "sources": [{"folder": {"name": "captures", "path": str(self.watched), "finished": "keep"}}],
-            "alerts": [{"elasticsearch": {"hosts": [nginx.url], "timeout": "4s"}},
+            "alerts": [{"elasticsearch": {"hosts": [nginx.url], "timeout": "4s", "namespace": "chaos"}},
                        {"jsonl": {"path": str(folder / "alerts.jsonl")}}],
         })  # fmt: skip
         self.kills = 0

@@ -118,7 +118,16 @@ class RunningDaemon:
     def page(self, path: str = "/metrics") -> tuple[int, str]:
         """Status and text of a page of its HTTP server."""
         if self.namespace:
-            asked = ["ip", "netns", "exec", self.namespace, sys.executable, "-c", ASK, f"http://127.0.0.1:{self.port}{path}"]
+            asked = [
+                "ip",
+                "netns",
+                "exec",
+                self.namespace,
+                sys.executable,
+                "-c",
+                ASK,
+                f"http://127.0.0.1:{self.port}{path}",
+            ]
             return 200, subprocess.run(asked, check=True, capture_output=True, text=True, timeout=30).stdout
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:

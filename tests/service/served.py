@@ -32,7 +32,9 @@ def served(
     *, health: Callable[[], str] = lambda: "", checks: Callable[[], Sequence[Check]] = lambda: (), board: Board | None = None,
     **settings: Any,
 ) -> Iterator[HealthServer]:  # fmt: skip
-    server = HealthServer(MetricsSettings(**{"listen": ("127.0.0.1", 0), **settings}), registry_of(board or Board()), health, checks)
+    server = HealthServer(
+        MetricsSettings(**{"listen": ("127.0.0.1", 0), **settings}), registry_of(board or Board()), health, checks
+    )
     try:
         server.start()
         yield server

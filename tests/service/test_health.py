@@ -39,17 +39,29 @@ def test_metrics_come_in_the_format_that_was_asked_for() -> None:
         names = {family.name for family in text_string_to_metric_families(plain.body.decode())}
         assert "detector_flows_created" in names and b"detector_flows_created_total 5.0\n" in plain.body
         zipped = ask(server, "/metrics", Accept_Encoding="gzip")
-        assert zipped.headers["content-encoding"] == "gzip" and b"detector_flows_created_total 5.0\n" in gzip.decompress(zipped.body)
+        assert zipped.headers[
+            "content-encoding"
+        ] == "gzip" and b"detector_flows_created_total 5.0\n" in gzip.decompress(zipped.body)
         opened = ask(server, "/metrics", Accept="application/openmetrics-text; version=1.0.0")
         assert opened.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
-        assert {family.name for family in open_metrics(opened.body.decode())} >= {"detector_flows_created", "detector_sink_seconds"}
+        assert {family.name for family in open_metrics(opened.body.decode())} >= {
+            "detector_flows_created",
+            "detector_sink_seconds",
+        }
         one = ask(server, "/metrics?name[]=detector_flows_created_total")
-        assert [line for line in one.body.decode().splitlines() if not line.startswith("#")] == ["detector_flows_created_total 5.0"]
+        assert [line for line in one.body.decode().splitlines() if not line.startswith("#")] == [
+            "detector_flows_created_total 5.0"
+        ]
 
 
 def test_an_accept_header_that_nobody_understands_gets_the_plain_format() -> None:
     with served() as server:
-        for accept in ("application/openmetrics-text; version=x", "text/plain; version=;;=", "\xff" * 100, "application/openmetrics-text;version=1.x.y"):
+        for accept in (
+            "application/openmetrics-text; version=x",
+            "text/plain; version=;;=",
+            "\xff" * 100,
+            "application/openmetrics-text;version=1.x.y",
+        ):
             reply = ask(server, "/metrics", Accept=accept)
             assert reply.status == 200 and b"detector_build_info" in reply.body, accept
 
@@ -72,13 +84,19 @@ def test_healthz_follows_the_heartbeat() -> None:
         assert (ask(server, "/healthz").status, ask(server, "/healthz").json) == (200, {"status": "ok"})
         now[0] = 11.0
         reply = ask(server, "/healthz")
-        assert reply.status == 503 and reply.json == {"status": "failed", "why": "the loop has stood still for 11 seconds"}
+        assert reply.status == 503 and reply.json == {
+            "status": "failed",
+            "why": "the loop has stood still for 11 seconds",
+        }
         heart.beat()
         assert ask(server, "/healthz").status == 200
 
 
 def test_readyz_names_what_is_missing() -> None:
-    checks: list[Check] = [{"name": "rules", "ok": True, "why": ""}, {"name": "source eth1", "ok": False, "why": "it is down"}]
+    checks: list[Check] = [
+        {"name": "rules", "ok": True, "why": ""},
+        {"name": "source eth1", "ok": False, "why": "it is down"},
+    ]
     with served(checks=lambda: checks) as server:
         reply = ask(server, "/readyz")
         assert reply.status == 503 and reply.json == {"ready": False, "checks": checks}
@@ -102,7 +120,11 @@ def test_basic_authentication(kept: str, caplog: pytest.LogCaptureFixture) -> No
     secret = Secret(PASSWORD if kept == "clear" else hash_password(PASSWORD))
     with served(users={"prometheus": secret}) as server, caplog.at_level(logging.WARNING):
         refused = ask(server, "/metrics")
-        assert refused.status == 401 and refused.headers["www-authenticate"].startswith("Basic ") and b"detector_" not in refused.body
+        assert (
+            refused.status == 401
+            and refused.headers["www-authenticate"].startswith("Basic ")
+            and b"detector_" not in refused.body
+        )
         assert ask(server, "/healthz").status == 401
         assert ask(server, "/metrics", user=f"prometheus:{PASSWORD}").status == 200
         for wrong in ("prometheus:wrong", f"nobody:{PASSWORD}", "prometheus:", ":"):
@@ -142,11 +164,16 @@ def test_https_and_client_certificates(authority: Authority) -> None:
 
 def serial(server: HealthServer, authority: Authority) -> object:
     context = ssl.create_default_context(cafile=str(authority.certificate))
-    with socket.create_connection(server.address) as plain, context.wrap_socket(plain, server_hostname="localhost") as secured:
+    with (
+        socket.create_connection(server.address) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
         return secured.getpeercert()["serialNumber"]  # type: ignore[index]
 
 
-def test_certificates_are_read_anew_and_a_broken_one_changes_nothing(authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_certificates_are_read_anew_and_a_broken_one_changes_nothing(
+    authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     certificate, key = tmp_path / "metrics.crt", tmp_path / "metrics.key"
     first, second = authority.sign("first"), authority.sign("second")
     certificate.write_bytes(first[0].read_bytes())
@@ -185,7 +212,10 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
 
 def test_an_address_that_is_taken_is_said_so() -> None:
     with served() as server:
-        with pytest.raises(InputError, match=r"metrics.listen: 127.0.0.1:\d+ cannot be used: Address already in use"), served(listen=server.address):
+        with (
+            pytest.raises(InputError, match=r"metrics.listen: 127.0.0.1:\d+ cannot be used: Address already in use"),
+            served(listen=server.address),
+        ):
             pass
     with pytest.raises(InputError, match="cannot be used"), served(listen=("192.0.2.1", 0)):
         pass
