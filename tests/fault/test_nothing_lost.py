@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from detector.cli.main import main
 from detector.pipeline import replay
 from detector.rules.loader import load_rules
 from tests.servers.elasticsearch import RELEASES, Server, server_for
@@ -155,6 +156,8 @@ def test_nothing_is_lost_and_nothing_is_twice(major: int, tmp_path: Path) -> Non
         server.require_own()
         with Nginx(tmp_path / "nginx", server.url) as nginx:
             world = World(tmp_path, server, nginx)
+            world.daemon.configure()
+            assert main(["setup", "elasticsearch", "--host", server.url, "--namespace", "chaos"]) == 0
             with world.daemon.start():
                 expected = run_through(world)
                 assert_same(expected, stored(world))
