@@ -90,7 +90,7 @@ class Flight:
 
 
 class Delivery:
-    """One thread for each destination.
+    """One thread for each destination; one Delivery for each Spool that is opened.
 
     Args:
         spool: open, and resumed from a checkpoint where there is one; it must outlive this.
