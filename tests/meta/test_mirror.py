@@ -67,6 +67,9 @@ COVERED_BY = {
     "detect/predicate_kernels.py": "detect/test_predicates.py",
     "detect/state_kernels.py": "detect/test_state.py",
     "sinks/sink.py": "sinks/test_jsonl.py",
+    "sinks/elasticsearch_client.py": "sinks/test_elasticsearch.py",
+    "sinks/elasticsearch_settings.py": "sinks/test_elasticsearch.py",
+    "sinks/elasticsearch_template.py": "sinks/test_elasticsearch_setup.py",
 }
 
 
