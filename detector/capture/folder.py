@@ -341,7 +341,11 @@ class FolderSource:
         """A file with a new name, or one that went away: it has come back, or its name was written anew."""
         if former is None:
             self._enqueue(file)
-        elif former.head is not None and former.head.length and former.head.begins(self._watch.first_bytes(file.name) or b""):
+        elif (
+            former.head is not None
+            and former.head.length
+            and former.head.begins(self._watch.first_bytes(file.name) or b"")
+        ):
             self._recent.remove(former)
             self._entries = None
             self._resume(file, Remembered(*former.entry()))

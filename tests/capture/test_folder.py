@@ -461,7 +461,9 @@ class Limited:
 def feed(command: list[str], source: FolderSource, count: int, pieces: int) -> list[int]:
     """Numbers that come through a capturing program which reads packets from its standard input."""
     seen: list[int] = []
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as program:
         assert program.stdin is not None
         each = count // pieces
         for piece in range(pieces):

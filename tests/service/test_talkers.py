@@ -30,7 +30,9 @@ def udp(source: str, destination: str, size: int) -> bytes:
 def test_both_directions_are_one_pair_and_every_packet_counts_once() -> None:
     """IPv4, IPv6, no IP at all; a tunnel's packet is that of its outer addresses."""
     talkers = Talkers()
-    tunnel = bytes(Ether(dst="02:00:00:00:00:02") / IP(src="9.9.9.9", dst="9.9.9.8") / IP(src="1.1.1.1", dst="2.2.2.2") / UDP())
+    tunnel = bytes(
+        Ether(dst="02:00:00:00:00:02") / IP(src="9.9.9.9", dst="9.9.9.8") / IP(src="1.1.1.1", dst="2.2.2.2") / UDP()
+    )
     six = bytes(Ether(dst="02:00:00:00:00:02") / IPv6(src="2001:db8::1", dst="2001:db8::2") / UDP() / Raw(bytes(300)))
     arp = bytes(Ether(src="02:00:00:00:00:01", dst="ff:ff:ff:ff:ff:ff") / ARP())
     talkers.add(table_of([udp("10.0.0.2", "10.0.0.1", 1000), udp("10.0.0.1", "10.0.0.2", 500), six, tunnel, arp]))
