@@ -78,7 +78,9 @@ def ring_block(packets: list[bytes], block_bytes: int = 65536, status: int = 0, 
     records, size = b"", 48
     for number, packet in enumerate(packets):
         next_offset = (82 + len(packet) + 15) // 16 * 16
-        header = struct.pack("=6I2H2IH10x", next_offset, number + 1, number, len(packet), len(packet), status, 82, 96, 0, tag, tpid)
+        header = struct.pack(
+            "=6I2H2IH10x", next_offset, number + 1, number, len(packet), len(packet), status, 82, 96, 0, tag, tpid
+        )
         address = struct.pack("=H2siHBB8s", 17, packet[12:14], 1, 1, 0, 6, packet[6:12])
         records += (header + address + bytes(14) + packet).ljust(next_offset, b"\0")
         size += next_offset

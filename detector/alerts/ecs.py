@@ -45,9 +45,15 @@ def document(
         "destination": end(ends.destination_ip, ends.destination_port, ends.destination_mac),
         "network": network_of(row),
         "observer": present(
-            {"vendor": "detector", "product": "detector", "type": "ids", "version": __version__, "name": observer,
-             "ingress": ingress_of(row)}
-        ),  # fmt: skip
+            {
+                "vendor": "detector",
+                "product": "detector",
+                "type": "ids",
+                "version": __version__,
+                "name": observer,
+                "ingress": ingress_of(row),
+            }
+        ),
         "related": present({"ip": distinct(ends.source_ip, ends.destination_ip)}),
         "packet": {"number": int(row.batch.numbers[row.packet])},
         "log": present({"file": present({"path": row.batch.paths[int(row.batch.files[row.packet])]})}),

@@ -23,7 +23,9 @@ class InterfaceSettings:
     snaplen: int = setting("number", "bytes taken of a packet at most", 262144, least=64, most=262144)
     promiscuous: bool = setting("flag", "take packets for other machines as well", True)
     direction: str = setting("text", "both, or in: only what the interface receives", "both", choices=("both", "in"))
-    ring: int = setting("size", "memory for packets that wait to be read", 64 * 2**20, least=2 * SMALLEST_BLOCK, most=2**31)
+    ring: int = setting(
+        "size", "memory for packets that wait to be read", 64 * 2**20, least=2 * SMALLEST_BLOCK, most=2**31
+    )
     block: int = setting("size", "the piece of the ring that is handed over at a time, a power of two", 2**20,
                          least=SMALLEST_BLOCK, most=2**24)  # fmt: skip
     block_timeout: int = setting("span", "how long a piece that is not full waits for more packets", 20 * MILLISECOND,

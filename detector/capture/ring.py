@@ -351,9 +351,7 @@ class RingSource:
         if not any(blocks for blocks, _, _, _ in found):
             return None
         columns = Columns(min(packets, BATCH_PACKETS), sum(size for _, _, size, _ in found))
-        until = min(bound for _, _, _, bound in found)
-        if len(self._lanes) > 1:
-            until = min(until, now - self._hold)
+        until = LATEST if len(self._lanes) == 1 else min(now - self._hold, *(bound for _, _, _, bound in found))
         parts = []
         for (index, lane), (ready, _, _, _) in zip(lanes, found, strict=True):  # per interface
             before = lane.report.packets

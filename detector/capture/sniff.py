@@ -27,7 +27,15 @@ from detector.layers import scapy_module
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
-LINK_TYPES = {"Ether": 1, "IP": 101, "IPv6": 101, "CookedLinux": 113, "CookedLinuxV2": 276, "Loopback": 0, "LoopbackOpenBSD": 108}
+LINK_TYPES = {
+    "Ether": 1,
+    "IP": 101,
+    "IPv6": 101,
+    "CookedLinux": 113,
+    "CookedLinuxV2": 276,
+    "Loopback": 0,
+    "LoopbackOpenBSD": 108,
+}
 SOL_PACKET, STATISTICS, IGNORE_OUTGOING = 263, 6, 23  # linux/if_packet.h
 RECEIVE_BUFFER_FORCE = 33  # SO_RCVBUFFORCE of asm-generic/socket.h
 UNKNOWN_LINK = 147  # LINKTYPE_USER0: counted as not decoded
@@ -62,11 +70,12 @@ class Tap:
                                         filter=self.settings.filter or None)  # fmt: skip
         except (OSError, scapy_module("scapy.error").Scapy_Exception) as error:
             raise InputError(f"{self.name}: cannot be captured from: {error}") from None
-        if sys.platform == "linux" and isinstance(self.socket.ins, socket.socket):
-            enlarge(self.socket.ins, self.settings.ring)
+        if (opened := packet_socket_of(self.socket)) is not None:
+            enlarge(opened, self.settings.ring)
             if self.name == "lo" or self.settings.direction == "in":  # on loopback each packet would come twice
-                self.socket.ins.setsockopt(SOL_PACKET, IGNORE_OUTGOING, 1)
-        self.link_type = LINK_TYPES.get(getattr(self.socket, "LL", None).__name__, UNKNOWN_LINK)
+                opened.setsockopt(SOL_PACKET, IGNORE_OUTGOING, 1)
+        layer = getattr(self.socket, "LL", None)
+        self.link_type = LINK_TYPES.get(getattr(layer, "__name__", ""), UNKNOWN_LINK)
 
     def close(self) -> None:
         """Closes the socket."""
@@ -94,8 +103,8 @@ class Tap:
 
     def count(self) -> None:
         """Packets that found no room in the socket, where the system says so (Linux)."""
-        if sys.platform == "linux" and isinstance(self.socket.ins, socket.socket):
-            _, dropped = struct.unpack("=2I", self.socket.ins.getsockopt(SOL_PACKET, STATISTICS, 8))
+        if (opened := packet_socket_of(self.socket)) is not None:
+            _, dropped = struct.unpack("=2I", opened.getsockopt(SOL_PACKET, STATISTICS, 8))
             if dropped:
                 self.report.dropped["ring"] += dropped
 
@@ -111,6 +120,12 @@ class Tap:
         self.report.is_up = True
         self.report.reconnects += 1
         log.warning("%s: opened anew", self.name)
+
+
+def packet_socket_of(opened: Any) -> socket.socket | None:
+    """Linux's socket within one of Scapy's; None on other systems, or through libpcap."""
+    inner = getattr(opened, "ins", None)
+    return inner if sys.platform == "linux" and isinstance(inner, socket.socket) else None
 
 
 def enlarge(opened: socket.socket, size: int) -> None:

@@ -204,7 +204,11 @@ def reply(asker: socket.socket, said: dict[str, str], opened: socket.socket | No
 
 def main() -> None:
     """The process: `python -m detector.service.opener DESCRIPTOR`, its settings on standard input."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a terminal's are meant for the daemon, which tells us
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # a terminal's are meant for the daemon, which tells us
         signal.signal(number, signal.SIG_IGN)
     answering = socket.socket(fileno=int(sys.argv[1]))
     told = json.loads(sys.stdin.buffer.read())

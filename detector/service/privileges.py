@@ -23,7 +23,15 @@ NET_RAW = 13  # CAP_NET_RAW: packet sockets
 CAPABILITY_VERSION = 0x20080522
 SET_DUMPABLE, KEEP_CAPABILITIES, DROP_BOUNDING, NO_NEW_PRIVS, AMBIENT = 4, 8, 24, 38, 47  # of prctl(2)
 CLEAR_AMBIENT = 4
-SECCOMP_CALLS = {"x86_64": 317, "aarch64": 277, "riscv64": 277, "ppc64le": 358, "s390x": 348, "i686": 354, "armv7l": 383}
+SECCOMP_CALLS = {
+    "x86_64": 317,
+    "aarch64": 277,
+    "riscv64": 277,
+    "ppc64le": 358,
+    "s390x": 348,
+    "i686": 354,
+    "armv7l": 383,
+}
 FILTER_MODE, ALL_THREADS = 1, 1  # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC
 ALLOW = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # return SECCOMP_RET_ALLOW
 SETS = {"CapEff": "effective", "CapPrm": "permitted", "CapInh": "inheritable", "CapAmb": "ambient"}

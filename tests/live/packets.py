@@ -26,7 +26,15 @@ class Got:
 def packets_of(batch: Batch) -> list[Got]:
     """The packets of a batch."""
     unsummed = [False] * len(batch) if batch.is_unsummed is None else batch.is_unsummed.tolist()
-    columns = (batch.starts, batch.stops, batch.times, batch.wire_lengths, batch.interfaces, batch.numbers, batch.link_types)
+    columns = (
+        batch.starts,
+        batch.stops,
+        batch.times,
+        batch.wire_lengths,
+        batch.interfaces,
+        batch.numbers,
+        batch.link_types,
+    )
     rows = zip(*(column.tolist() for column in columns), unsummed, strict=True)
     return [Got(batch.buffer[start:stop].tobytes(), *rest) for start, stop, *rest in rows]
 

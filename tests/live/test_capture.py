@@ -103,7 +103,10 @@ def test_vlan_tags_are_put_back(cable: Cable) -> None:
 
 def test_snaplen_cuts_and_the_length_on_the_wire_is_kept(cable: Cable) -> None:
     frames = [frame(1, 60), frame(2, 1000), bytes(Ether(src=MAC, dst=MAC) / Dot1Q(vlan=7) / Raw(b"y" * 500))]
-    for settings in (InterfaceSettings(SENSOR, snaplen=96), InterfaceSettings(SENSOR, snaplen=96, filter="ether[0] == 2")):
+    for settings in (
+        InterfaceSettings(SENSOR, snaplen=96),
+        InterfaceSettings(SENSOR, snaplen=96, filter="ether[0] == 2"),
+    ):
         source = RingSource([settings])
         cable.send(*frames)
         found = drained(source)

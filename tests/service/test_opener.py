@@ -159,7 +159,9 @@ def test_one_that_has_gone_is_said(cable: Cable) -> None:
 
 def test_a_process_without_privileges_comes_back(cable: Cable) -> None:
     """The interface vanishes after privileges were dropped, and returns: the sensor sees again."""
-    with cable.sensor.start(sys.executable, "-c", DAEMON, SENSOR, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as daemon:
+    with cable.sensor.start(
+        sys.executable, "-c", DAEMON, SENSOR, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as daemon:
         try:
             assert daemon.stdout is not None and daemon.stderr is not None
             assert daemon.stdout.readline() == "dropped 0\n", daemon.stderr.read()

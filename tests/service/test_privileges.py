@@ -40,7 +40,9 @@ def test_every_thread_has_lost_everything() -> None:
     """Read by another process, from outside: user, groups, five capability sets, no_new_privs, of every thread."""
     require_root()
     script = "\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\ndrop(me)\nprint('done', flush=True)\ntime.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", HEAD + script], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", HEAD + script], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
         try:
             assert process.stdout is not None and process.stdout.readline() == "done\n"
             tasks = list(Path(f"/proc/{process.pid}/task").iterdir())
