@@ -30,6 +30,7 @@ COVERED_BY = {
     "capture/capture_kernels.py": "capture/test_formats.py",
     "capture/devices.py": "capture/test_ring.py",
     "capture/interface.py": "capture/test_ring.py",
+    "capture/listen.py": "live/test_capture.py",
     "capture/packet_socket.py": "live/test_capture.py",
     "capture/ring_kernels.py": "capture/test_ring.py",
     "capture/pcap.py": "capture/test_formats.py",
