@@ -19,10 +19,9 @@ from detector.alerts.ecs import ECS_VERSION, timestamp
 from detector.capture import open_source
 from detector.capture.folder import FolderSettings, FolderSource
 from detector.capture.interface import InterfaceSettings
+from detector.capture.listen import listen
 from detector.capture.packet_socket import DirectOpener, Opener
-from detector.capture.ring import RingSource
 from detector.capture.several import SeveralSources
-from detector.capture.sniff import SniffSource
 from detector.capture.source import LiveSource
 from detector.errors import InputError
 from detector.pipeline import Pipeline
@@ -191,13 +190,10 @@ def handled(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[N
 def source_of(config: Config, opener: Opener, position: Mapping[str, Any]) -> LiveSource:
     """All sources of a configuration as one; each folder goes on at its part of the position."""
     interfaces = [one for one in config.sources if isinstance(one, InterfaceSettings)]
-    rings = [one for one in interfaces if one.capture == "ring"]
     sources: dict[str, LiveSource] = {}
-    if rings:
-        sources[" ".join(one.name for one in rings)] = RingSource(rings, opener=opener)
-    for one in interfaces:
-        if one.capture == "scapy":
-            sources[one.name] = SniffSource([one])
+    for kind in ("ring", "scapy"):
+        if chosen := [one for one in interfaces if one.capture == kind]:
+            sources[kind] = listen(chosen, opener=opener)
     for one in config.sources:
         if isinstance(one, FolderSettings):
             name = one.name or Path(one.path).name

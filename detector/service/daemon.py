@@ -6,7 +6,7 @@ between two batches, where the loop takes what waits for it.
 
 After a crash the loop begins at the last checkpoint: state, place in the source and place in the spool belong together.
 What it then judges again gives the same alerts with the same ids; those that lie in the spool behind the checkpoint's place
-are not written a second time.
+are not written a second time. A checkpoint taken meanwhile names those of them that were not judged again yet.
 """
 
 from __future__ import annotations
@@ -150,13 +150,18 @@ class Checkpoints:
         """Takes up the last checkpoint; the place in the sources where reading goes on."""
         header = self._read()
         place = Place(*header["spool"]) if header else self._spool.first
-        self.spooled = self._spool.resume(HOLDER, place)
+        self.spooled |= self._spool.resume(HOLDER, place)
+        position = dict(header["position"]) if header else {}
+        if header:
+            self.spooled |= set(header["spooled"])
+            if not any(position.values()):  # of interfaces only: nothing is read again
+                self.spooled.clear()
         if self.spooled:
             log.info(
                 "%d alerts from after the last checkpoint lie in the spool: they are not written again",
                 len(self.spooled),
             )
-        return dict(header["position"]) if header else {}
+        return position
 
     def _read(self) -> dict[str, Any] | None:
         """The header of the last checkpoint, whose state has been taken up; None where there is none of use."""
@@ -190,7 +195,8 @@ class Checkpoints:
         self.wait()
         self._next = time.monotonic() + self._every
         place, position = self._spool.end, source.position
-        header = {"format": FORMAT, "position": position, "spool": list(place), "written": time.time()}
+        header = {"format": FORMAT, "position": position, "spool": list(place), "written": time.time(),
+                  "spooled": sorted(self.spooled)}  # fmt: skip
         frozen = state.freeze(header, self._pipeline.state())
         self._thread = threading.Thread(target=self._save, args=(frozen, place, source), name="checkpoint")
         self._thread.start()

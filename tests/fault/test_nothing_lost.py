@@ -43,7 +43,7 @@ class World:
         self.watched.mkdir()
         self.coming = list(self.captures)
         self.daemon = RunningDaemon(folder, {
-            "rules": [str(self.rule)], "checkpoint": "2s",
+            "rules": [str(self.rule)], "checkpoint": "2s", "delivery": {"first_wait": "200ms", "longest_wait": "2s"},
             "sources": [{"folder": {"name": "captures", "path": str(self.watched), "finished": "keep"}}],
             "alerts": [{"elasticsearch": {"hosts": [nginx.url], "timeout": "4s", "namespace": "chaos"}},
                        {"jsonl": {"path": str(folder / "alerts.jsonl")}}],

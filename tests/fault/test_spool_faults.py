@@ -160,7 +160,10 @@ def test_a_disk_filled_by_the_spool_itself_empties_again(small_disk: Path) -> No
         assert ids(keeping.records) == ids(numbered(2000))
         assert delivery.counts()["keeping"].lost == {} and spool.size < 100_000
         until(lambda: len(list(small_disk.glob("*.spool"))) < 3)
-    assert Place(*json.loads((small_disk / "destinations/keeping/position.json").read_bytes())["acknowledged"]).number == 2000
+    assert (
+        Place(*json.loads((small_disk / "destinations/keeping/position.json").read_bytes())["acknowledged"]).number
+        == 2000
+    )
 
 
 def test_a_folder_that_becomes_read_only_is_survived(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

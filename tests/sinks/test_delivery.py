@@ -123,7 +123,10 @@ def test_the_log_tells_of_an_outage_once(tmp_path: Path, caplog: pytest.LogCaptu
     with spool_at(tmp_path) as spool, delivery_of(spool, keeping) as delivery:
         spool.append(numbered(5))
         assert delivery.drain(10)
-    assert caplog.messages == ["keeping: cannot deliver (timeout): no answer in 10 s; trying again", "keeping: delivers again"]
+    assert caplog.messages == [
+        "keeping: cannot deliver (timeout): no answer in 10 s; trying again",
+        "keeping: delivers again",
+    ]
 
 
 def test_waits_grow_to_a_ceiling_and_differ(tmp_path: Path) -> None:
@@ -214,13 +217,16 @@ def test_what_is_settled_of_a_delivery_stays_settled_after_a_crash(tmp_path: Pat
 def test_what_is_refused_goes_to_quarantine_and_the_rest_goes_on(tmp_path: Path) -> None:
     keeping = Keeping()
     keeping.behave = lambda records: Receipt(
-        sum(int(one.id[3:]) % 5 > 0 for one in records), [(one, "no such field") for one in records if int(one.id[3:]) % 5 == 0]
+        sum(int(one.id[3:]) % 5 > 0 for one in records),
+        [(one, "no such field") for one in records if int(one.id[3:]) % 5 == 0],
     )
     with spool_at(tmp_path) as spool, delivery_of(spool, keeping) as delivery:
         spool.append(numbered(50))
         assert delivery.drain(10)
         counts = delivery.counts()["keeping"]
-        assert (counts.delivered, counts.quarantined, counts.refused, counts.waiting) == (40, 10, 10, 0) and adds_up(counts)
+        assert (counts.delivered, counts.quarantined, counts.refused, counts.waiting) == (40, 10, 10, 0) and adds_up(
+            counts
+        )
         assert counts.failures == {}
     lines = (tmp_path / FOLDER / "keeping" / "quarantine.jsonl").read_text().splitlines()
     kept = [json.loads(line) for line in lines[1:]]
@@ -538,19 +544,27 @@ def test_the_loss_budget_adds_up_at_any_time(
             with spool_at(folder, when_full=policy, sync="never", **size) as spool:
                 with delivery_of(spool, moody, settings=DeliverySettings(10**5, 10**6)) as delivery:  # type: ignore[arg-type]
                     first = delivery.counts()["moody"]
-                    assert counts is None or (first.appended, first.quarantined) >= (counts.appended, counts.quarantined)
+                    assert counts is None or (first.appended, first.quarantined) >= (
+                        counts.appended,
+                        counts.quarantined,
+                    )
                     for count in run:
                         spool.append(numbered(count, appended, size=150))
                         appended += count
                         counts = delivery.counts()["moody"]
                         assert adds_up(counts) and counts.appended == appended, counts
                     time.sleep(0.002)
-        with spool_at(folder, **size) as spool, delivery_of(spool, moody, settings=DeliverySettings(10**5, 10**6)) as delivery:  # type: ignore[arg-type]
+        with (
+            spool_at(folder, **size) as spool,
+            delivery_of(spool, moody, settings=DeliverySettings(10**5, 10**6)) as delivery,
+        ):  # type: ignore[arg-type]
             assert delivery.drain(30)
             counts = delivery.counts()["moody"]
         assert counts.appended == appended and adds_up(counts)
         # What was refused in one try may have arrived in an earlier one whose answer was lost, never the other way round.
-        assert moody.twice == 0 and counts.delivered <= len(moody.arrived) <= counts.delivered + sum(counts.lost.values())
+        assert moody.twice == 0 and counts.delivered <= len(moody.arrived) <= counts.delivered + sum(
+            counts.lost.values()
+        )
         assert Counter(counts.lost).keys() <= {"oldest", "newest"}
     finally:
         logging.disable(logging.NOTSET)

@@ -82,7 +82,9 @@ def receiver(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
 def test_documents_are_posted(certificates: Certificates) -> None:
     secret = Secret("Bearer s3cret", "file /etc/token")
     with receiver() as there:
-        webhook = Webhook(WebhookSettings(f"{there.url}/alerts?team=soc", headers={"X-Team": "a"}, secrets={"Authorization": secret}))
+        webhook = Webhook(
+            WebhookSettings(f"{there.url}/alerts?team=soc", headers={"X-Team": "a"}, secrets={"Authorization": secret})
+        )
         records = numbered(3)
         assert webhook.deliver(records, is_resent=False).delivered == 3
         path, headers, body = there.requests[0]
@@ -188,7 +190,9 @@ def test_nobody_answers() -> None:
     assert failure.value.cause == "unreachable"
 
 
-@pytest.mark.parametrize("said", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 2xx ok\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: " + b"x" * 100_000])
+@pytest.mark.parametrize(
+    "said", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 2xx ok\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: " + b"x" * 100_000]
+)
 def test_an_answer_that_is_none_is_not_a_receipt(said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -201,12 +205,16 @@ def test_an_answer_that_is_none_is_not_a_receipt(said: bytes) -> None:
         thread = threading.Thread(target=serve)
         thread.start()
         with pytest.raises(Unavailable) as failure:
-            Webhook(WebhookSettings(f"http://127.0.0.1:{listening.getsockname()[1]}")).deliver(numbered(1), is_resent=False)
+            Webhook(WebhookSettings(f"http://127.0.0.1:{listening.getsockname()[1]}")).deliver(
+                numbered(1), is_resent=False
+            )
         thread.join()
         assert failure.value.cause == "unreachable" and failure.value.why
 
 
-def test_https_with_a_client_certificate(certificates: Certificates, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_https_with_a_client_certificate(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     ca = tmp_path / "ca.pem"
     ca.write_text(Path(certificates.ca).read_text())
     settings = {"certificate": certificates.client, "key": certificates.client_key}
