@@ -98,7 +98,7 @@ class Delivery:
         clock: time in ns.
 
     Raises:
-        InputError: two destinations have one name, or a name that is no file name.
+        InputError: two destinations have one name, or a name that is no file name; the spool's folder cannot be written.
     """
 
     def __init__(
@@ -191,7 +191,10 @@ class Feed:
         self._clock = clock
         self._lock = threading.Lock()  # what counts() sees is of one moment
         self._folder = spool.folder / FOLDER / self.name
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self._folder}: cannot keep a position there: {error.strerror}") from None
         self._quarantine = Quarantine(self._folder, settings.quarantine)
         self._position = self._begin()
         self._read = self._position.acknowledged  # the place behind the flight

@@ -93,7 +93,11 @@ class Spool(SpoolReader):
     ) -> None:  # fmt: skip
         self.settings = settings
         self._lock_file = locked(folder)
-        super().__init__(folder)
+        try:
+            super().__init__(folder)
+        except OSError as error:
+            os.close(self._lock_file)
+            raise InputError(f"{folder}: the spool cannot be read: {error.strerror}") from None
         self._clock = clock
         self._segment_size = min(settings.segment, settings.size // 8)
         self._holders: dict[str, Place | None] = dict.fromkeys(holders)

@@ -67,6 +67,12 @@ COVERED_BY = {
     "detect/predicate_kernels.py": "detect/test_predicates.py",
     "detect/state_kernels.py": "detect/test_state.py",
     "sinks/sink.py": "sinks/test_jsonl.py",
+    # The spool's format and its reading, by the spool and by the faults done to it; positions by what is delivered.
+    "sinks/segment.py": "sinks/test_spool.py",
+    "sinks/reader.py": "sinks/test_spool.py",
+    "sinks/files.py": "sinks/test_delivery.py",
+    "sinks/position.py": "sinks/test_delivery.py",
+    "sinks/destination.py": "sinks/test_delivery.py",
 }
 
 

@@ -20,10 +20,11 @@ from detector.sinks.spool import Spool, SpoolSettings
 from tests.runs import ROOT
 from tests.sinks.spooled import defaults_within_bounds, ids, numbered, record, spool_at
 
+START = Place()
 SMALL = {"size": 80_000, "segment": 10_000}
 
 
-def all_of(spool: SpoolReader, place: Place = Place(), most: int = 7) -> list[str]:
+def all_of(spool: SpoolReader, place: Place = START, most: int = 7) -> list[str]:
     found: list[str] = []
     while entries := spool.read(place, most):
         found += [entry.record.id for entry in entries]
@@ -138,7 +139,9 @@ def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
     """Two writers would tear each other's records apart. Another process, as that is what a second daemon is."""
     code = "import sys; from pathlib import Path; from detector.sinks.spool import *; Spool(Path(sys.argv[1]), SpoolSettings())"
     with spool_at(tmp_path):
-        second = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+        second = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert "InputError" in second.stderr and "another detector is using this spool" in second.stderr
     with spool_at(tmp_path):
         pass
@@ -171,7 +174,10 @@ def test_a_place_behind_the_end_after_a_power_failure(tmp_path: Path, caplog: py
         assert "3 alerts written before the last checkpoint are lost" in caplog.text
         spool.append(numbered(2, 10))
         entries = spool.read(place, 10)
-        assert [(entry.record.id, entry.number, entry.damaged) for entry in entries] == [("id-10", 10, 3), ("id-11", 11, 0)]
+        assert [(entry.record.id, entry.number, entry.damaged) for entry in entries] == [
+            ("id-10", 10, 3),
+            ("id-11", 11, 0),
+        ]
         assert spool.ids_since(checkpoint) == {"id-10", "id-11"}
 
 
