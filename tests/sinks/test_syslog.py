@@ -10,6 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from detector.sinks.syslog import SEVERITIES, Syslog, SyslogSettings
 from tests.alerts.made import hostile, made
 from tests.flows.frames import SYN, tcp
 from tests.sinks.certificates import Certificates
+from tests.sinks.rsyslog import rsyslog
 from tests.sinks.spooled import defaults_within_bounds, numbered, until
 
 # RFC 5424, 6: the grammar of a message, with the parts that we fill in.
@@ -289,6 +291,29 @@ def test_broken_certificates_at_a_reopening_change_nothing(
         destination.deliver(numbered(1), is_resent=False)
         until(lambda: len(there.messages()) == 1)
         assert "goes on with the certificates of before" in caplog.text
+
+
+@pytest.mark.differential
+@pytest.mark.parametrize("protocol", ["udp", "tcp", "tls"])
+def test_rsyslog_understands_what_was_sent(protocol: str, certificates: Certificates, tmp_path: Path) -> None:
+    alert = hostile(tmp_path)
+    document = dict(alert.document) | {"rule": {"id": 'a"]\\b', "name": "Łódź"}}
+    record = Record("an-id", line_of(replace(alert, document=document))[:-1])
+    told = {"ca": certificates.ca, "certificate": certificates.client, "key": certificates.client_key}
+    with rsyslog(tmp_path, protocol, certificates) as there:
+        settings = SyslogSettings(there.address, protocol=protocol, hostname="sensor-1", largest=65507, **told)  # type: ignore[arg-type]
+        with syslog(settings) as destination:
+            destination.deliver([record, *numbered(20)], is_resent=False)
+            until(lambda: len(there.messages()) == 21)
+        found = there.messages()
+    assert [one["msg"] for one in found[1:]] == [one.body.decode() for one in numbered(20)]
+    first = found[0]
+    assert json.loads(first["msg"]) == document
+    assert (first["hostname"], first["app-name"], first["msgid"]) == ("sensor-1", "detector", "alert")
+    assert int(first["pri"]) == 16 * 8 + SEVERITIES[document["detector"]["level"]]
+    level = document["detector"]["level"]
+    assert first["structured-data"] == f'[detector@32473 id="an-id" rule="a\\"\\]\\\\b" title="Łódź" level="{level}"]'
+    assert first["timereported"][:19] == document["@timestamp"][:19]
 
 
 def test_settings_have_defaults_that_they_allow() -> None:
