@@ -250,12 +250,13 @@ class Feed:
                     self.is_reopening = False
                     self._destination.reopen()
                 is_done = self.is_paused or not self._step()
+                if is_done:
+                    self._save()
             except Exception as error:  # a spool that cannot be read, a mistake of ours: nobody else is held up
                 log.exception("%s: delivery failed", self.name)
                 self._failed("error", repr(error), None)
                 continue
             if is_done:
-                self._save()
                 self.wake.wait(IDLE_SECONDS)
         self.end()
 
@@ -264,10 +265,11 @@ class Feed:
         if not self._flight.open:
             with self._lock:
                 self._flight = self._load()
+                if not self._flight.entries:
+                    return False
                 self._advance()
-        if not self._flight.open:
-            return False
-        self._send()
+        if self._flight.open:  # after a restart they may all be settled
+            self._send()
         return True
 
     def _load(self) -> Flight:

@@ -21,9 +21,10 @@ import pytest
 from detector.sinks.destination import Receipt, Record, Unavailable
 from detector.sinks.reader import Place, SpoolReader
 from detector.sinks.segment import HEADER, size_of
-from tests.fault.spooling import SPOOL, file_of
+from detector.sinks.survey import quarantine_of
+from tests.fault.spooling import SPOOL, Stumbling, is_bad
 from tests.runs import ROOT
-from tests.sinks.spooled import Keeping, adds_up, delivery_of, ids, numbered, spool_at, until
+from tests.sinks.spooled import FAST, Keeping, adds_up, delivery_of, ids, numbered, spool_at, until
 
 KILLS = 30
 
@@ -71,14 +72,17 @@ def test_kill_9_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path) 
             told = process.stdout.read().splitlines()
             spooled = int(told[-1]) if told else spooled
         assert SpoolReader(tmp_path).end.number >= spooled, "what was appended is there"
-    with spool_at(tmp_path, **SPOOL) as spool, delivery_of(spool, file_of(tmp_path)) as delivery:
+    with spool_at(tmp_path, **SPOOL) as spool, delivery_of(spool, Stumbling(tmp_path), settings=FAST) as delivery:
         assert delivery.drain(30)
         counts, end = delivery.counts()["jsonl"], spool.end.number
-    found = delivered_in(tmp_path)
+    found, every = delivered_in(tmp_path), ids(numbered(end))
+    good, bad = [one for one in every if not is_bad(one)], [one for one in every if is_bad(one)]
     assert end > 500 and spooled <= end
     assert Counter(found).most_common(1)[0][1] == 1, "none twice"
-    assert found == ids(numbered(end)), "none lost, in their order"
-    assert (counts.appended, counts.delivered, counts.lost) == (end, end, {}) and adds_up(counts)
+    assert found == good, "none lost, in their order"
+    assert [one.record.id for one in quarantine_of(tmp_path, "jsonl").listed()] == bad, "nor of those refused"
+    assert (counts.appended, counts.delivered, counts.quarantined) == (end, len(good), len(bad))
+    assert counts.lost == {} and adds_up(counts)
 
 
 def test_a_full_disk_is_survived_and_counted(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
