@@ -18,6 +18,7 @@ mvn maven
 javac openjdk-17-jdk-headless
 nmap nmap
 promtool prometheus
+rsyslogd rsyslog
 '
 missing=()
 while read -r name package; do
