@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that tests compare with: tshark and tcpdump from Debian, Suricata from its backports.
+# Installs the programs that tests compare with or are attacked by: tshark, tcpdump, nmap and openssl from Debian, Suricata
+# from its backports.
 # Does nothing where they are there. Without root it says what is missing; the tests then skip, loudly.
 set -euo pipefail
 
@@ -7,6 +8,8 @@ missing=()
 command -v tshark >/dev/null || missing+=(tshark)
 command -v tcpdump >/dev/null || missing+=(tcpdump)
 command -v suricata >/dev/null || missing+=(suricata)
+command -v nmap >/dev/null || missing+=(nmap)
+command -v openssl >/dev/null || missing+=(openssl)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "not installed: ${missing[*]}; tests that need them will be skipped (install them with apt-get as root)" >&2

@@ -66,6 +66,10 @@ COVERED_BY = {
     "detect/match.py": "detect/test_engine.py",
     "detect/predicate_kernels.py": "detect/test_predicates.py",
     "detect/state_kernels.py": "detect/test_state.py",
+    "cli/page.py": "cli/test_status.py",
+    "cli/running.py": "cli/test_status.py",
+    "service/metrics.py": "service/test_exporter.py",
+    "service/status.py": "cli/test_status.py",
     "sinks/sink.py": "sinks/test_jsonl.py",
 }
 

@@ -70,7 +70,11 @@ def test_a_command_and_its_reply(tmp_path: Path) -> None:
 
 
 def test_what_goes_wrong_is_said_and_the_connection_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with controlled(tmp_path / "control"), ControlClient(tmp_path / "control") as client, caplog.at_level(logging.ERROR):
+    with (
+        controlled(tmp_path / "control"),
+        ControlClient(tmp_path / "control") as client,
+        caplog.at_level(logging.ERROR),
+    ):
         with pytest.raises(InputError, match=r"unknown command 'ecko' \(hint: did you mean echo\?\)"):
             client.ask("ecko")
         with pytest.raises(InputError, match="one\ntwo"):
@@ -81,7 +85,10 @@ def test_what_goes_wrong_is_said_and_the_connection_stays(tmp_path: Path, caplog
         assert client.ask("echo", text=5) == {"said": 5}
 
 
-@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"5", b'{"command": 5}', b"{}", b"[" * 60000, b"\xff\xfe", b"9" * 60000, b'"\x00"', b"null"])
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"{", b"[]", b"5", b'{"command": 5}', b"{}", b"[" * 60000, b"\xff\xfe", b"9" * 60000, b'"\x00"', b"null"],
+)
 def test_what_is_no_command_is_refused(tmp_path: Path, line: bytes) -> None:
     with controlled(tmp_path / "control"):
         reply = json.loads(raw(tmp_path / "control", line + b"\n"))
@@ -105,10 +112,9 @@ def test_too_many_connections_are_turned_away_and_come_back(tmp_path: Path) -> N
         stack.close()
         until = time.monotonic() + 5
         while True:
-            with ControlClient(path) as client:
-                with contextlib.suppress(InputError):
-                    assert client.ask("echo", text=2) == {"said": 2}
-                    break
+            with ControlClient(path) as client, contextlib.suppress(InputError):
+                assert client.ask("echo", text=2) == {"said": 2}
+                break
             assert time.monotonic() < until
 
 
@@ -144,7 +150,10 @@ def test_another_user_is_refused_even_where_the_file_lets_him(caplog: pytest.Log
             server.path.chmod(0o666)
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
-            assert json.loads(done.stdout) == {"ok": False, "error": "only root and the daemon's own user may use the control socket"}
+            assert json.loads(done.stdout) == {
+                "ok": False,
+                "error": "only root and the daemon's own user may use the control socket",
+            }
             (record,) = caplog.records
             assert record.__dict__["user"] == 65534
             with ControlClient(server.path) as client:
@@ -218,7 +227,7 @@ def test_a_folder_that_others_write_to_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
     with controlled(tmp_path / "control"):
         pass
-    with pytest.raises(InputError, match="the folder .* cannot be used"):
+    with pytest.raises(InputError, match=r"the folder .* cannot be used"):
         ControlServer(tmp_path / "a" / "b" / "control", COMMANDS)
     with pytest.raises(InputError, match="longer than 107 bytes"):
         ControlServer(tmp_path / ("x" * 200), COMMANDS)
@@ -249,7 +258,10 @@ def test_closing_waits_for_no_one_but_a_running_command(tmp_path: Path) -> None:
 
 def test_a_daemon_that_hangs_is_given_up(tmp_path: Path) -> None:
     leaving = threading.Event()
-    with controlled(tmp_path / "control", {"hang": lambda request: {"x": leaving.wait(10)}}), ControlClient(tmp_path / "control") as client:
+    with (
+        controlled(tmp_path / "control", {"hang": lambda request: {"x": leaving.wait(10)}}),
+        ControlClient(tmp_path / "control") as client,
+    ):
         with pytest.raises(InputError, match=r"gave no answer within 0.2 seconds"):
             client.ask("hang", timeout=0.2)
         leaving.set()

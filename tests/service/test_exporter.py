@@ -96,7 +96,10 @@ def test_buckets_hold_what_is_at_most_their_bound() -> None:
     board = Board()
     board.observe_all("detector_detection_latency_seconds", np.array([0.005, 0.0051, 0.01, 60.0, 61.0, -3.0, np.nan]))
     series = scraped(board)
-    found = {le: value(series, "detector_detection_latency_seconds_bucket", le=le) for le in ("0.005", "0.01", "60.0", "+Inf")}
+    found = {
+        le: value(series, "detector_detection_latency_seconds_bucket", le=le)
+        for le in ("0.005", "0.01", "60.0", "+Inf")
+    }
     assert found == {"0.005": 2, "0.01": 4, "60.0": 5, "+Inf": 6}
     assert value(series, "detector_detection_latency_seconds_count") == 6
     assert value(series, "detector_detection_latency_seconds_sum") == pytest.approx(121.0201)
@@ -139,7 +142,11 @@ def test_rules_beyond_the_ceiling_share_a_series() -> None:
     board = Board(most_series=10)
     for number in range(500):
         board.add("detector_alerts_total", 1, f"r{number}", f"title {number}", ("low", "high")[number % 2])
-    found = {dict(labels)["rule"] + dict(labels)["level"]: count for (name, labels), count in scraped(board).items() if name == "detector_alerts_total"}
+    found = {
+        dict(labels)["rule"] + dict(labels)["level"]: count
+        for (name, labels), count in scraped(board).items()
+        if name == "detector_alerts_total"
+    }
     assert len(found) == 12
     assert found["otherlow"] + found["otherhigh"] == 490 and sum(found.values()) == 500
 

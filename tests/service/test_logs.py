@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from detector.service.logs import JsonFormatter, LogSettings, Logs
+from detector.service.logs import JsonFormatter, Logs, LogSettings
 from detector.settings import Secret
 
 log = logging.getLogger("detector.capture.ring")
@@ -49,7 +49,11 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 def test_a_line_has_time_level_logger_message_and_fields() -> None:
     with opened() as (_, stream):
-        log.warning("source %s is down", "eth1", extra={"source": "eth1", "packets": np.int64(5), "lag": np.float32(0.5), "why": None})
+        log.warning(
+            "source %s is down",
+            "eth1",
+            extra={"source": "eth1", "packets": np.int64(5), "lag": np.float32(0.5), "why": None},
+        )
     (line,) = lines(stream)
     assert line.pop("ts").endswith("Z") and list(line)[:3] == ["level", "logger", "message"]
     assert line == {"level": "warning", "logger": "detector.capture.ring", "message": "source eth1 is down",
@@ -63,7 +67,11 @@ def test_a_traceback_is_a_field_of_the_same_line() -> None:
         except ValueError:
             log.exception("failed")
     (line,) = lines(stream)
-    assert line["level"] == "error" and "Traceback" in line["traceback"] and line["traceback"].endswith("ValueError: first\nsecond")
+    assert (
+        line["level"] == "error"
+        and "Traceback" in line["traceback"]
+        and line["traceback"].endswith("ValueError: first\nsecond")
+    )
 
 
 def test_what_the_network_says_cannot_steer_a_terminal_or_make_lines() -> None:
@@ -88,12 +96,16 @@ def test_secrets_are_never_printed() -> None:
     for form in ("json", "console"):
         with opened(format=form) as (_, stream):
             log.warning("using %s", secret, extra={"key": secret, "all": {"one": [secret]}, "same": (secret,)})
-        assert "hunter2" not in stream.getvalue() and stream.getvalue().count("<secret from file /etc/detector/es>") == 4
+        assert (
+            "hunter2" not in stream.getvalue() and stream.getvalue().count("<secret from file /etc/detector/es>") == 4
+        )
 
 
 def test_long_texts_are_cut_and_say_so() -> None:
     with opened() as (_, stream):
-        log.warning("x%s", "y" * 100_000, extra={"text": "z" * 100_000, "many": list(range(10**5)), "deep": [[[[[[1]]]]]]})
+        log.warning(
+            "x%s", "y" * 100_000, extra={"text": "z" * 100_000, "many": list(range(10**5)), "deep": [[[[[[1]]]]]]}
+        )
     assert len(stream.getvalue()) < 10_000 and "more)" in lines(stream)[0]["message"]
 
 
@@ -117,7 +129,11 @@ def test_a_message_that_repeats_itself_is_held_back_and_counted() -> None:
         clock.now += 61
         logs.tick()
         last = lines(stream)[-1]
-        assert (last["message"], last["level"], last["suppressed"]) == ("drop %d ... and 120 more in the last minute", "warning", 120)
+        assert (last["message"], last["level"], last["suppressed"]) == (
+            "drop %d ... and 120 more in the last minute",
+            "warning",
+            120,
+        )
         log.warning("drop %d", 1000)
         assert lines(stream)[-1]["message"] == "drop 1000"
         for number in range(5):

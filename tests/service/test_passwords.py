@@ -29,6 +29,16 @@ def test_users_come_in_with_their_own_password_only() -> None:
     users = Users({"a": Secret("one"), "b": Secret(hash_password("two"))})
     assert users and not Users({})
     assert users.admits("a", "one") and users.admits("b", "two")
-    assert not users.admits("a", "two") and not users.admits("b", "one") and not users.admits("c", "one") and not users.admits("", "")
-    assert users.is_known("a", "one") and users.is_known("b", "two") and not users.is_known("c", "one") and not users.is_known("a", "two")
+    assert (
+        not users.admits("a", "two")
+        and not users.admits("b", "one")
+        and not users.admits("c", "one")
+        and not users.admits("", "")
+    )
+    assert (
+        users.is_known("a", "one")
+        and users.is_known("b", "two")
+        and not users.is_known("c", "one")
+        and not users.is_known("a", "two")
+    )
     assert not Users({}).admits("a", "") and not Users({}).admits("", "")
