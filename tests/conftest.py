@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.elasticsearch import elasticsearch  # noqa: F401 - a fixture for tests of every folder
+
 ROOT = Path(__file__).parent.parent
 
 

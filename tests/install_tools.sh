@@ -1,15 +1,28 @@
 #!/usr/bin/env bash
-# Installs the programs that tests compare with or are attacked by: tshark, tcpdump, nmap and openssl from Debian, Suricata
-# from its backports.
+# Installs the programs that tests compare with or start, from Debian, Suricata from its backports.
 # Does nothing where they are there. Without root it says what is missing; the tests then skip, loudly.
 set -euo pipefail
 
+# command, and the package that has it
+tools='
+tshark tshark
+tcpdump tcpdump
+suricata suricata
+tcpreplay tcpreplay
+ip iproute2
+ethtool ethtool
+sysctl procps
+nginx nginx-light
+openssl openssl
+mvn maven
+javac openjdk-17-jdk-headless
+nmap nmap
+promtool prometheus
+'
 missing=()
-command -v tshark >/dev/null || missing+=(tshark)
-command -v tcpdump >/dev/null || missing+=(tcpdump)
-command -v suricata >/dev/null || missing+=(suricata)
-command -v nmap >/dev/null || missing+=(nmap)
-command -v openssl >/dev/null || missing+=(openssl)
+while read -r name package; do
+    [ -z "$name" ] || command -v "$name" >/dev/null || missing+=("$package")
+done <<<"$tools"
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "not installed: ${missing[*]}; tests that need them will be skipped (install them with apt-get as root)" >&2

@@ -129,6 +129,12 @@ class Board:
         """Observations of an array. A negative one, of clocks that disagree, counts as 0."""
         self._observe(name, seconds, labels)
 
+    def set_distribution(self, name: str, counts: Sequence[int], total_seconds: float, *labels: str) -> None:
+        """A histogram that is kept elsewhere: one count for each bucket and one beyond, and the sum of all."""
+        with self._lock:
+            series = self._distributions[name]
+            series[self._series(name, labels, series)] = Distribution(np.array(counts, np.int64), total_seconds)
+
     def declare(self, label: str, values: Iterable[str]) -> None:
         """Begins the series of these sources or sinks at 0."""
         self._begin({label: tuple(values)})

@@ -197,7 +197,8 @@ class SettingsReader:
         found = {}
         for name, (_, value) in self._document.mapping(node, what).items():
             nodes = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            found[name] = ",".join(self._scalar(one, f"{what}.{name}", "10.0.0.10") for one in nodes)
+            texts = [self._scalar(one, f"{what}.{name}", "10.0.0.10") for one in nodes]
+            found[name] = ",".join(f"@{self._folder / text[1:]}" if text.startswith("@") else text for text in texts)
         return found
 
     def _secret(self, node: Any, setting: Setting, what: str) -> Any:
