@@ -16,7 +16,8 @@ from detector.capture import open_source
 from detector.capture.batch import Batch
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
 from detector.columns import Table
-from detector.detect.engine import Engine, EngineSettings
+from detector.detect.engine import Engine
+from detector.detect.judge import EngineSettings
 from detector.flows.columns import Chunks, FlowColumns
 from detector.flows.streams import StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
