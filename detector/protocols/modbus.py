@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from detector.arena import make_arena
 from detector.columns import Column, Field, ObjectTable
-from detector.flows.columns import Chunks, FlowColumns
+from detector.flows.columns import SHARDS, Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.header import place_of, placed, ragged
 from detector.packets.load import load
@@ -70,7 +70,7 @@ DATA_AT = (
 )
 SPANS = {"mbtcp": 0, "modbus": 7}
 MALFORMED = 3  # as modbus_kernels.py names it
-CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 4 * 2**20, 65536, 11, 4, 2**20
+CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 16 * 2**20, 65536, 11, 4, 2**20
 
 
 @dataclass(frozen=True)
@@ -367,7 +367,7 @@ class ModbusReader:
 
     def __init__(self) -> None:
         self._state = np.zeros((0, STATE_COLUMNS), np.int64)
-        self._arena = make_arena(CARRY_BYTES)
+        self._arena = make_arena(CARRY_BYTES, SHARDS)
         self._requests = np.zeros((REQUESTS, 6), np.int64)
 
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
