@@ -71,7 +71,10 @@ class Service:
         self._config, self._logs, self._stack = config, logs, stack
         self._notifier = Notifier()
         ruleset = rules_of(config)
-        for _, step in steps():  # kernels loaded: no packet waits for them, and Python's files may be out of reach later
+        for (
+            _,
+            step,
+        ) in steps():  # kernels loaded: no packet waits for them, and Python's files may be out of reach later
             step()
         try_out(ruleset)
         opener = self._opener()
