@@ -17,7 +17,7 @@ from detector.errors import PacketAnomaly
 from detector.flows.columns import SHARDS, Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
-from detector.snapshot import Saved, changed, put_back
+from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.stream_kernels")
 
@@ -81,7 +81,7 @@ class StreamTable:
 
     def state(self) -> list[Saved]:
         """What a later run needs to go on: where each stream stands, and the bytes that wait."""
-        return changed(self._streams, StreamTable(self._settings, len(self._streams.state) // 2)._streams)
+        return saved(self._streams)
 
     def restore(self, state: list[Saved]) -> None:
         """Goes on from a state, before the first batch."""

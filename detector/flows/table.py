@@ -17,7 +17,7 @@ from detector.flows.columns import CELLS, SHARDS, FlowColumns
 from detector.flows.fields import FLOW_COLUMNS
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
-from detector.snapshot import Saved, changed, put_back
+from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.flow_kernels")
 
@@ -183,7 +183,7 @@ class FlowTable:
 
     def state(self) -> list[Saved]:
         """What a later run needs to go on."""
-        return changed(self._arrays, FlowTable(self._settings)._arrays)
+        return saved(self._arrays)
 
     def restore(self, state: list[Saved]) -> None:
         """Goes on from a state, before the first batch."""

@@ -21,7 +21,7 @@ from detector.packets.fragments import make_fragments
 from detector.packets.frame import FrameClock
 from detector.packets.rows import Cell, PacketRows, make_rows
 from detector.packets.table import PacketTable
-from detector.snapshot import changed, put_back
+from detector.snapshot import put_back, saved
 
 kernels = Kernels("detector.packets.decode_kernels")
 arrivals = Kernels("detector.packets.arrival_kernels")
@@ -109,9 +109,8 @@ class PacketDecoder:
 
     def state(self) -> dict[str, Any]:
         """What a later run needs to go on: clock, fragments, latest packets, counts."""
-        fresh = PacketDecoder(self._settings)
         counts = {name: getattr(self, name) for name in ("unknown_link_types", "repeats", "_frames")}
-        return {"arrays": changed(self._arrays, fresh._arrays), "counts": counts}
+        return {"arrays": saved(self._arrays), "counts": counts}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state, before the first batch."""
