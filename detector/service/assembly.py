@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import signal
@@ -36,11 +37,12 @@ from detector.service.notify import Notifier
 from detector.service.opener import OpenerProcess
 from detector.service.privileges import drop, identity_of
 from detector.service.publish import Publisher
-from detector.service.reload import Reloader, rules_of
+from detector.service.reload import Reloader, rules_of, try_out
 from detector.sinks.delivery import Delivery
 from detector.sinks.destination import Record
 from detector.sinks.destinations import make
 from detector.sinks.spool import Spool
+from detector.warming import steps
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,12 @@ class Service:
         self._config, self._logs, self._stack = config, logs, stack
         self._notifier = Notifier()
         ruleset = rules_of(config)
+        for (
+            _,
+            step,
+        ) in steps():  # kernels loaded: no packet waits for them, and Python's files may be out of reach later
+            step()
+        try_out(ruleset)
         opener = self._opener()
         self._board = Board()
         registry = registry_of(self._board, lambda: self._publisher.refresh())
@@ -120,6 +128,8 @@ class Service:
         self._delivery.start()
         self._reloader.start()
         with handled({signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._hang_up}):
+            gc.collect()
+            gc.freeze()  # modules, rules and kernels need not be looked through again
             self._publisher.is_started = True
             self._notifier.ready(f"{len(self._pipeline.ruleset.active)} rules, sensor {self._config.observer}")
             log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.active),

@@ -32,6 +32,7 @@ from detector.sinks.destination import Record
 from detector.sinks.jsonl import line_of
 from detector.sinks.reader import Place
 from detector.sinks.spool import Spool
+from detector.snapshot import UnfitState
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +180,7 @@ class Checkpoints:
         try:
             self._pipeline.restore(found)
             self.is_restored = True
-        except InputError as error:
+        except UnfitState as error:
             log.error("%s: %s: state begins anew, reading goes on where it was", self._path, error)
         self.time = header["written"]
         return header
