@@ -112,6 +112,16 @@ def test_no_daemon_is_running(tmp_path: Path) -> None:
     assert said.startswith(f"no daemon is running at {tmp_path}/control (hint: detector run starts one")
 
 
+def test_a_daemon_of_another_version(tmp_path: Path) -> None:
+    """After an upgrade the old one still runs."""
+    status = fresh_status()
+    status["version"] = "0.0.1"
+    del status["overload"]  # type: ignore[misc]
+    with daemon(tmp_path / "control", status) as server:
+        said = refused(asked(server.path))
+    assert said.startswith("the daemon is of another version, 0.0.1: its status has no overload (hint: this is ")
+
+
 def test_permission_is_denied(tmp_path: Path) -> None:
     with daemon(tmp_path / "control", fresh_status()) as server:
         server.path.chmod(0)

@@ -198,6 +198,7 @@ def test_a_thousand_requests_of_random_bytes(listeners: Listeners) -> None:
 
 def test_slow_requests_keep_nobody_out(listeners: Listeners) -> None:
     """Twice as many as may be open send one byte a second; a probe comes through each time."""
+    idle = listeners.descriptors
     slow = [listeners.connect() for _ in range(128)]
     try:
         for at in range(6):
@@ -205,6 +206,7 @@ def test_slow_requests_keep_nobody_out(listeners: Listeners) -> None:
                 with contextlib.suppress(OSError):  # it was closed, to make room
                     connection.send(HEAD[at : at + 1])
             assert listeners.answers("/healthz") < ANSWER_SECONDS
+            assert listeners.descriptors <= idle + 64, "more connections than may be open"
             time.sleep(1)
         assert all(is_closed(connection) for connection in slow), "a slow request was waited for beyond its time"
     finally:
