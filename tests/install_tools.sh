@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that tests compare with or start: tshark, tcpdump, nginx, Maven and a JDK (for Elasticsearch) from
-# Debian, Suricata from its backports.
+# Installs the programs that tests compare with or start: tshark, tcpdump, nginx, Prometheus with promtool, systemd-analyze,
+# Maven and a JDK (for Elasticsearch) from Debian, Suricata from its backports. No service is started by that.
 # Does nothing where they are there. Without root it says what is missing; the tests then skip, loudly.
 set -euo pipefail
 
@@ -12,6 +12,8 @@ command -v nginx >/dev/null || missing+=(nginx-light)
 command -v openssl >/dev/null || missing+=(openssl)
 command -v mvn >/dev/null || missing+=(maven)
 command -v javac >/dev/null || missing+=(openjdk-17-jdk-headless)
+command -v promtool >/dev/null || missing+=(prometheus)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "not installed: ${missing[*]}; tests that need them will be skipped (install them with apt-get as root)" >&2
@@ -19,6 +21,13 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    # Packages ask this before they start their service.
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
 . /etc/os-release
 backports=/etc/apt/sources.list.d/detector-backports.sources
 if ! command -v suricata >/dev/null && ! grep -rqs -- "${VERSION_CODENAME}-backports" /etc/apt/sources.list /etc/apt/sources.list.d; then
