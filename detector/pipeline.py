@@ -8,8 +8,9 @@ Each stage keeps its state in itself; a batch is only the unit of work, so its s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from detector.alerts.alert import Alert, AlertBuilder
 from detector.capture import open_source
@@ -17,6 +18,7 @@ from detector.capture.batch import Batch
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
 from detector.columns import Table
 from detector.detect.engine import Engine, EngineSettings
+from detector.errors import InputError
 from detector.flows.columns import Chunks, FlowColumns
 from detector.flows.streams import StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
@@ -54,6 +56,23 @@ class Counts:
     last_ns: int = 0
 
 
+@dataclass(frozen=True)
+class Totals:
+    """What all stages have counted so far: for metrics. Rules by id."""
+
+    directions: Mapping[str, int]
+    pdus: Mapping[str, int]
+    anomalies: Mapping[str, int]
+    flows_created: int
+    flows_evicted: int
+    matched: Mapping[str, int]
+    suppressed: Mapping[str, int]
+    rule_errors: Mapping[str, int]
+    groups_lost: Mapping[str, int]
+    workers: int = 1
+    worker_restarts: int = 0
+
+
 class Decoding:
     """Capture bytes to tables: the stages before rules, used by replay, daemon and `detector decode` alike."""
 
@@ -73,6 +92,26 @@ class Decoding:
         tables = self.frame(packets, flows, self.streams.follow(packets, flows))
         self._count(batch, packets, tables)
         return packets, tables
+
+    def state(self) -> dict[str, Any]:
+        """What outlives a batch, for a checkpoint."""
+        return {"decoder": self.decoder.state(), "flows": self.flows.state(), "streams": self.streams.state(),
+                "readers": {name: reader.state() for name, reader in self._readers}, "counts": self.counts}  # fmt: skip
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes up a state.
+
+        Raises:
+            InputError: it does not fit: other ceilings, or other protocols. What was taken up then is of no use.
+        """
+        if state["readers"].keys() != {name for name, _ in self._readers}:
+            raise InputError("the saved state is of other protocols")
+        self.decoder.restore(state["decoder"])
+        self.flows.restore(state["flows"])
+        self.streams.restore(state["streams"])
+        for name, reader in self._readers:  # per protocol
+            reader.restore(state["readers"][name])
+        self.counts = state["counts"]
 
     @property
     def anomalies(self) -> Counter[str]:
@@ -116,6 +155,44 @@ class Pipeline:
         alerts = [self._builder.build(match, tables) for match in self.engine.detect(tables)]
         self.decoding.counts.alerts += len(alerts)
         return alerts
+
+    def state(self) -> dict[str, Any]:
+        """What outlives a batch, for a checkpoint. Not a copy: to be written, or copied, before the next batch."""
+        return {"decoding": self.decoding.state(), "engine": self.engine.state(), "builder": self._builder.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes up a state; of rules that have changed since it is left.
+
+        Raises:
+            InputError: it does not fit; this pipeline then begins anew.
+        """
+        decoding, engine = Decoding(self._settings), Engine(self.ruleset, self._settings.engine)
+        decoding.restore(state["decoding"])
+        engine.restore(state["engine"])
+        self.decoding, self.engine = decoding, engine
+        self._builder.restore(state["builder"])
+
+    def swap(self, ruleset: Ruleset) -> None:
+        """Other rules from the next batch on. Rules that mean the same keep their state; counts go on."""
+        engine = Engine(ruleset, self._settings.engine)
+        engine.restore(self.engine.state())
+        self.ruleset, self.engine = ruleset, engine
+
+    def feed(self, batch: Batch) -> list[Alert]:
+        """As `process`: alerts that are ready by now, of this batch or of earlier ones."""
+        return self.process(batch)
+
+    def finish(self) -> list[Alert]:
+        """The alerts of everything that was fed and is not judged yet."""
+        return []
+
+    def totals(self) -> Totals:
+        """What was counted so far."""
+        decoding, engine = self.decoding, self.engine
+        return Totals(
+            decoding.counts.directions, decoding.counts.pdus, decoding.anomalies, decoding.flows.created,
+            decoding.flows.evicted, engine.matched, engine.suppressed, engine.rule_errors, engine.lost_groups,
+        )  # fmt: skip
 
     def learn(self, source: Source) -> None:
         """Takes a source as known good: new_value rules learn from it, nothing alerts, its flows and clock are its own."""

@@ -22,7 +22,7 @@ from typing import Any
 #   address  host:port, [::1]:port, or a port of localhost   tuple[str, int]
 #   texts    a text or a list of texts                       tuple[str, ...]
 #   paths    a path or a list of paths                       tuple[str, ...]
-#   table    a mapping of texts to texts or lists of texts   dict[str, str], lists joined by commas
+#   table    a mapping of texts to texts or lists of texts   dict[str, str], lists joined by commas, @FILE as path does
 #   secret   a text, {file: PATH} or {env: NAME}             Secret
 #   secrets  a mapping of names to secrets                   dict[str, Secret]
 #   section  a mapping with settings of its own              the dataclass in `of`

@@ -22,6 +22,9 @@ from detector.rules.compiler import MODIFIERS
 from detector.rules.loader import MATCH_FACTS
 from detector.rules.model import LEVELS, STATUSES
 from detector.rules.parser import FUNCTIONS, OPERATORS
+from detector.service.config import Config
+from detector.service.settings_reader import defaults_of, shown_as
+from detector.settings import NONE, Setting, settings_of
 
 FOLDER = Path(__file__).parent
 WRITTEN = "<!-- Written by docs/build.py (make docs): change it there. -->"
@@ -347,8 +350,47 @@ def anomalies_page() -> str:
     return page("Anomalies", *parts)
 
 
+def configuration_page() -> str:
+    """Every setting of the daemon, a section for each part."""
+    intro = (
+        "`detector.yml`, what `detector run --config` reads: one YAML mapping. `detector config check` finds every mistake in it and "
+        "in its rules, `detector config show` prints it in full, `detector config schema` prints a JSON Schema for editors. Sizes are "
+        "written 64KB, 16MB, 1GB (powers of 1024), durations 500ms, 30s, 10m, 2h, 7d. Paths are relative to the file's folder. A "
+        "secret is a text, or `{file: PATH}`, or `{env: NAME}`, and is never printed. Settings in **bold** must be given."
+    )
+    return page("Configuration", intro, *settings_parts(Config, "The file"))
+
+
+def settings_parts(declared: type, title: str, level: int = 2) -> Iterator[str]:
+    """The table of a section, then its sections."""
+    yield f"{'#' * level} {title}"
+    defaults, below, rows = defaults_of(declared), [], []
+    for name, setting in settings_of(declared).items():
+        is_required = defaults[name] is NONE
+        default = "" if is_required or setting.kind in ("section", "variants") else written_default(defaults[name], setting)
+        said = setting.meaning + (f": {', '.join(setting.choices)}" if setting.choices else "")
+        example = f"`{setting.example}`" if setting.example and not default else ""
+        rows.append((f"**{name}**" if is_required else name, setting.kind, default or example and f"e.g. {example}", said))
+        own = title if level > 2 else ""
+        if setting.of is not None:
+            below.append((setting.of, f"{own}.{name}" if own else name))
+        below += [(of, f"an entry of {name}: {kind}") for kind, of in (setting.among or {}).items()]
+    yield table(("setting", "kind", "default", "meaning"), rows)
+    for of, name in below:
+        yield from settings_parts(of, name, level + 1)
+
+
+def written_default(value: Any, setting: Setting) -> str:
+    """A default as it is written in YAML."""
+    if value in (None, "", (), {}):
+        return ""
+    found = shown_as(value, setting)
+    return f"`{str(found).lower() if isinstance(found, bool) else found}`"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "fields.md": fields_page, "rule-keys.md": keys_page, "commands.md": commands_page, "anomalies.md": anomalies_page,
+    "configuration.md": configuration_page,
 }  # fmt: skip
 
 

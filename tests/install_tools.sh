@@ -1,19 +1,31 @@
 #!/usr/bin/env bash
-# Installs the programs that tests compare with or start: tshark, tcpdump, nginx, Prometheus with promtool, systemd-analyze,
-# Maven and a JDK (for Elasticsearch) from Debian, Suricata from its backports. No service is started by that.
+# Installs the programs that tests compare with or start, from Debian, Suricata from its backports.
+# No service is started by that.
 # Does nothing where they are there. Without root it says what is missing; the tests then skip, loudly.
 set -euo pipefail
 
+# command, and the package that has it
+tools='
+tshark tshark
+tcpdump tcpdump
+suricata suricata
+tcpreplay tcpreplay
+ip iproute2
+ethtool ethtool
+sysctl procps
+nginx nginx-light
+openssl openssl
+mvn maven
+javac openjdk-17-jdk-headless
+nmap nmap
+promtool prometheus
+systemd-analyze systemd
+go golang-go
+'
 missing=()
-command -v tshark >/dev/null || missing+=(tshark)
-command -v tcpdump >/dev/null || missing+=(tcpdump)
-command -v suricata >/dev/null || missing+=(suricata)
-command -v nginx >/dev/null || missing+=(nginx-light)
-command -v openssl >/dev/null || missing+=(openssl)
-command -v mvn >/dev/null || missing+=(maven)
-command -v javac >/dev/null || missing+=(openjdk-17-jdk-headless)
-command -v promtool >/dev/null || missing+=(prometheus)
-command -v systemd-analyze >/dev/null || missing+=(systemd)
+while read -r name package; do
+    [ -z "$name" ] || command -v "$name" >/dev/null || missing+=("$package")
+done <<<"$tools"
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "not installed: ${missing[*]}; tests that need them will be skipped (install them with apt-get as root)" >&2

@@ -51,6 +51,14 @@ class AlertBuilder:
         document = ecs.document(match, row, ends, message, event_id, dissection.text_of(row), self.run, self.observer)
         return Alert(match.rule, match, row.time_ns, message, ends.source_text, ends.destination_text, document)
 
+    def state(self) -> OrderedDict[bytes, int]:
+        """What outlives a batch, for a checkpoint: how often each of the latest alerts occurred."""
+        return self._seen
+
+    def restore(self, state: OrderedDict[bytes, int]) -> None:
+        """Takes up a state."""
+        self._seen = state
+
     def _event_id(self, match: Match, row: Row) -> str:
         """Hash of rule, time in microseconds, Community ID, the row's bytes and place, group and occurrence.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.capture import compressed, pcap, pcapng
-from detector.capture.batch import Batch, Origin
+from detector.capture.batch import Batch, Origin, no_packets
 from detector.capture.capture_formats import Format, Found
 from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, SourceReport
 from detector.capture.streams import Bytes, FileBytes, GrowingBytes, PipeBytes
@@ -27,17 +27,20 @@ STDIN = "-"
 
 
 class CaptureReader:
-    """A Source of one capture. `follow` waits at the end of a file for what its writer adds, also after rotation."""
+    """A Source of one capture. `follow` waits at the end of a file for what its writer adds, also after rotation.
+
+    `opened` is read in place of the file at `path`; where it says that nothing is there now, an empty batch is yielded.
+    """
 
     def __init__(self, path: str, *, follow: bool = False, batch_packets: int = BATCH_PACKETS,
-                 block_bytes: int = BLOCK_BYTES) -> None:  # fmt: skip
+                 block_bytes: int = BLOCK_BYTES, opened: Bytes | None = None) -> None:  # fmt: skip
         self.path = path
         self.report = SourceReport()
         self._follow = follow
         self._batch_packets = batch_packets
         self._capacity = max(block_bytes, SMALLEST_BLOCK)
         self._stopped = Event()
-        self._opened = self._open()
+        self._opened = opened or self._open()
 
     def stop(self) -> None:
         """Ends the iterator after the packets at hand."""
@@ -92,7 +95,11 @@ class CaptureReader:
         found_format, position = self._recognise(buffer[:filled].tobytes())
         number, is_last = 0, False
         while not is_last:  # per block
+            before = filled
             filled, is_last = self._fill(source, buffer, position, filled)
+            if filled == before and not is_last:
+                yield no_packets()
+                continue
             while True:  # per batch of the block
                 found = found_format.find(buffer, position, filled, self._batch_packets)
                 position = found.position

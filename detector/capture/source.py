@@ -12,7 +12,7 @@ from detector.capture.batch import Batch
 BATCH_PACKETS = 16384
 BATCH_SECONDS = 0.1
 # Why packets that reached the sensor were not judged; the label `cause` of a metric, so the set is fixed.
-DROP_CAUSES = ("ring", "interface", "worker", "repeat", "damaged", "shutdown")
+DROP_CAUSES = ("ring", "interface", "worker", "repeat", "damaged", "shutdown", "error")
 
 
 @dataclass
@@ -29,6 +29,7 @@ class SourceReport:
     dropped: Counter[str] = field(default_factory=Counter)
     is_up: bool = True  # of a live source: it can be read now
     reconnects: int = 0  # times a live source was opened anew
+    files: Counter[str] = field(default_factory=Counter)  # of a watched folder: read, damaged
 
 
 class Source(Protocol):
@@ -55,7 +56,12 @@ class Source(Protocol):
 class LiveSource(Source, Protocol):
     """A source of the daemon: it goes on until `stop`, and yields at least every BATCH_SECONDS, an empty batch
     (`no_packets`) where nothing came, so that the daemon gets its turn.
+
+    idle_seconds: how long it waits for packets before it yields an empty batch, BATCH_SECONDS unless set; 0: not at all.
+        Several sources that take turns are told to wait for less. It may be set between batches.
     """
+
+    idle_seconds: float
 
     @property
     def reports(self) -> Mapping[str, SourceReport]:
@@ -67,5 +73,12 @@ class LiveSource(Source, Protocol):
         """Where the packets begin that were not yielded yet, as JSON; given back on a restart, reading goes on there.
 
         It is that of the batch yielded last, also while the next one is being prepared.
+        """
+        ...
+
+    def release(self, position: Mapping[str, Any]) -> None:
+        """What lies before this position will never be asked for again: a checkpoint on disk holds what came of it.
+
+        A watched folder deletes or moves files that it finished before; others have nothing to let go.
         """
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO
@@ -104,4 +105,50 @@ class GrowingBytes:
         self._raw.close()
 
 
-Bytes = FileBytes | PipeBytes | GrowingBytes
+class WatchedBytes:
+    """A file of a watched folder, perhaps still being written: says at once that nothing is there, until `finish`.
+
+    A ring buffer may write anew into a file that is being read. What is read counts only while the file still begins
+    as it did (`is_same`, asked after each read); from then on the file is `overwritten` and its bytes end.
+    `taken`: bytes read that count.
+    """
+
+    is_live = True
+
+    def __init__(self, raw: BinaryIO, is_same: Callable[[int], bool]) -> None:
+        self._raw = raw
+        self._is_same = is_same
+        self._is_finished = False
+        self.overwritten = False
+        self.taken = 0
+
+    def read(self, target: memoryview, seconds: float | None) -> int | None:
+        """Bytes read into target, None where there are none now, 0 at the end. It never waits."""
+        if self.overwritten:
+            return 0
+        count = self._raw.readinto(target)  # type: ignore[attr-defined]
+        if self.size < self.taken or not self._is_same(self._raw.fileno()):
+            self.overwritten = True
+            return 0
+        self.taken += int(count)
+        return int(count) if count or self._is_finished else None
+
+    @property
+    def size(self) -> int:
+        """The file's size now."""
+        return os.fstat(self._raw.fileno()).st_size
+
+    def finish(self) -> None:
+        """Nothing more will be written: the next read that finds nothing is the end."""
+        self._is_finished = True
+
+    def is_replaced(self) -> bool:
+        """The watch over the folder finds out, not this."""
+        return False
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._raw.close()
+
+
+Bytes = FileBytes | PipeBytes | GrowingBytes | WatchedBytes

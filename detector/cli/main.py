@@ -24,6 +24,10 @@ COMMANDS = {
     "test": "run the tests of rules and scenarios",
     "setup": "put templates on an Elasticsearch server",
     "warm": "compile all kernels ahead",
+    "run": "watch interfaces and folders, as a daemon",
+    "config": "check or show the daemon's configuration",
+    "status": "show how the running daemon is; 0 where it is healthy, 1 where it is not",
+    "top": "show what the running daemon does, renewed every second",
 }
 
 

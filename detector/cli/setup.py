@@ -24,8 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would change, change nothing")
     parser.add_argument("--show-role", action="store_true", help="print the roles that setup and the daemon need")
     parser.add_argument("--host", action="append", default=[], metavar="URL", help="a node: https://es1.example:9200")
-    parser.add_argument("--namespace", default="default", metavar="NAME", help="of the data stream logs-detector.alert-NAME")
-    parser.add_argument("--retention-days", type=int, default=365, metavar="DAYS", help="how long alerts are kept; 0: for good")
+    parser.add_argument(
+        "--namespace", default="default", metavar="NAME", help="of the data stream logs-detector.alert-NAME"
+    )
+    parser.add_argument(
+        "--retention-days", type=int, default=365, metavar="DAYS", help="how long alerts are kept; 0: for good"
+    )
     parser.add_argument("--api-key-file", metavar="FILE", help="file with an encoded API key")
     parser.add_argument("--username", default="", metavar="NAME", help="a user, with --password-file")
     parser.add_argument("--password-file", metavar="FILE", help="file with the user's password")

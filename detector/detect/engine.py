@@ -5,10 +5,12 @@ Input: the tables of one batch. Output: matches in the order (clock, packet, row
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from detector.detect.groups import group_hashes, has_values
 from detector.detect.match import Match
 from detector.detect.predicates import Atom, Compiler, Scope
 from detector.detect.state import CorrelationState, LimitState, NewValueState
+from detector.errors import Position
 from detector.packets.rows import Cell
 from detector.packets.table import PacketTable
 from detector.protocols.table import PduTable
@@ -27,6 +30,7 @@ from detector.rules.model import Rule, Ruleset
 log = logging.getLogger(__name__)
 
 Rows = NDArray[np.int64]
+NOWHERE = Position("", 0, 0)
 FULL = "its memory of seen values is full: this value is not remembered and may be told again"
 
 
@@ -93,6 +97,23 @@ class Engine:
         """Whether a new_value rule still takes what it sees at this clock as known good."""
         state = self._new_values.get(rule_id)
         return state is not None and state.is_learning(clock)
+
+    def state(self) -> dict[str, Any]:
+        """What outlives a batch, by rule: for a checkpoint, or for the engine of another ruleset."""
+        kept = {rule.id: rule for rule in self._rules}
+        return {
+            "rules": {rule_id: meaning_of(rule) for rule_id, rule in kept.items()},
+            "limits": self._limits, "correlations": self._correlations, "new_values": self._new_values,
+            "counts": (self.matched, self.suppressed, self.rule_errors, self.rows_by_table),
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes up the state of those rules that mean the same here and there; all counts go on."""
+        same = {rule.id for rule in self._rules if state["rules"].get(rule.id) == meaning_of(rule)}
+        for own, saved in ((self._limits, state["limits"]), (self._correlations, state["correlations"]),
+                           (self._new_values, state["new_values"])):  # fmt: skip
+            own.update({rule_id: kept for rule_id, kept in saved.items() if rule_id in same})
+        self.matched, self.suppressed, self.rule_errors, self.rows_by_table = map(Counter, state["counts"])
 
     def learn(self, tables: Mapping[str, Table]) -> None:
         """Lets new_value rules take these rows as known good."""
@@ -242,6 +263,12 @@ class Engine:
                 FULL if kept.is_full is not None and kept.is_full[place] else "",
             )))  # fmt: skip
         return made
+
+
+def meaning_of(rule: Rule) -> str:
+    """A hash of what a rule does: all of it but where it stands, its tests and its text. Equal where a state fits both."""
+    said = replace(rule, position=NOWHERE, tests=(), source="")
+    return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def packet_rows_of(table: Table, rows: Rows) -> tuple[PacketTable, Rows]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from detector.errors import PacketAnomaly
 from detector.flows.columns import Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
+from detector.saved import Arrays, fill
 
 kernels = Kernels("detector.flows.stream_kernels")
 
@@ -75,6 +76,14 @@ class StreamTable:
         """Bytes that wait for a gap, of all streams, in whole blocks of the store."""
         blocks = self._streams.blocks
         return int((len(blocks) - self._streams.meta[1]) * blocks.shape[1])
+
+    def state(self) -> list[NDArray[Any]]:
+        """What outlives a batch, for a checkpoint."""
+        return list(self._streams)
+
+    def restore(self, state: Arrays) -> None:
+        """Takes up a state. Raises InputError where the table has another size."""
+        fill(self._streams, state, "streams")
 
     def follow(self, packets: PacketTable, flows: FlowColumns) -> Chunks:
         """The chunks of a batch; what had waited is appended to the batch's buffer, oddities are marked on the rows."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from detector.flows.columns import CELLS, FlowColumns
 from detector.flows.fields import FLOW_COLUMNS
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
+from detector.saved import Arrays, fill
 
 kernels = Kernels("detector.flows.flow_kernels")
 
@@ -164,6 +165,14 @@ class FlowTable:
         """Rows of TCP and UDP by flow.direction."""
         to_server, to_client = self._flows.counts[4:].tolist()
         return {"to_server": to_server, "to_client": to_client}
+
+    def state(self) -> list[NDArray[Any]]:
+        """What outlives a batch, for a checkpoint: the flows' rows once, of their three views."""
+        return [self._flows.small, *self._flows[3:]]
+
+    def restore(self, state: Arrays) -> None:
+        """Takes up a state. Raises InputError where the table has another size."""
+        fill(self.state(), state, "flows")
 
     def follow(self, packets: PacketTable) -> FlowColumns:
         """The flow of every packet row; offers the columns of FLOW_COLUMNS on the table."""

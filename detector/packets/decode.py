@@ -6,7 +6,9 @@ Input: Batch. Output: PacketTable. One row = one IP layer of a packet.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +21,14 @@ from detector.packets.fragments import make_fragments
 from detector.packets.frame import FrameClock
 from detector.packets.rows import Cell, PacketRows, make_rows
 from detector.packets.table import PacketTable
+from detector.saved import fill
 
 kernels = Kernels("detector.packets.decode_kernels")
 arrivals = Kernels("detector.packets.arrival_kernels")
 checksums = Kernels("detector.packets.checksum_kernels")
 
 REPEAT_PLACES = 8192
+NONE_UNSUMMED = np.zeros(0, np.bool_)
 UNKNOWN_LINK_TYPE = np.uint64(1) << np.uint64(PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE)
 
 
@@ -60,7 +64,8 @@ class PacketDecoder:
         arrivals.follow_clock(batch.times, self._settings.clock_step_ns, self._clock, clocks, odds)
         rows = self._decode_rows(batch, clocks)
         if self._settings.check_checksums:
-            checksums.check_rows(batch.buffer, *rows)
+            unsummed = NONE_UNSUMMED if batch.is_unsummed is None else batch.is_unsummed
+            checksums.check_rows(batch.buffer, *rows, unsummed)
         repeats, row_clocks = np.zeros(len(batch), np.bool_), np.empty(len(rows.words), np.int64)
         seen = np.zeros(2, np.uint64)
         arrivals.judge_arrivals(
@@ -83,6 +88,22 @@ class PacketDecoder:
             kept = ~repeats[rows.packet]
             rows, row_clocks = without(rows, kept), row_clocks[kept]
         return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS, seen)
+
+    def state(self) -> dict[str, Any]:
+        """What outlives a batch, for a checkpoint."""
+        return {"arrays": self._arrays(), "frames": (self._frames.first_ns, self._frames.latest_ns),
+                "link_types": self.unknown_link_types, "repeats": self.repeats}  # fmt: skip
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes up a state. Raises InputError where it does not fit."""
+        fill(self._arrays(), state["arrays"], "packets")
+        self._frames.first_ns, self._frames.latest_ns = state["frames"]
+        self.unknown_link_types, self.repeats = Counter(state["link_types"]), state["repeats"]
+
+    def _arrays(self) -> list[NDArray[Any]]:
+        fragments = self._fragments
+        return [self._clock, self._repeats, self._anomalies, fragments.keys, fragments.slots, fragments.buckets,
+                fragments.pieces, *fragments.arena, fragments.counts]  # fmt: skip
 
     def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64]) -> PacketRows:
         capacity = len(batch) + len(batch) // 4 + 64

@@ -10,6 +10,7 @@ MODBUS Messaging on TCP/IP 1.0b, 3.1.3 (MBAP); MODBUS Application Protocol V1.1b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from detector.packets.load import load
 from detector.packets.table import PacketTable
 from detector.protocols.protocol import Protocol
 from detector.protocols.table import KINDS, PduTable
+from detector.saved import Arrays, fill
 
 kernels = Kernels("detector.protocols.modbus_kernels")
 
@@ -367,6 +369,15 @@ class ModbusReader:
         self._state = np.zeros((0, STATE_COLUMNS), np.int64)
         self._arena = make_arena(CARRY_BYTES)
         self._requests = np.zeros((REQUESTS, 6), np.int64)
+
+    def state(self) -> list[NDArray[Any]]:
+        """Unfinished PDUs and open requests."""
+        return [self._state, *self._arena, self._requests]
+
+    def restore(self, state: Arrays) -> None:
+        """Takes up a state. Raises InputError where it does not fit."""
+        fill([*self._arena, self._requests], state[1:], "Modbus")
+        self._state = state[0]
 
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
         """The PDUs that became complete with these chunks."""

@@ -7,6 +7,7 @@ open requests) lives in arrays that outlive the batch, so the size of a batch ch
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from typing import Protocol as Interface
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from detector.columns import Column, Field, Table
 from detector.flows.columns import Chunks, FlowColumns
 from detector.packets.table import PacketTable
+from detector.saved import Arrays
 
 KINDS = {0: "request", 1: "response", 2: "exception", 3: "malformed"}  # malformed: bytes that no PDU could be made of
 
@@ -77,4 +79,12 @@ class ProtocolReader(Interface):
 
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
         """The PDUs that became complete with this batch, in the order of (packet row, position)."""
+        ...
+
+    def state(self) -> list[NDArray[Any]]:
+        """What outlives a batch, for a checkpoint."""
+        ...
+
+    def restore(self, state: Arrays) -> None:
+        """Takes up a state. Raises InputError where it does not fit."""
         ...

@@ -159,8 +159,8 @@ def scalar(node: Any) -> Any:
             return node.value
 
 
-def read_documents(path: Path) -> tuple[Document, Iterator[Any]]:
-    """The nodes of a YAML file's documents.
+def read_documents(path: Path, hint: str = "rules are .yml files") -> tuple[Document, Iterator[Any]]:
+    """The nodes of a YAML file's documents. hint: what to do where the file cannot be read.
 
     Raises:
         InputError: the file cannot be read or is no YAML.
@@ -168,7 +168,7 @@ def read_documents(path: Path) -> tuple[Document, Iterator[Any]]:
     try:
         text = read_bounded(path, LARGEST_FILE).decode("utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", hint="rules are .yml files") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror}", hint=hint) from None
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode("utf-8", "replace")
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1

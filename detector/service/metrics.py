@@ -1,7 +1,7 @@
 """Every metric that the daemon exports: its name, type, labels and meaning. docs/metrics.md and the dashboards are made of it.
 
-The loss budget: packets seen = decoded + dropped(cause); matches = alerts + suppressed; for each sink alerts spooled =
-delivered + waiting in the spool + quarantined + lost(cause).
+The loss budget: packets seen = decoded + dropped(cause); matches = alerts + suppressed; alerts = spooled; for each sink
+alerts due = delivered + waiting in the spool + in quarantine + lost(cause).
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("detector_spool_oldest_seconds", "gauge", "age of the oldest alert that a sink has not taken", ("sink",)),
     Metric("detector_sink_up", "gauge", "1 while the sink's last delivery succeeded", ("sink",)),
     Metric("detector_sink_delivered_total", "counter", "alerts that a sink has taken", ("sink",)),
-    Metric("detector_sink_quarantined_total", "counter", "alerts that a sink refused, kept in quarantine", ("sink",)),
+    Metric("detector_sink_due_total", "counter", "alerts spooled since the sink was configured", ("sink",)),
+    Metric("detector_sink_quarantined_total", "counter", "alerts that a sink refused", ("sink",)),
+    Metric("detector_quarantine_alerts", "gauge", "alerts in a sink's quarantine", ("sink",)),
     Metric("detector_sink_failures_total", "counter", "deliveries that failed and are tried again", ("sink", "cause")),
     Metric("detector_sink_seconds", "histogram", "duration of a delivery", ("sink",), LATENCIES),
     Metric("detector_alerts_lost_total", "counter", "alerts that a sink will never get, by cause", ("sink", "cause")),

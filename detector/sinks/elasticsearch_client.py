@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from elastic_transport import ApiError, ConnectionError, ConnectionTimeout, NodeConfig, TlsError, TransportError, Urllib3HttpNode
+from elastic_transport import (
+    ApiError,
+    ConnectionError,
+    ConnectionTimeout,
+    NodeConfig,
+    TlsError,
+    TransportError,
+    Urllib3HttpNode,
+)
 from elastic_transport.client_utils import url_to_node_config
 from elasticsearch import Elasticsearch, UnsupportedProductError
 
@@ -60,7 +68,11 @@ def nodes(settings: ElasticsearchSettings) -> list[NodeConfig]:
     if not any(node.scheme == "https" for node in found):
         return found
     # Read once: while a file is being exchanged, new connections go on with what was read before.
-    options: dict[str, Any] = {"ssl_context": tls_context(settings), "verify_certs": settings.verify, "ssl_show_warn": False}
+    options: dict[str, Any] = {
+        "ssl_context": tls_context(settings),
+        "verify_certs": settings.verify,
+        "ssl_show_warn": False,
+    }
     return [node.replace(**options) if node.scheme == "https" else node for node in found]
 
 

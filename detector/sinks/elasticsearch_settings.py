@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -36,6 +37,14 @@ class ElasticsearchSettings:
     timeout: int = setting("span", "how long an answer is waited for", 30 * SECOND_NS, least=SECOND_NS, most=600 * SECOND_NS)  # fmt: skip
     batch: int = setting("number", "alerts of one request at most", 500, least=1, most=10_000)
     retention: int = setting("span", "how long alerts are kept, by `detector setup`; 0s: for good", 365 * DAY_NS, least=0)  # fmt: skip
+
+    def mistakes(self) -> Iterator[tuple[str, str, str]]:
+        """Of settings together."""
+        try:
+            check(self)
+        except InputError as error:
+            name, _, problem = error.problem.partition(": ")
+            yield name, problem, error.hint
 
     @property
     def data_stream(self) -> str:

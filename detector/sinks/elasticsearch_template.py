@@ -21,6 +21,7 @@ PRIORITY = 300  # Elastic's own template for logs-*-* has 100, those of its inte
 IGNORE_ABOVE = 8191  # characters; of four bytes each they are Lucene's longest term, 32766 bytes
 IGNORE_ABOVE_FLATTENED = 4096  # the name of the key is part of the term
 DEPTH = 200  # of objects in a flattened field
+UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 META = {"managed_by": "detector", "description": "Alerts of detector, in ECS"}
 
 KEYWORD: dict[str, Any] = {"type": "keyword", "ignore_above": IGNORE_ABOVE}
@@ -111,6 +112,7 @@ def mappings() -> dict[str, Any]:
 
 
 def retention_text(settings: ElasticsearchSettings) -> str:
-    """The retention as Elasticsearch writes it: in days, or in seconds where it is not whole days."""
+    """The retention as Elasticsearch writes it, in the largest unit that it is a whole number of: 365d, 36h, 90s."""
     seconds = settings.retention // 10**9
-    return f"{seconds // 86_400}d" if seconds % 86_400 == 0 else f"{seconds}s"
+    unit, size = next((unit, size) for unit, size in UNITS.items() if seconds % size == 0)
+    return f"{seconds // size}{unit}"

@@ -28,6 +28,11 @@ COVERED_BY = {
     "capture/batch.py": "capture/test_reader.py",
     "capture/capture_formats.py": "capture/test_formats.py",
     "capture/capture_kernels.py": "capture/test_formats.py",
+    "capture/devices.py": "capture/test_ring.py",
+    "capture/interface.py": "capture/test_ring.py",
+    "capture/listen.py": "live/test_capture.py",
+    "capture/packet_socket.py": "live/test_capture.py",
+    "capture/ring_kernels.py": "capture/test_ring.py",
     "capture/pcap.py": "capture/test_formats.py",
     "capture/pcapng.py": "capture/test_formats.py",
     "capture/source.py": "capture/test_reader.py",
@@ -67,6 +72,9 @@ COVERED_BY = {
     "detect/predicate_kernels.py": "detect/test_predicates.py",
     "detect/state_kernels.py": "detect/test_state.py",
     "sinks/sink.py": "sinks/test_jsonl.py",
+    "sinks/elasticsearch_client.py": "sinks/test_elasticsearch.py",
+    "sinks/elasticsearch_settings.py": "sinks/test_elasticsearch.py",
+    "sinks/elasticsearch_template.py": "sinks/test_elasticsearch_setup.py",
 }
 
 

@@ -42,10 +42,10 @@ VALUES_OF = {
 DROPPED, LOST = len(DROP_CAUSES), len(LOST_CAUSES)
 # What a counter gains by a scrape; others gain 3.
 GAINS = {"detector_packets_seen_total": 1000, "detector_packets_decoded_total": 1000 - 3 * DROPPED, "detector_bytes_seen_total": 90_000,
-         "detector_spooled_total": 50, "detector_sink_delivered_total": 50 - 3 - 3 * LOST, "detector_matches_total": 12,
+         "detector_spooled_total": 50, "detector_sink_due_total": 50, "detector_sink_delivered_total": 50 - 3 * LOST, "detector_matches_total": 12,
          "detector_alerts_total": 2, "detector_suppressed_total": 10, "detector_rule_seconds_total": 0.01}  # fmt: skip
 GAUGES = {"detector_memory_bytes": 3e8, "detector_open_files": 40, "detector_spool_bytes": 2e6, "detector_spool_limit_bytes": 1e9,
-          "detector_spool_waiting": 0, "detector_spool_oldest_seconds": 0, "detector_overload_level": 0,
+          "detector_spool_waiting": 0, "detector_quarantine_alerts": 0, "detector_spool_oldest_seconds": 0, "detector_overload_level": 0,
           "detector_capture_lag_seconds": 0.2}  # fmt: skip
 
 

@@ -31,7 +31,9 @@ def settings_for(url: str, *others: str, **given: Any) -> ElasticsearchSettings:
         if isinstance(given.get(name), str):
             given[name] = Secret(given[name])
     seconds = given.pop("seconds", 20)
-    return ElasticsearchSettings(hosts=(url, *others), **{"namespace": a_namespace(), "timeout": seconds * SECOND_NS, **given})
+    return ElasticsearchSettings(
+        hosts=(url, *others), **{"namespace": a_namespace(), "timeout": seconds * SECOND_NS, **given}
+    )
 
 
 def set_up(settings: ElasticsearchSettings) -> int:

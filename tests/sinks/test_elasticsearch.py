@@ -407,7 +407,9 @@ def test_nobody_is_trusted_beside_the_given_authority(authority: Authority) -> N
     (node,) = destination._client.transport.node_pool.all()
     context = node.pool._new_conn().ssl_context
     assert node.pool._new_conn().ca_certs is None
-    assert [dict(pair for (pair,) in one["subject"]) for one in context.get_ca_certs()] == [{"commonName": "test authority"}]
+    assert [dict(pair for (pair,) in one["subject"]) for one in context.get_ca_certs()] == [
+        {"commonName": "test authority"}
+    ]
     destination.close()
 
 
@@ -427,7 +429,9 @@ def test_reopen_reads_certificates_and_secrets_again(elasticsearch: Server, sett
     ca.write_bytes(authority.certificate.read_bytes())
     key.write_text("old\n")
     with Nginx(tmp_path / "nginx", elasticsearch.url, authority.issue("server"), authorization="ApiKey new") as proxy:
-        destination = destination_for(replace(settings, hosts=(proxy.url,), ca=str(ca), api_key=Secret("old", f"file {key}")))
+        destination = destination_for(
+            replace(settings, hosts=(proxy.url,), ca=str(ca), api_key=Secret("old", f"file {key}"))
+        )
         assert failure(destination, [record("a")]).cause == "refused"
         key.write_text("new\n")
         assert failure(destination, [record("a")]).cause == "refused"

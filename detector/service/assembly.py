@@ -1,0 +1,221 @@
+"""The daemon put together: what must be opened with privileges first, then without them everything else, then the loop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from detector import __version__
+from detector.alerts.ecs import ECS_VERSION, timestamp
+from detector.capture import open_source
+from detector.capture.folder import FolderSettings, FolderSource
+from detector.capture.interface import InterfaceSettings
+from detector.capture.packet_socket import DirectOpener, Opener
+from detector.capture.ring import RingSource
+from detector.capture.several import SeveralSources
+from detector.capture.sniff import SniffSource
+from detector.capture.source import LiveSource
+from detector.errors import InputError
+from detector.pipeline import Pipeline
+from detector.service.config import Config
+from detector.service.control import ControlServer
+from detector.service.daemon import Checkpoints, Daemon
+from detector.service.exporter import Board, registry_of
+from detector.service.health import HealthServer
+from detector.service.logs import Logs
+from detector.service.metrics import LATENCIES
+from detector.service.notify import Notifier
+from detector.service.opener import OpenerProcess
+from detector.service.privileges import drop, identity_of
+from detector.service.publish import Publisher
+from detector.service.reload import Reloader, rules_of
+from detector.sinks.delivery import Delivery
+from detector.sinks.destination import Record
+from detector.sinks.destinations import make
+from detector.sinks.spool import Spool
+
+log = logging.getLogger(__name__)
+
+RELOAD_SECONDS = 120.0  # that a request over the control socket waits for a reload
+TEST_SECONDS = 30.0  # that a test alert may take
+
+
+def serve(path: Path, config: Config) -> int:
+    """Runs the daemon of a configuration until SIGTERM or SIGINT. The exit code.
+
+    Raises:
+        InputError, InputErrors: something that the configuration names cannot be used.
+    """
+    with ExitStack() as stack:
+        logs = Logs(config.log)
+        stack.callback(logs.close)
+        service = Service(path, config, logs, stack)
+        service.run()
+    return 0
+
+
+class Service:
+    """The daemon's parts, made in the order in which they need privileges and each other."""
+
+    def __init__(self, path: Path, config: Config, logs: Logs, stack: ExitStack) -> None:
+        self._config, self._logs, self._stack = config, logs, stack
+        self._notifier = Notifier()
+        ruleset = rules_of(config)
+        opener = self._opener()
+        self._board = Board()
+        registry = registry_of(self._board, lambda: self._publisher.refresh())
+        self._health = HealthServer(
+            config.metrics, registry, lambda: self._publisher.health(), lambda: self._publisher.checks()
+        )
+        stack.callback(self._health.close)
+        self._control = ControlServer(config.control, {
+            "status": lambda request: {"status": self._publisher.status()},
+            "reload": self._reload, "checkpoint": self._checkpoint, "test-alert": self._test_alert,
+        })  # fmt: skip
+        stack.callback(self._control.close)
+        if config.run_as is not None:
+            proof = drop(identity_of(config.run_as.user, config.run_as.group))
+            log.info(
+                "privileges are dropped", extra={"user": proof.user, "group": proof.group, "threads": proof.threads}
+            )
+        self._spool = Spool(Path(config.state) / "spool", config.spool, holders=["checkpoint"])
+        stack.callback(self._spool.close)
+        self._delivery = Delivery(self._spool, [make(one) for one in config.alerts], config.delivery, bounds=LATENCIES)
+        stack.callback(self._delivery.close)
+        self._reloader = Reloader(path, config, ruleset, time.time)
+        self._pipeline = Pipeline(ruleset, config.pipeline_settings())
+        checkpoints = Checkpoints(
+            Path(config.state) / "checkpoint", config.checkpoint / 1e9, self._pipeline, self._spool
+        )
+        position = checkpoints.restore()
+        self._source = source_of(config, opener, position)
+        self._publisher = Publisher(config, self._board, logs, self._source, self._pipeline, self._spool, self._delivery,
+                                    self._reloader, checkpoints)  # fmt: skip
+        self._daemon = Daemon(self._source, self._pipeline, self._spool, self._reloader, self._publisher, self._notifier,
+                              checkpoints)  # fmt: skip
+        if config.learn_from and not checkpoints.is_restored:
+            self._pipeline.learn(open_source(config.learn_from))
+
+    def _opener(self) -> Opener:
+        """Who opens packet sockets: a process that keeps the privilege where this one gives it up."""
+        interfaces = [one for one in self._config.sources if isinstance(one, InterfaceSettings)]
+        if self._config.run_as is None or not interfaces:
+            return DirectOpener(interfaces)
+        process = OpenerProcess(interfaces, identity_of(self._config.run_as.user, self._config.run_as.group))
+        self._stack.callback(process.close)
+        return process.opener
+
+    def run(self) -> None:
+        """Starts what runs beside the loop, then the loop."""
+        self._health.start()
+        self._control.start()
+        self._delivery.start()
+        self._reloader.start()
+        with handled({signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._hang_up}):
+            self._publisher.is_started = True
+            self._notifier.ready(f"{len(self._pipeline.ruleset.active)} rules, sensor {self._config.observer}")
+            log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.active),
+                                       "sources": list(self._source.reports)})  # fmt: skip
+            self._daemon.run()
+        self._notifier.stopping()
+        self._reloader.close()
+        if not self._delivery.drain(self._config.shutdown / 1e9):
+            log.warning("alerts are left in the spool: they are delivered after the next start")
+        log.info("stopped")
+
+    def _stop(self) -> None:
+        self._source.stop()
+
+    def _hang_up(self) -> None:
+        """SIGHUP: rules, certificates and files anew."""
+        self._notifier.reloading()
+        self._health.reopen()
+        self._delivery.reopen()
+        self._reloader.request("SIGHUP").add_done_callback(lambda _: self._notifier.ready())
+
+    def _reload(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Rules anew, and what came of it."""
+        outcome = self._reloader.request("asked for").result(RELOAD_SECONDS)
+        if outcome.result == "failed":
+            raise InputError(outcome.message)
+        return {"result": outcome.result, "message": outcome.message, "diff": asdict(outcome.diff)}
+
+    def _checkpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """State on disk now."""
+        self._daemon.checkpoint(RELOAD_SECONDS)
+        return {}
+
+    def _test_alert(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """One marked alert through the whole path; which sinks have it."""
+        record = test_record(self._config, time.time_ns())
+        self._spool.append([record])
+        number, deadline = (
+            self._spool.end.number,
+            time.monotonic() + min(float(request.get("seconds", TEST_SECONDS)), 600.0),
+        )
+        while True:
+            counts = self._delivery.counts()
+            sinks = {
+                name: "delivered" if one.reached >= number else one.last_error or "waits"
+                for name, one in counts.items()
+            }
+            if set(sinks.values()) <= {"delivered"} or time.monotonic() >= deadline:
+                return {"id": record.id, "sinks": sinks | dict.fromkeys(self._delivery.refusing(record.id), "refused")}
+            time.sleep(0.05)
+
+
+@contextmanager
+def handled(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    """Signals call these functions, in the main thread, between two of its steps."""
+
+    def call(number: int, frame: FrameType | None) -> None:
+        handlers[signal.Signals(number)]()
+
+    before = {number: signal.signal(number, call) for number in handlers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def source_of(config: Config, opener: Opener, position: Mapping[str, Any]) -> LiveSource:
+    """All sources of a configuration as one; each folder goes on at its part of the position."""
+    interfaces = [one for one in config.sources if isinstance(one, InterfaceSettings)]
+    rings = [one for one in interfaces if one.capture == "ring"]
+    sources: dict[str, LiveSource] = {}
+    if rings:
+        sources[" ".join(one.name for one in rings)] = RingSource(rings, opener=opener)
+    for one in interfaces:
+        if one.capture == "scapy":
+            sources[one.name] = SniffSource([one])
+    for one in config.sources:
+        if isinstance(one, FolderSettings):
+            name = one.name or Path(one.path).name
+            sources[name] = FolderSource(one, position.get(name))
+    return SeveralSources(sources)
+
+
+def test_record(config: Config, now_ns: int) -> Record:
+    """An alert of no traffic, marked as a test, in the form of all others."""
+    event_id = uuid.uuid4().hex
+    document = {
+        "@timestamp": timestamp(now_ns), "ecs": {"version": ECS_VERSION}, "message": "test alert: the path from this sensor works",
+        "event": {"id": event_id, "kind": "alert", "category": ["network", "intrusion_detection"], "type": ["info"],
+                  "module": "detector", "dataset": "detector.alert", "severity": 10},
+        "rule": {"id": "test", "name": "Test alert"},
+        "observer": {"vendor": "detector", "product": "detector", "type": "ids", "version": __version__,
+                     "name": config.observer},
+        "detector": {"level": "informational"},
+        "labels": {"test": "true"},
+    }  # fmt: skip
+    return Record(event_id, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())

@@ -1,0 +1,143 @@
+"""The daemon's configuration, detector.yml: one section for each part, declared where the part is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detector.capture.folder import FolderSettings
+from detector.capture.interface import InterfaceSettings
+from detector.errors import InputError, InputErrors
+from detector.flows.streams import StreamSettings
+from detector.flows.table import FlowSettings
+from detector.packets.decode import DecodeSettings
+from detector.pipeline import PipelineSettings
+from detector.rules.variables import make_variables
+from detector.service.health import MetricsSettings
+from detector.service.logs import LogSettings
+from detector.service.settings_reader import read_settings
+from detector.settings import setting
+from detector.sinks.delivery import DeliverySettings
+from detector.sinks.destinations import DESTINATIONS
+from detector.sinks.spool import SpoolSettings
+
+MB = 2**20
+SECOND = 10**9
+SOURCES: dict[str, type] = {"interface": InterfaceSettings, "folder": FolderSettings}
+
+
+@dataclass(frozen=True)
+class RunAs:
+    """Whom the daemon becomes once its sockets are open."""
+
+    user: str = setting("text", "user, by name or number", example="detector")
+    group: str = setting("text", "group, by name or number; the user's own where it is not given", "")
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How packets are read."""
+
+    check_checksums: bool = setting("flag", "verify IP, TCP, UDP and ICMP checksums", False)
+    drop_repeats: bool = setting("flag", "leave out repeats that a mirror port makes", False)
+    vlan_in_key: bool = setting("flag", "the same addresses in two VLANs are two flows", False)
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What the state of all stages may grow to. What is given up for want of room is counted."""
+
+    flows: int = setting("number", "flows that are followed at once", 131072, least=1024, most=2**24)
+    stream_bytes: int = setting(
+        "size", "of one TCP stream, segments that wait for a gap", 256 * 2**10, least=64 * 2**10
+    )
+    stream_memory: int = setting("size", "the same, of all streams", 16 * MB, least=MB)
+    fragment_datagrams: int = setting("number", "IP datagrams in pieces at once", 4096, least=16, most=2**20)
+    fragment_memory: int = setting("size", "bytes of their pieces", 16 * MB, least=MB)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that `detector run` can be told."""
+
+    sources: tuple[Any, ...] = setting("variants", "where packets come from", among=SOURCES)
+    sensor: str = setting("text", "name of this sensor in alerts and metrics; default: the host's name", "")
+    home_net: tuple[str, ...] = setting("texts", "own networks: $HOME_NET in rules", (), example="10.0.0.0/8")
+    rules: tuple[str, ...] = setting("paths", "rule files and folders; default: the shipped packs", ())
+    overrides: tuple[str, ...] = setting("paths", "files that disable, re-level, except or limit rules by id", ())
+    variables: dict[str, str] = setting(
+        "table", "$NAME of rules: a value, a list, or @file", {}, example="{MODBUS_MASTERS: [10.0.0.10, 10.0.0.11]}"
+    )
+    watch_rules: bool = setting("flag", "load rules anew when a file of them, or this one, has changed", True)
+    learn_from: tuple[str, ...] = setting("paths", "captures of known good traffic for new_value rules", ())
+    alerts: tuple[Any, ...] = setting(
+        "variants", "where alerts go", (), among={key: of for key, (of, _) in DESTINATIONS.items()}
+    )
+    state: str = setting("path", "folder of the spool, of quarantine and of checkpoints", "/var/lib/detector")
+    spool: SpoolSettings = setting("section", "alerts on disk until every sink has them", of=SpoolSettings)
+    delivery: DeliverySettings = setting("section", "how alerts are delivered to every sink", of=DeliverySettings)
+    checkpoint: int = setting(
+        "span", "how often state is written, so that a restart goes on where it was", 30 * SECOND, least=SECOND
+    )
+    shutdown: int = setting(
+        "span", "how long a stop may wait for sinks to take what is in the spool", 10 * SECOND, least=0
+    )
+    workers: int = setting("number", "processes that share the work; 1: none beside this one", 1, least=1, most=64)
+    metrics: MetricsSettings = setting("section", "the page for Prometheus", of=MetricsSettings)
+    control: str = setting(
+        "path", "socket of detector status, top, reload and test-alert", "/run/detector/control.sock"
+    )
+    log: LogSettings = setting("section", "the daemon's own log, on standard error", of=LogSettings)
+    run_as: RunAs | None = setting("section", "drop privileges to this user when sockets are open", None, of=RunAs)
+    decoding: Decoding = setting("section", "how packets are read", of=Decoding)
+    ceilings: Ceilings = setting("section", "what state may grow to", of=Ceilings)
+
+    def mistakes(self) -> Iterator[tuple[str, str, str]]:
+        """Of settings together."""
+        if not self.sources:
+            yield "sources", "sources has no entry", "sources: [{interface: {name: eth1}}], or a folder"
+        for what in ("sources", "alerts"):
+            for name, count in Counter(one.name for one in getattr(self, what)).items():
+                if count > 1:
+                    yield what, f"{count} entries are named {name!r}", "give each a name: of its own"
+        for what, variables in (("home_net", {}), ("variables", self.variables)):
+            try:
+                make_variables(variables, self.home_net)
+            except InputError as error:
+                yield what, error.problem, error.hint
+                return
+
+    @property
+    def observer(self) -> str:
+        """The sensor's name."""
+        return self.sensor or socket.gethostname()
+
+    def pipeline_settings(self) -> PipelineSettings:
+        """What the stages are to be told."""
+        ceilings = self.ceilings
+        return PipelineSettings(
+            decode=DecodeSettings(
+                check_checksums=self.decoding.check_checksums, drop_repeats=self.decoding.drop_repeats,
+                fragment_datagrams=ceilings.fragment_datagrams, fragment_bytes=ceilings.fragment_memory,
+            ),
+            flows=FlowSettings(flows=ceilings.flows, vlan_in_key=self.decoding.vlan_in_key),
+            streams=StreamSettings(stream_bytes=ceilings.stream_bytes, memory_bytes=ceilings.stream_memory),
+            observer=self.observer,
+        )  # fmt: skip
+
+
+def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """The configuration of a file.
+
+    Raises:
+        InputErrors: every mistake in it, by position.
+    """
+    try:
+        return read_settings(path, Config, environment)
+    except InputError as error:
+        raise InputErrors([error]) from None

@@ -1,0 +1,252 @@
+"""New rules beside the running ones: read, checked, compiled and tried in a thread of their own, then handed to the loop.
+
+What is wrong with them, whatever it is, leaves the running rules as they are. At most one set waits to be swapped in; a
+newer one takes its place.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from detector.capture.batch import batch_of
+from detector.detect.engine import Engine, meaning_of
+from detector.errors import InputError, InputErrors
+from detector.flows.streams import StreamSettings
+from detector.flows.table import FlowSettings
+from detector.pipeline import Decoding, PipelineSettings
+from detector.rules.loader import load_rules
+from detector.rules.model import Ruleset
+from detector.service.config import Config, read_config
+from detector.settings import settings_of
+from detector.shipped import rules_folder
+from detector.warming import traffic
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 2.0
+SETTLE_SECONDS = 0.2  # a file that is being written has not changed alike twice
+RELOADED = ("rules", "overrides", "variables", "home_net", "watch_rules")  # what a reload takes over
+MOST_NAMED = 20  # rules of each kind that a message names
+
+
+@dataclass(frozen=True)
+class RulesDiff:
+    """Titles of rules by what a reload does to them."""
+
+    added: Sequence[str] = ()
+    removed: Sequence[str] = ()
+    changed: Sequence[str] = ()
+    inactive: Sequence[str] = ()  # of the new rules
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def __str__(self) -> str:
+        parts = []
+        for what in ("added", "removed", "changed", "inactive"):
+            titles = getattr(self, what)
+            if titles:
+                more = f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else ""
+                parts.append(f"{len(titles)} {what}: {', '.join(titles[:MOST_NAMED])}{more}")
+        return "; ".join(parts) or "no rule has changed"
+
+
+def difference(old: Ruleset, new: Ruleset) -> RulesDiff:
+    """What a reload from one set of rules to another does."""
+    before = {rule.id: rule for rule in old.rules}
+    after = {rule.id: rule for rule in new.rules}
+    return RulesDiff(
+        added=[rule.title for rule in new.rules if rule.id not in before],
+        removed=[rule.title for rule in old.rules if rule.id not in after],
+        changed=[
+            rule.title for rule in new.rules if rule.id in before and meaning_of(before[rule.id]) != meaning_of(rule)
+        ],
+        inactive=[f"{rule.title} ({rule.inactive})" for rule in new.rules if rule.inactive],
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a reload came to. result: ok, unchanged or failed."""
+
+    result: str
+    message: str
+    diff: RulesDiff = field(default_factory=RulesDiff)
+
+
+def rules_of(config: Config) -> Ruleset:
+    """The rules that a configuration asks for. Raises InputErrors with every mistake in them."""
+    paths = config.rules or (str(rules_folder()),)
+    return load_rules(
+        [Path(path) for path in paths],
+        variables=config.variables,
+        home_net=config.home_net,
+        overrides=[Path(path) for path in config.overrides],
+        today=date.today(),
+    )
+
+
+def try_out(ruleset: Ruleset) -> None:
+    """Runs rules on a little made-up traffic: what cannot be compiled, or fails at once, is found before it is let in.
+
+    Raises:
+        InputError: a rule failed.
+    """
+    decoding = Decoding(PipelineSettings(flows=FlowSettings(flows=1024), streams=StreamSettings(memory_bytes=2**20)))
+    packets, pdus = decoding.tables(batch_of(traffic(), range(len(traffic()))))
+    engine = Engine(ruleset)
+    engine.detect({"packet": packets, **pdus})
+    if engine.rule_errors:
+        titles = [rule.title for rule in ruleset.rules if engine.rule_errors[rule.id]]
+        raise InputError(f"failed when they were tried: {', '.join(titles)}", hint="the log has the traceback")
+
+
+@dataclass
+class Waiting:
+    """Rules that are ready to be swapped in, and who waits to hear of it."""
+
+    config: Config
+    ruleset: Ruleset
+    diff: RulesDiff
+    answer: Future[Outcome]
+
+
+class Reloader:
+    """Prepares new rules in a thread of its own. The loop takes them with `take` and says with `done` what became of them.
+
+    `last` is the latest outcome, `last_time` when it came, `loaded_time` when the running rules came (Unix time).
+    """
+
+    def __init__(self, path: Path, config: Config, ruleset: Ruleset, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._clock = clock
+        self.config, self.ruleset = config, ruleset
+        self.counts = Counter[str]()
+        self.last, self.last_time = Outcome("ok", "rules as at the start"), clock()
+        self.loaded_time = self.last_time
+        self._seen = fingerprint(path, config)
+        self._requests: SimpleQueue[tuple[str, Future[Outcome]] | None] = SimpleQueue()
+        self._waiting: Waiting | None = None
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="reload", daemon=True)
+
+    def start(self) -> None:
+        """Begins to watch files, where the configuration says so, and to take requests."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends the thread; who still waits is told."""
+        self._requests.put(None)
+        self._thread.join()
+        if waiting := self.take():
+            self.done(waiting, Outcome("failed", "the daemon stops"))
+
+    def request(self, why: str) -> Future[Outcome]:
+        """Asks for a reload; its outcome comes once the new rules run, or are refused."""
+        answer: Future[Outcome] = Future()
+        self._requests.put((why, answer))
+        return answer
+
+    def take(self) -> Waiting | None:
+        """The rules that wait to be swapped in, if there are some: for the loop, between two batches."""
+        if self._waiting is None:  # without the lock: this is asked at every batch
+            return None
+        with self._lock:
+            waiting, self._waiting = self._waiting, None
+        return waiting
+
+    def done(self, waiting: Waiting, outcome: Outcome) -> None:
+        """What became of rules that were taken."""
+        if outcome.result == "ok":
+            self.config, self.ruleset = waiting.config, waiting.ruleset
+            self.loaded_time = self._clock()
+        self._tell(outcome, waiting.answer)
+
+    def _work(self) -> None:
+        """Waits for requests and changed files."""
+        while True:
+            try:
+                request = self._requests.get(timeout=WATCH_SECONDS)
+            except Empty:
+                if not self._has_changed():
+                    continue
+                request = ("a file has changed", Future())
+            if request is None:
+                return
+            self._prepare(*request)
+
+    def _has_changed(self) -> bool:
+        """Whether a file is another than when rules were last loaded, and whoever writes it has finished."""
+        if not self.config.watch_rules:
+            return False
+        now = fingerprint(self._path, self.config)
+        if now == self._seen:
+            return False
+        time.sleep(SETTLE_SECONDS)
+        return fingerprint(self._path, self.config) == now
+
+    def _prepare(self, why: str, answer: Future[Outcome]) -> None:
+        """Reads, checks and tries the rules that the files hold now."""
+        log.info("rules are loaded: %s", why)
+        self._seen = fingerprint(self._path, self.config)
+        try:
+            config = read_config(self._path)
+            ruleset = rules_of(config)
+            diff = difference(self.ruleset, ruleset)
+            if diff:
+                try_out(ruleset)
+        except (InputError, InputErrors) as error:
+            self._tell(Outcome("failed", f"the rules before go on: {error}"), answer)
+            return
+        except Exception as error:
+            log.exception("reload failed")
+            self._tell(Outcome("failed", f"the rules before go on: {type(error).__name__}: {error}"), answer)
+            return
+        self._seen = fingerprint(self._path, config)
+        if not diff and ruleset.warnings == self.ruleset.warnings:
+            self._tell(Outcome("unchanged", with_restart(self.config, config, str(diff)), diff), answer)
+            return
+        with self._lock:
+            replaced, self._waiting = self._waiting, Waiting(config, ruleset, diff, answer)
+        if replaced:
+            replaced.answer.set_result(Outcome("unchanged", "a later reload took its place"))
+
+    def _tell(self, outcome: Outcome, answer: Future[Outcome]) -> None:
+        self.counts[outcome.result] += 1
+        self.last, self.last_time = outcome, self._clock()
+        (log.error if outcome.result == "failed" else log.info)("reload %s: %s", outcome.result, outcome.message)
+        answer.set_result(outcome)
+
+
+def with_restart(old: Config, new: Config, message: str) -> str:
+    """A message, with the settings that have changed and need a restart."""
+    changed = [
+        name for name in settings_of(Config) if name not in RELOADED and getattr(old, name) != getattr(new, name)
+    ]
+    return f"{message}; only a restart changes {', '.join(changed)}" if changed else message
+
+
+def fingerprint(path: Path, config: Config) -> dict[str, tuple[int, int, int]]:
+    """Time, size and number of every file that rules are made of."""
+    named = [str(path), *(config.rules or (str(rules_folder()),)), *config.overrides]
+    named += [text[1:] for value in config.variables.values() for text in value.split(",") if text.startswith("@")]
+    found = {}
+    for name in named:  # per file or folder
+        folder = Path(name)
+        files = sorted(folder.rglob("*")) if folder.is_dir() else [folder]
+        for file in files:
+            try:
+                status = file.stat()
+            except OSError:
+                continue
+            found[str(file)] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return found
