@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from detector.alerts.alert import Alert, AlertBuilder
 from detector.capture import open_source
 from detector.capture.batch import Batch
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
 from detector.columns import Table
-from detector.detect.engine import Engine, EngineSettings
+from detector.detect.engine import Engine
+from detector.detect.judge import EngineSettings
 from detector.flows.columns import Chunks, FlowColumns
 from detector.flows.streams import StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
@@ -25,6 +27,7 @@ from detector.packets.table import PacketTable
 from detector.protocols import PROTOCOLS
 from detector.protocols.table import PduTable
 from detector.rules.model import Ruleset
+from detector.snapshot import UnfitState
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,31 @@ class Decoding:
         """A table for each protocol, in the order of PROTOCOLS."""
         return {name: reader.frame(packets, flows, chunks) for name, reader in self._readers}
 
+    def state(self) -> dict[str, Any]:
+        """What a later run needs to go on where this one stands. Pickle it before the next batch."""
+        return {
+            "decoder": self.decoder.state(),
+            "flows": self.flows.state(),
+            "streams": self.streams.state(),
+            "readers": {name: reader.state() for name, reader in self._readers},
+            "counts": self.counts,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state, before the first batch.
+
+        Raises:
+            UnfitState: it was made with other ceilings; this Decoding is not to be used.
+        """
+        self.decoder.restore(state["decoder"])
+        self.flows.restore(state["flows"])
+        self.streams.restore(state["streams"])
+        if list(state["readers"]) != [name for name, _ in self._readers]:
+            raise UnfitState("the saved state was made by a version with other protocols")
+        for name, reader in self._readers:  # per protocol
+            reader.restore(state["readers"][name])
+        self.counts = state["counts"]
+
     def _count(self, batch: Batch, packets: PacketTable, tables: dict[str, PduTable]) -> None:
         counts = self.counts
         counts.packets += len(batch)
@@ -123,6 +151,26 @@ class Pipeline:
         for batch in source.batches():
             packets, pdus = decoding.tables(batch)
             self.engine.learn({"packet": packets, **pdus})
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: of all stages, of all rules, and which alerts were told. Pickle it before the next batch."""
+        return {
+            "decoding": self.decoding.state(),
+            "judge": self.engine.judge.state(),
+            "occurrences": self._builder.occurrences,
+        }
+
+    def restore(self, state: dict[str, Any]) -> frozenset[str]:
+        """Goes on from an unpickled state, before the first batch; ids of the rules whose state could be taken over.
+
+        Rules that are new or mean something else begin anew.
+
+        Raises:
+            UnfitState: it was made with other ceilings; this Pipeline is not to be used.
+        """
+        self.decoding.restore(state["decoding"])
+        self._builder = replace(self._builder, occurrences=state["occurrences"])
+        return self.engine.judge.restore(state["judge"])
 
     def run(self, source: Source) -> Iterator[tuple[list[Alert], SourceReport]]:
         """The alerts of each batch of a source, with the source's report so far."""

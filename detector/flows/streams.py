@@ -17,6 +17,7 @@ from detector.errors import PacketAnomaly
 from detector.flows.columns import Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
+from detector.snapshot import Saved, changed, put_back
 
 kernels = Kernels("detector.flows.stream_kernels")
 
@@ -53,6 +54,7 @@ class StreamTable:
     """Follows the streams of one run."""
 
     def __init__(self, settings: StreamSettings, flow_slots: int) -> None:
+        self._settings = settings
         self._limit = settings.stream_bytes
         self._streams = Streams(
             np.zeros((2 * flow_slots, STATE_COLUMNS), np.int64), np.zeros((settings.pieces, PIECE_COLUMNS), np.int64),
@@ -75,6 +77,14 @@ class StreamTable:
         """Bytes that wait for a gap, of all streams, in whole blocks of the store."""
         blocks = self._streams.blocks
         return int((len(blocks) - self._streams.meta[1]) * blocks.shape[1])
+
+    def state(self) -> list[Saved]:
+        """What a later run needs to go on: where each stream stands, and the bytes that wait."""
+        return changed(self._streams, StreamTable(self._settings, len(self._streams.state) // 2)._streams)
+
+    def restore(self, state: list[Saved]) -> None:
+        """Goes on from a state, before the first batch."""
+        put_back(state, self._streams)
 
     def follow(self, packets: PacketTable, flows: FlowColumns) -> Chunks:
         """The chunks of a batch; what had waited is appended to the batch's buffer, oddities are marked on the rows."""

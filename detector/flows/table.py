@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from detector.flows.columns import CELLS, FlowColumns
 from detector.flows.fields import FLOW_COLUMNS
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
+from detector.snapshot import Saved, changed, put_back
 
 kernels = Kernels("detector.flows.flow_kernels")
 
@@ -164,6 +165,18 @@ class FlowTable:
         """Rows of TCP and UDP by flow.direction."""
         to_server, to_client = self._flows.counts[4:].tolist()
         return {"to_server": to_server, "to_client": to_client}
+
+    def state(self) -> list[Saved]:
+        """What a later run needs to go on."""
+        return changed(self._arrays, FlowTable(self._settings)._arrays)
+
+    def restore(self, state: list[Saved]) -> None:
+        """Goes on from a state, before the first batch."""
+        put_back(state, self._arrays)
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return self._flows[2:]  # keys and slots are views of small
 
     def follow(self, packets: PacketTable) -> FlowColumns:
         """The flow of every packet row; offers the columns of FLOW_COLUMNS on the table."""

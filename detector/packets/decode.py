@@ -6,7 +6,9 @@ Input: Batch. Output: PacketTable. One row = one IP layer of a packet.
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from detector.packets.fragments import make_fragments
 from detector.packets.frame import FrameClock
 from detector.packets.rows import Cell, PacketRows, make_rows
 from detector.packets.table import PacketTable
+from detector.snapshot import changed, put_back
 
 kernels = Kernels("detector.packets.decode_kernels")
 arrivals = Kernels("detector.packets.arrival_kernels")
@@ -101,6 +104,23 @@ class PacketDecoder:
                 grown = make_rows(2 * len(self._rows.words))
                 grown.cells[:, :n], grown.words[:n] = self._rows.cells[:, :n], self._rows.words[:n]
                 self._rows = grown
+
+    def state(self) -> dict[str, Any]:
+        """What a later run needs to go on: clock, fragments, latest packets, counts."""
+        fresh = PacketDecoder(self._settings)
+        counts = {name: getattr(self, name) for name in ("unknown_link_types", "repeats", "_frames")}
+        return {"arrays": changed(self._arrays, fresh._arrays), "counts": counts}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state, before the first batch."""
+        put_back(state["arrays"], self._arrays)
+        for name, count in state["counts"].items():  # per count
+            setattr(self, name, copy(count))
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        keys, slots, buckets, pieces, arena, counts = self._fragments
+        return (keys, slots, buckets, pieces, *arena, counts, self._clock, self._repeats, self._anomalies)
 
     @property
     def anomalies(self) -> Counter[str]:

@@ -10,6 +10,7 @@ MODBUS Messaging on TCP/IP 1.0b, 3.1.3 (MBAP); MODBUS Application Protocol V1.1b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from detector.packets.load import load
 from detector.packets.table import PacketTable
 from detector.protocols.protocol import Protocol
 from detector.protocols.table import KINDS, PduTable
+from detector.snapshot import Saved, changed, put_back
 
 kernels = Kernels("detector.protocols.modbus_kernels")
 
@@ -386,6 +388,21 @@ class ModbusReader:
                 return ModbusTable(packets, out[:found])
             batch.reserve(ROOM)
             out = np.concatenate((out, np.zeros((len(out), OUT_COLUMNS), np.int64)))
+
+    def state(self) -> list[Saved]:
+        """Unfinished PDUs, what streams were found to be, open requests."""
+        fresh = ModbusReader()
+        fresh._state = np.zeros_like(self._state)
+        return changed(self._arrays, fresh._arrays)
+
+    def restore(self, state: list[Saved]) -> None:
+        """Goes on from a state, before the first batch."""
+        self._state = np.zeros((state[0].shape[0], STATE_COLUMNS), np.int64)
+        put_back(state, self._arrays)
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return (self._state, *self._arena, self._requests)
 
 
 MODBUS = Protocol(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from detector.columns import Column, Field, Table
 from detector.flows.columns import Chunks, FlowColumns
 from detector.packets.table import PacketTable
+from detector.snapshot import Saved
 
 KINDS = {0: "request", 1: "response", 2: "exception", 3: "malformed"}  # malformed: bytes that no PDU could be made of
 
@@ -77,4 +78,12 @@ class ProtocolReader(Interface):
 
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
         """The PDUs that became complete with this batch, in the order of (packet row, position)."""
+        ...
+
+    def state(self) -> list[Saved]:
+        """What a later run needs to go on: unfinished PDUs, open requests."""
+        ...
+
+    def restore(self, state: list[Saved]) -> None:
+        """Goes on from a state, before the first batch."""
         ...
