@@ -142,8 +142,8 @@ class FolderSource:
         """Files read, and how many packets of those that are being read; as of the batch yielded last."""
         if self._entries is None:
             self._entries = [file.entry() for file in (*self._named.values(), *self._recent)]
-        unread = [*self._aside, *(file for _, _, file in self._queue)]
-        unread = [file.entry() for file in unread if file.packets or self._seems_read(file)]
+        waiting = [*self._aside, *(file for _, _, file in self._queue)]
+        unread = [file.entry() for file in waiting if file.packets or self._seems_read(file)]
         return {
             "finished": self._finished,
             "mark": self._mark,
