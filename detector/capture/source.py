@@ -17,7 +17,8 @@ DROP_CAUSES = ("ring", "interface", "worker", "repeat", "damaged", "shutdown", "
 
 @dataclass
 class SourceReport:
-    """What was read and what was not: `warnings` are sentences for people, `skipped_bytes` by cause, `dropped` packets
+    """What was read and what was not: `warnings` are sentences for people (a daemon
+    takes them out as it logs them), `skipped_bytes` by cause, `dropped` packets
     by cause (of DROP_CAUSES). Packets seen are `packets` and those dropped."""
 
     packets: int = 0

@@ -7,9 +7,10 @@ work, are put together here for one process; workers have a selector each and sh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from detector.columns import Table
+from detector.detect.costs import Clock, Costs
 from detector.detect.judge import COUNT, IS_FULL, NO_COUNT, STOOD_FOR, EngineSettings, Judge, Verdicts
 from detector.detect.match import Match
 from detector.detect.selection import CLOCK, PACKET, ROW, RULE
@@ -50,6 +51,24 @@ class Engine:
     def lost_groups(self) -> Counter[str]:
         """Groups that were pushed out of a rule's state, by rule id."""
         return self.judge.lost_groups
+
+    @property
+    def spent_ns(self) -> Counter[str]:
+        """Time spent on each rule, by rule id, sampled and scaled up; empty unless it is measured."""
+        return self.judge.spent_ns
+
+    @property
+    def shed_rows(self) -> Counter[str]:
+        """Rows that a rule did not look at because it was switched off, by rule id."""
+        return self.judge.shed_rows
+
+    def measure(self, clock: Clock) -> None:
+        """Measures from now on what rules cost."""
+        self.selector.costs, self.judge.costs = Costs(clock), Costs(clock)
+
+    def shed(self, rule_ids: Collection[str]) -> None:
+        """Switches rules off from the next batch on, all others on; a correlation and what feeds it belong together."""
+        self.selector.shed(rule_ids)
 
     def is_learning(self, rule_id: str, clock: int) -> bool:
         """Whether a new_value rule still takes what it sees at this clock as known good."""

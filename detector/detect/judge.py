@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.detect.costs import Costs
 from detector.detect.groups import Hashes
 from detector.detect.selection import (
     CLOCK,
@@ -90,6 +91,8 @@ class Judge:
     """The state of the rules of one run.
 
     matched, suppressed, rule_errors: counts by rule id; rows_by_table: rows that rules could look at.
+    spent_ns: time spent on each rule here and by selectors, sampled and scaled up, where `costs` and theirs have clocks.
+    shed_rows: rows that each rule did not look at because it was switched off.
     """
 
     def __init__(self, ruleset: Ruleset, settings: EngineSettings | None = None) -> None:
@@ -106,6 +109,9 @@ class Judge:
         self.suppressed: Counter[str] = Counter()
         self.rule_errors: Counter[str] = Counter()
         self.rows_by_table: Counter[str] = Counter()
+        self.spent_ns: Counter[str] = Counter()
+        self.shed_rows: Counter[str] = Counter()
+        self.costs = Costs()
 
     @property
     def lost_groups(self) -> Counter[str]:
@@ -141,6 +147,7 @@ class Judge:
             if not self.rules[place].silent:
                 with self._guarded(place):
                     parts.append(self._limit(place, events[place]))
+        self._spend(self.costs.spent_ns)
         if not parts:
             return Verdicts(np.zeros((0, KEYS + 4), np.int64))
         cells = np.concatenate(parts)
@@ -148,8 +155,11 @@ class Judge:
 
     def _begin(self, selections: Sequence[Selection]) -> None:
         """Counts rows and failures, and tells learning rules when the run began."""
+        self.costs.begin()
         for selection in selections:  # per selector
             self.rows_by_table.update(selection.rows)
+            self._spend(selection.spent_ns)
+            self.shed_rows.update({self.rules[place].id: rows for place, rows in selection.shed.items()})
         for place in sorted({place for selection in selections for place in selection.errors}):  # per rule that failed
             told = (selection.errors.get(place, "") for selection in selections)
             self._failed(self.rules[place], next(filter(None, told), ""))
@@ -157,6 +167,9 @@ class Judge:
         for state in self._new_values.values() if clocks else ():  # per rule
             if state.first_ns is None:
                 state.first_ns = min(clocks)
+
+    def _spend(self, spent_ns: Mapping[int, int]) -> None:
+        self.spent_ns.update({self.rules[place].id: spent for place, spent in spent_ns.items()})
 
     def _failed(self, rule: Rule, told: str) -> None:
         """Counts a failure of a rule; the first is told."""
@@ -167,10 +180,13 @@ class Judge:
     @contextmanager
     def _guarded(self, place: int) -> Iterator[None]:
         """One rule's step; a rule that fails is counted and told once, and stops nobody else."""
+        entered = self.costs.enter()
         try:
             yield
         except Exception:  # noqa: BLE001 - told by _failed
             self._failed(self.rules[place], traceback.format_exc())
+        finally:
+            self.costs.leave(place, entered)
 
     def _admit(self, found: Found, events: dict[int, Events], counted: dict[int, list[tuple[Found, Counted]]]) -> None:
         """A rule's rows, of a new_value rule those that bring a new value; and what correlations count of them."""
@@ -258,7 +274,7 @@ class Judge:
             )
 
 
-COUNTS = ("matched", "suppressed", "rule_errors", "rows_by_table")
+COUNTS = ("matched", "suppressed", "rule_errors", "rows_by_table", "spent_ns", "shed_rows")
 
 
 Kind = TypeVar("Kind", np.int64, np.uint64)

@@ -85,12 +85,16 @@ class Selection:
 
     rows: rows that rules could look at, by table.  first_clock: of the first row, None without rows.
     errors: of each rule that failed, by its place: the traceback, empty where it was told before.
+    spent_ns: what rules cost, by their places, where this batch was measured.
+    shed: rows that rules did not look at because they are switched off, by their places.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
     first_clock: int | None = None
     found: dict[int, Found] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
+    spent_ns: dict[int, int] = field(default_factory=dict)
+    shed: dict[int, int] = field(default_factory=dict)
 
 
 def merged(selections: Sequence[Selection], rules: Sequence[Rule], is_one_batch: bool) -> dict[int, Found]:

@@ -6,7 +6,7 @@ Input: the tables of one batch, or of a worker's part of one. Output: Selection.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detector.columns import Table
 from detector.detect.candidates import Candidates
+from detector.detect.costs import Costs
 from detector.detect.groups import Hashes, group_hashes, has_values
 from detector.detect.predicates import Atom, Compiler, Scope
 from detector.detect.selection import Counted, Found, Rows, Selection
@@ -52,7 +53,7 @@ class Hashing:
 
 
 class Selector:
-    """The rules of one run, compiled."""
+    """The rules of one run, compiled. costs: measures them where it has a clock."""
 
     def __init__(self, ruleset: Ruleset) -> None:
         self.rules = ruleset.active
@@ -68,6 +69,12 @@ class Selector:
             for base in rule.correlation.rules if rule.correlation is not None else ():  # per base rule
                 self._counting.setdefault(places[base], []).append(place)
         self._told: set[int] = set()
+        self._shed: frozenset[int] = frozenset()
+        self.costs = Costs()
+
+    def shed(self, rule_ids: Collection[str]) -> None:
+        """Switches rules off from the next batch on, all others on; a correlation and what feeds it belong together."""
+        self._shed = frozenset(place for place, rule in enumerate(self.rules) if rule.id in rule_ids)
 
     def select(self, tables: Mapping[str, Table], share: Share | None = None) -> Selection:
         """What each rule finds; a rule that fails finds nothing and stops nobody else."""
@@ -78,12 +85,15 @@ class Selector:
             made.rows["packet"] = int(share.owned.sum())
         if packets.rows:
             made.first_clock = int(packets.clock[0])
+        self.costs.begin()
+        made.shed = {place: rows for place in self._shed if (rows := made.rows.get(self.rules[place].table, 0))}
         scopes = {name: Scope(table) for name, table in tables.items()}
         for place in self._possible(tables):  # per rule
             with self._guarded(place, made):
                 found = self._select(place, scopes[self.rules[place].table], share, made)
                 if found is not None:
                     made.found[place] = found
+        made.spent_ns = self.costs.spent_ns
         return made
 
     def known(self, tables: Mapping[str, Table]) -> dict[str, Hashes]:
@@ -109,17 +119,22 @@ class Selector:
                     chosen[wanted.rules] = True
         possible = (self._selecting[place] for place in np.flatnonzero(chosen).tolist())
         return [
-            place for place in possible if (table := tables.get(self.rules[place].table)) is not None and table.rows
+            place
+            for place in possible
+            if place not in self._shed and (table := tables.get(self.rules[place].table)) is not None and table.rows
         ]
 
     @contextmanager
     def _guarded(self, place: int, made: Selection) -> Iterator[None]:
         """One rule's step; a failure is noted."""
+        entered = self.costs.enter()
         try:
             yield
         except Exception:  # noqa: BLE001 - it is told by the judge
             made.errors[place] = "" if place in self._told else traceback.format_exc()
             self._told.add(place)
+        finally:
+            self.costs.leave(place, entered)
 
     def _select(self, place: int, scope: Scope, share: Share | None, made: Selection) -> Found | None:
         """Rows where a rule's test holds."""
@@ -134,7 +149,7 @@ class Selector:
             return None
         hashing = Hashing(table, rows)
         counted: list[Counted] = []
-        for other in self._counting.get(place, ()):  # per correlation
+        for other in [one for one in self._counting.get(place, ()) if one not in self._shed]:  # per correlation
             with self._guarded(other, made):
                 counted += self._count(other, scope, rows, hashing)
         return Found(

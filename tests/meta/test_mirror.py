@@ -37,6 +37,7 @@ COVERED_BY = {
     "capture/pcapng.py": "capture/test_formats.py",
     "capture/source.py": "capture/test_reader.py",
     "capture/streams.py": "capture/test_live.py",
+    "capture/watch.py": "capture/test_folder.py",
     "cli/startup.py": "cli/test_replay.py",
     "cli/terminal.py": "cli/test_replay.py",
     "packets/arrival_kernels.py": "packets/test_decode.py",
