@@ -8,7 +8,7 @@ Each stage keeps its state in itself; a batch is only the unit of work, so its s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from detector.capture import open_source
 from detector.capture.batch import Batch
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
 from detector.columns import Table
+from detector.detect.costs import Clock
 from detector.detect.engine import Engine
 from detector.detect.judge import EngineSettings
 from detector.flows.columns import Chunks, FlowColumns
@@ -70,6 +71,8 @@ class Totals:
     suppressed: Mapping[str, int]
     rule_errors: Mapping[str, int]
     groups_lost: Mapping[str, int]
+    shed_rows: Mapping[str, int]
+    rule_ns: Mapping[str, int]  # time spent on rules, empty unless it is measured
     workers: int = 1
     worker_restarts: int = 0
 
@@ -153,10 +156,15 @@ class Pipeline:
         self.decoding = Decoding(settings)
         self.engine = Engine(ruleset, settings.engine)
         self._builder = AlertBuilder(settings.run, settings.observer)
+        self._clock: Clock | None = None
+        self._shed: frozenset[str] = frozenset()
+        self.onlooker: Callable[[PacketTable], None] | None = None  # sees the packets of each batch
 
     def process(self, batch: Batch) -> list[Alert]:
         """The alerts of a batch."""
         packets, pdus = self.decoding.tables(batch)
+        if self.onlooker is not None:
+            self.onlooker(packets)
         tables: dict[str, Table] = {"packet": packets, **pdus}
         alerts = [self._builder.build(match, tables) for match in self.engine.detect(tables)]
         self.decoding.counts.alerts += len(alerts)
@@ -176,12 +184,26 @@ class Pipeline:
         return Totals(
             decoding.counts.directions, decoding.counts.pdus, decoding.anomalies, decoding.flows.created,
             decoding.flows.evicted, engine.matched, engine.suppressed, engine.rule_errors, engine.lost_groups,
+            engine.shed_rows, engine.spent_ns,
         )  # fmt: skip
+
+    def measure(self, clock: Clock) -> None:
+        """Measures from now on what rules cost, on a sample of batches; clock in ns."""
+        self._clock = clock
+        self.engine.measure(clock)
+
+    def shed(self, rule_ids: Collection[str]) -> None:
+        """Switches these rules off from the next batch on, all others on."""
+        self._shed = frozenset(rule_ids)
+        self.engine.shed(self._shed)
 
     def swap(self, ruleset: Ruleset) -> None:
         """Other rules from the next batch on. Rules that mean the same keep their state; their counts go on."""
         engine = Engine(ruleset, self._settings.engine)
         engine.judge.restore(self.engine.judge.state())
+        if self._clock is not None:
+            engine.measure(self._clock)
+        engine.shed(self._shed)
         self.ruleset, self.engine = ruleset, engine
 
     def learn(self, source: Source) -> None:

@@ -79,7 +79,9 @@ def test_every_byte_comes_back_and_empty_blocks_take_no_room(length: int, places
     data = np.zeros(length, np.uint8)
     data[[place for place in places if place < length]] = 7
     (part,) = saved([data])
-    assert sum(len(content) for _, content in part.runs) <= BLOCK_BYTES * len({place // BLOCK_BYTES for place in places})
+    assert sum(len(content) for _, content in part.runs) <= BLOCK_BYTES * len(
+        {place // BLOCK_BYTES for place in places}
+    )
     rebuilt = np.full(length, 9, np.uint8)
     put_back([part], [rebuilt])
     assert (rebuilt == data).all()

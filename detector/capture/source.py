@@ -30,6 +30,7 @@ class SourceReport:
     dropped: Counter[str] = field(default_factory=Counter)
     is_up: bool = True  # of a live source: it can be read now
     reconnects: int = 0  # times a live source was opened anew
+    fill: float = 0.0  # of an interface: part of its ring that waits to be read
     files: Counter[str] = field(default_factory=Counter)  # of a watched folder: read, damaged
 
 

@@ -26,7 +26,7 @@ from detector.capture.several import SeveralSources
 from detector.capture.source import LiveSource
 from detector.errors import InputError
 from detector.pipeline import Pipeline
-from detector.service.config import Config
+from detector.service.config import Config, name_of
 from detector.service.control import ControlServer
 from detector.service.daemon import Checkpoints, Daemon
 from detector.service.exporter import Board, registry_of
@@ -35,6 +35,7 @@ from detector.service.logs import Logs
 from detector.service.metrics import LATENCIES
 from detector.service.notify import Notifier
 from detector.service.opener import OpenerProcess
+from detector.service.overload import Overload
 from detector.service.privileges import drop, identity_of
 from detector.service.publish import Publisher
 from detector.service.reload import Reloader, rules_of, try_out
@@ -84,31 +85,32 @@ class Service:
             config.metrics, registry, lambda: self._publisher.health(), lambda: self._publisher.checks()
         )
         stack.callback(self._health.close)
-        self._control = ControlServer(config.control, {
-            "status": lambda request: {"status": self._publisher.status()},
-            "reload": self._reload, "checkpoint": self._checkpoint, "test-alert": self._test_alert,
-        })  # fmt: skip
-        stack.callback(self._control.close)
         if config.run_as is not None:
             proof = drop(identity_of(config.run_as.user, config.run_as.group))
             log.info(
                 "privileges are dropped", extra={"user": proof.user, "group": proof.group, "threads": proof.threads}
             )
+        self._control = ControlServer(config.control, {
+            "status": lambda request: {"status": self._publisher.status()},
+            "reload": self._reload, "checkpoint": self._checkpoint, "test-alert": self._test_alert,
+        })  # fmt: skip
+        stack.callback(self._control.close)
         self._spool = Spool(Path(config.state) / "spool", config.spool, holders=["checkpoint"])
         stack.callback(self._spool.close)
         self._delivery = Delivery(self._spool, [make(one) for one in config.alerts], config.delivery, bounds=LATENCIES)
         stack.callback(self._delivery.close)
         self._reloader = Reloader(path, config, ruleset, time.time)
         self._pipeline = Pipeline(ruleset, config.pipeline_settings())
+        self._pipeline.measure(time.perf_counter_ns)
         checkpoints = Checkpoints(
             Path(config.state) / "checkpoint", config.checkpoint / 1e9, self._pipeline, self._spool
         )
         position = checkpoints.restore()
         self._source = source_of(config, opener, position)
+        self._overload = Overload(config.overload, ruleset.active)
         self._publisher = Publisher(config, self._board, logs, self._source, self._pipeline, self._spool, self._delivery,
-                                    self._reloader, checkpoints)  # fmt: skip
-        self._daemon = Daemon(self._source, self._pipeline, self._spool, self._reloader, self._publisher, self._notifier,
-                              checkpoints)  # fmt: skip
+                                    self._reloader, checkpoints, self._overload)  # fmt: skip
+        self._daemon = Daemon(self._source, self._pipeline, self._spool, self._reloader, self._publisher, self._notifier, checkpoints, self._overload)  # fmt: skip
         if config.learn_from and not checkpoints.is_restored:
             self._pipeline.learn(open_source(config.learn_from))
 
@@ -206,7 +208,7 @@ def source_of(config: Config, opener: Opener, position: Mapping[str, Any]) -> Li
             sources[kind] = listen(chosen, opener=opener)
     for one in config.sources:
         if isinstance(one, FolderSettings):
-            name = one.name or Path(one.path).name
+            name = name_of(one)
             sources[name] = FolderSource(one, position.get(name))
     return SeveralSources(sources)
 

@@ -26,6 +26,7 @@ from detector.errors import InputError
 from detector.pipeline import Pipeline
 from detector.service import state
 from detector.service.notify import Notifier
+from detector.service.overload import Overload
 from detector.service.publish import Publisher
 from detector.service.reload import Outcome, Reloader, Waiting
 from detector.sinks.destination import Record
@@ -46,11 +47,11 @@ class Daemon:
 
     def __init__(
         self, source: LiveSource, pipeline: Pipeline, spool: Spool, reloader: Reloader, publisher: Publisher,
-        notifier: Notifier, checkpoints: Checkpoints,
+        notifier: Notifier, checkpoints: Checkpoints, overload: Overload,
     ) -> None:  # fmt: skip
         self._source, self._pipeline, self._spool = source, pipeline, spool
         self._reloader, self._publisher, self._notifier = reloader, publisher, notifier
-        self._checkpoints = checkpoints
+        self._checkpoints, self._overload = checkpoints, overload
         self._known = checkpoints.spooled
         self._requests: list[Future[None]] = []
         self._lock = threading.Lock()
@@ -70,7 +71,7 @@ class Daemon:
             self._between()
         self._hand_on(self._pipeline.finish())
         self._checkpoints.write(self._source, is_last=True)
-        self._publish()
+        self._publisher.publish()
 
     def _process(self, batch: Batch) -> None:
         """A batch's alerts to the spool; a batch that brings the program to fail is counted, told and left."""
@@ -102,7 +103,8 @@ class Daemon:
             self._answer_requests()
         if now - self._published >= PUBLISH_SECONDS:
             self._published = now
-            self._publish()
+            self._relieve(now)
+            self._publisher.publish()
             self._notifier.watchdog()
 
     def _answer_requests(self) -> None:
@@ -122,11 +124,19 @@ class Daemon:
         except Exception as error:
             log.exception("new rules could not be swapped in")
             return Outcome("failed", f"the rules before go on: {error}", waiting.diff)
+        self._overload.reload(waiting.ruleset.active)
+        self._pipeline.shed(self._overload.shed)
         self._publisher.rules_changed(waiting.ruleset)
         return Outcome("ok", str(waiting.diff), waiting.diff)
 
-    def _publish(self) -> None:
-        self._publisher.publish()
+    def _relieve(self, now: float) -> None:
+        """Switches rules off where packets come too fast, and back on."""
+        costs = {rule: spent / 1e9 for rule, spent in self._pipeline.totals().rule_ns.items()}
+        change = self._overload.observe(now, self._publisher.load(), costs)
+        if change is not None:
+            for line in change.lines:
+                log.warning(line)
+            self._pipeline.shed(self._overload.shed)
 
 
 class Checkpoints:
