@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from detector.alerts.alert import Alert, AlertBuilder
@@ -75,6 +75,17 @@ class Totals:
     rule_ns: Mapping[str, int]  # time spent on rules, empty unless it is measured
     workers: int = 1
     worker_restarts: int = 0
+
+    def since(self, before: Totals) -> Totals:
+        """What has come since other totals were taken."""
+        made: dict[str, Any] = {}
+        for one in fields(self):  # per kind of count
+            now, then = getattr(self, one.name), getattr(before, one.name)
+            if isinstance(now, Mapping):
+                made[one.name] = {key: max(0, count - then.get(key, 0)) for key, count in now.items()}
+            else:
+                made[one.name] = now if one.name == "workers" else max(0, now - then)
+        return Totals(**made)
 
 
 class Decoding:
@@ -182,9 +193,9 @@ class Pipeline:
         """What was counted so far."""
         decoding, engine = self.decoding, self.engine
         return Totals(
-            decoding.counts.directions, decoding.counts.pdus, decoding.anomalies, decoding.flows.created,
-            decoding.flows.evicted, engine.matched, engine.suppressed, engine.rule_errors, engine.lost_groups,
-            engine.shed_rows, engine.spent_ns,
+            dict(decoding.counts.directions), dict(decoding.counts.pdus), decoding.anomalies, decoding.flows.created,
+            decoding.flows.evicted, dict(engine.matched), dict(engine.suppressed), dict(engine.rule_errors),
+            dict(engine.lost_groups), dict(engine.shed_rows), dict(engine.spent_ns),
         )  # fmt: skip
 
     def measure(self, clock: Clock) -> None:

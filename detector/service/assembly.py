@@ -72,11 +72,8 @@ class Service:
         self._config, self._logs, self._stack = config, logs, stack
         self._notifier = Notifier()
         ruleset = rules_of(config)
-        for (
-            _,
-            step,
-        ) in steps():  # kernels loaded: no packet waits for them, and Python's files may be out of reach later
-            step()
+        for _, load in steps():  # kernels: no packet shall wait for them, and later Python's files may be out of reach
+            load()
         try_out(ruleset)
         opener = self._opener()
         self._board = Board()

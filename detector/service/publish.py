@@ -19,7 +19,7 @@ from detector import __version__
 from detector.alerts.alert import Alert
 from detector.capture.batch import Batch
 from detector.capture.source import LiveSource
-from detector.pipeline import Pipeline
+from detector.pipeline import Pipeline, Totals
 from detector.rules.model import Rule, Ruleset
 from detector.service.config import SOURCES, Config, kind_of, name_of
 from detector.service.exporter import Board
@@ -65,6 +65,7 @@ class Publisher:
             name_of(one): kind_of(one, {kind: of for kind, (of, _) in DESTINATIONS.items()}) for one in config.alerts
         }
         self._checkpoints, self._overload = checkpoints, overload
+        self._base = pipeline.totals()
         self._talkers = Talkers()
         pipeline.onlooker = self._talkers.add
         self.is_started = False
@@ -72,6 +73,10 @@ class Publisher:
         board.declare("source", source.reports)
         board.declare("sink", delivery.counts())
         self.rules_changed(pipeline.ruleset)
+
+    def _totals(self) -> Totals:
+        """What this process has counted: the counts of stages and rules go on over restarts, with their state."""
+        return self._pipeline.totals().since(self._base)
 
     def beat(self) -> None:
         """The loop turns."""
@@ -151,7 +156,7 @@ class Publisher:
         board.set("detector_worker_restarts_total", totals.worker_restarts)
 
     def _publish_rules(self) -> None:
-        board, totals = self._board, self._pipeline.totals()
+        board, totals = self._board, self._totals()
         ruleset = self._pipeline.ruleset
         shed = self._overload.shed
         board.set("detector_rules", len(ruleset.active) - len(shed), "active")
@@ -241,7 +246,7 @@ class Publisher:
 
     def status(self) -> Status:
         """Everything that `detector status` shows."""
-        totals, ruleset, reloader = self._pipeline.totals(), self._pipeline.ruleset, self._reloader
+        totals, ruleset, reloader = self._totals(), self._pipeline.ruleset, self._reloader
         checks, last = self.checks(), self._reloader.last
         checkpoints = self._checkpoints
         return {
