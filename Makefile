@@ -4,14 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench captures docs clean
+.PHONY: demo test lint types bench captures dashboards docs clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -qq -y python3-venv; } \
 		|| { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,lint,dashboards]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -25,8 +25,8 @@ test: $(VENV)/installed
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
 
 lint: $(VENV)/installed
-	$(BIN)/ruff format --check detector tests replay_pcaps docs
-	$(BIN)/ruff check detector tests replay_pcaps docs
+	$(BIN)/ruff format --check detector tests replay_pcaps docs dashboards
+	$(BIN)/ruff check detector tests replay_pcaps docs dashboards
 	$(BIN)/detector lint rules
 
 types: $(VENV)/installed
@@ -38,6 +38,9 @@ bench: $(VENV)/installed
 
 captures: $(VENV)/installed
 	$(BIN)/python replay_pcaps/build.py
+
+dashboards: $(VENV)/installed
+	$(BIN)/python -m dashboards.build
 
 docs: $(VENV)/installed
 	$(BIN)/python docs/build.py

@@ -26,7 +26,6 @@ from dashboards.panels import (
 
 UP = {"0": ("down", RED), "1": ("up", GREEN)}
 SEEN, DECODED, DROPPED = (rate(f"detector_packets_{what}_total") for what in ("seen", "decoded", "dropped"))
-SPOOLED = f"sum {BY} ({metric('detector_spooled_total')})"
 FAILED_CHECKPOINTS = metric("detector_checkpoints_total", more='result="failed"')
 OF_SINK = "sum by (namespace, sensor, sink)"
 
@@ -80,15 +79,15 @@ def health() -> Dashboard:
               promql(rate("detector_packets_dropped_total", "source, cause"), "{{sensor}} {{source}} {{cause}}"), unit="pps", stacked=True, width=8),
         graph("Packets that nobody accounts for", "Do the counters of the capture add up? More than nothing for long is a defect: tell us.",
               promql(metric("sensor:detector_packets_unaccounted:rate5m"), "{{sensor}}"), unit="pps", least=None, width=8),
-        graph("Alerts: spooled = delivered + waiting + quarantined + lost",
-              "Where did every alert go? Since the sensor started; what waited from before shows as more than was spooled.",
+        graph("Alerts: due = delivered + waiting + in quarantine + lost",
+              "Where did every alert go that a sink should get? The line must lie on top of the areas.",
               promql(f"{OF_SINK} ({metric('detector_sink_delivered_total')})", "delivered {{sink}}"),
               promql(f"{OF_SINK} ({metric('detector_spool_waiting')})", "waiting {{sink}}"),
-              promql(f"{OF_SINK} ({metric('detector_sink_quarantined_total')})", "quarantined {{sink}}"),
+              promql(f"{OF_SINK} ({metric('detector_quarantine_alerts')})", "in quarantine {{sink}}"),
               promql(f"{OF_SINK} ({metric('detector_alerts_lost_total')})", "lost {{sink}}"),
-              promql(SPOOLED, "spooled"), width=12),
+              promql(f"{OF_SINK} ({metric('detector_sink_due_total')})", "due {{sink}}")),
         graph("Alerts that nobody accounts for",
-              "Did a sink get fewer alerts than it should? Above nothing for long is a loss; below: alerts of before the start.",
+              "Did a sink get fewer alerts than it should? Anything but nothing, for long, is a defect: tell us.",
               promql(metric("sensor_sink:detector_alerts_unaccounted"), "{{sensor}} {{sink}}"), least=None, width=12),
     ]  # fmt: skip
     delivery = [
@@ -110,7 +109,7 @@ def health() -> Dashboard:
               promql(rate("detector_sink_delivered_total", "sink"), "{{sensor}} {{sink}}"), promql(rate("detector_spooled_total"), "{{sensor}} spooled"),
               width=8),
         graph("Alerts in quarantine", "Which alerts did a sink refuse? `detector spool list` says why.",
-              promql(f"{OF_SINK} ({metric('detector_sink_quarantined_total')})", "{{sensor}} {{sink}}"), width=8),
+              promql(f"{OF_SINK} ({metric('detector_quarantine_alerts')})", "{{sensor}} {{sink}}"), width=8),
         graph("Alerts lost by cause", "Which alerts will a sink never get, and why?",
               promql(f"sum by (namespace, sensor, sink, cause) ({metric('detector_alerts_lost_total')})", "{{sensor}} {{sink}} {{cause}}"),
               steps=((None, GREEN), (1, RED)), width=8),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.elasticsearch import elasticsearch  # noqa: F401 - a fixture for tests of every folder
+from tests.servers.prometheus import prometheus  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs the programs that tests compare with or start, from Debian, Suricata from its backports.
+# No service is started by that.
 # Does nothing where they are there. Without root it says what is missing; the tests then skip, loudly.
 set -euo pipefail
 
-# command, and the package that has it
+# command, and the packages that it needs
 tools='
 tshark tshark
 tcpdump tcpdump
@@ -18,10 +19,13 @@ mvn maven
 javac openjdk-17-jdk-headless
 nmap nmap
 promtool prometheus
+rsyslogd rsyslog rsyslog-gnutls
+systemd-analyze systemd
+go golang-go
 '
 missing=()
-while read -r name package; do
-    [ -z "$name" ] || command -v "$name" >/dev/null || missing+=("$package")
+while read -r name packages; do
+    [ -z "$name" ] || command -v "$name" >/dev/null || missing+=($packages)
 done <<<"$tools"
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
@@ -30,6 +34,13 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    # Packages ask this before they start their service.
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
 . /etc/os-release
 backports=/etc/apt/sources.list.d/detector-backports.sources
 if ! command -v suricata >/dev/null && ! grep -rqs -- "${VERSION_CODENAME}-backports" /etc/apt/sources.list /etc/apt/sources.list.d; then

@@ -53,7 +53,7 @@ def document(
                 "name": observer,
                 "ingress": ingress_of(row),
             }
-        ),  # fmt: skip
+        ),
         "related": present({"ip": distinct(ends.source_ip, ends.destination_ip)}),
         "packet": {"number": int(row.batch.numbers[row.packet])},
         "log": present({"file": present({"path": row.batch.paths[int(row.batch.files[row.packet])]})}),

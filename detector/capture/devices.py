@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import socket
 import struct
+import sys
 from pathlib import Path
 
 from detector.errors import InputError, nearest
+
+if sys.platform != "win32":
+    import fcntl  # elsewhere nothing here is called, but the module is imported
 
 GET_FLAGS, GET_HARDWARE = 0x8913, 0x8927  # SIOCGIFFLAGS, SIOCGIFHWADDR
 REQUEST = struct.Struct("16sH22x")  # struct ifreq: the name, then flags or the address's family

@@ -69,6 +69,12 @@ class Ring:
         self._state = np.zeros(3, np.int64)
         self._blocks = len(memory) // block_bytes
 
+    @property
+    def fill(self) -> float:
+        """Part of the blocks that wait to be read."""
+        statuses = self._views[2][STATUS :: self._block_bytes // BLOCK_WORDS]
+        return float((statuses & 1).mean())  # TP_STATUS_USER
+
     def survey(self, most_packets: int, most_bytes: int) -> tuple[int, int, int, int]:
         """(blocks, packets, bytes, time up to which one may read) that are ready, as of ring_kernels.survey."""
         found = kernels.survey(self._views[2], self._block_bytes, self._state, most_packets, most_bytes)
@@ -107,6 +113,7 @@ class Lane:
         self._said = self._seen = "up"
         self._received = self._walked = self._unclaimed = 0  # packets of this ring
         self._watched = 0  # of them, when the interface was looked after last
+        self._overrun = self._freezes = 0  # of which the log does not tell yet
         self._lost_earlier = self._lost = 0  # by the interface: before it was opened, since then
 
     def open(self) -> None:
@@ -131,6 +138,7 @@ class Lane:
             return
         self.count()
         self.count_lost()
+        self.tell_of_overruns()
         if left := self._received - self._walked:
             self.report.dropped["shutdown"] += left
         self.ring = None
@@ -155,10 +163,12 @@ class Lane:
     def count(self) -> None:
         """Reads the counters of the ring."""
         assert self.socket is not None
-        packets, dropped, _ = packet_socket.statistics(self.socket)
+        packets, dropped, freezes = packet_socket.statistics(self.socket)
         self._received += packets - dropped
         if dropped:
             self.report.dropped["ring"] += dropped
+            self._overrun += dropped
+            self._freezes += freezes
 
     def count_lost(self) -> None:
         """Reads the counters of the interface."""
@@ -168,6 +178,12 @@ class Lane:
         if lost > self._lost:
             self.report.dropped["interface"] += lost - self._lost
             self._lost = lost
+
+    def tell_of_overruns(self) -> None:
+        """Logs what found no room in the ring since the last look."""
+        if self._overrun:
+            log.warning("%s: %d packets dropped: the ring was full, %d times", self.name, self._overrun, self._freezes)
+            self._overrun = self._freezes = 0
 
     def is_drained(self) -> bool:
         """Whether everything that reached the ring was taken out of it."""
@@ -181,6 +197,7 @@ class Lane:
 
     def watch(self) -> None:
         """Looks after the interface: says what became of it, and opens it anew where another one has its name."""
+        self.tell_of_overruns()
         if self.socket is not None:
             packet_socket.clear_error(self.socket)
             bound = packet_socket.bound_name(self.socket)
@@ -340,6 +357,7 @@ class RingSource:
         for lane in self._lanes:  # per interface
             if lane.socket is not None:
                 lane.count()
+                lane.report.fill = lane.ring.fill if lane.ring else 0.0
         if time.monotonic() - self._watched >= WATCH_SECONDS:
             for lane in self._lanes:  # per interface
                 lane.watch()
@@ -355,9 +373,7 @@ class RingSource:
         if not any(blocks for blocks, _, _, _ in found):
             return None
         columns = Columns(min(packets, BATCH_PACKETS), sum(size for _, _, size, _ in found))
-        until = min(bound for _, _, _, bound in found)
-        if len(self._lanes) > 1:
-            until = min(until, now - self._hold)
+        until = LATEST if len(self._lanes) == 1 else min(now - self._hold, *(bound for _, _, _, bound in found))
         parts = []
         for (index, lane), (ready, _, _, _) in zip(lanes, found, strict=True):  # per interface
             before = lane.report.packets

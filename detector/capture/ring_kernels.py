@@ -41,10 +41,11 @@ def survey(words, block_bytes, state, most_packets, most_bytes):
 
     Returns:
         (blocks that are ready, packets in them, bytes they take, time up to which one may read so as to stay below
-        both ceilings). The time is LATEST where they are not reached.
+        both ceilings). The time is LATEST where they are not reached, and never before the first packet's, so that one
+        packet at least can be read also where times go back.
     """
     blocks = len(words) * 4 // block_bytes
-    block, ready, packets, size = state[0], 0, 0, 0
+    block, ready, packets, size, first = state[0], 0, 0, 0, np.int64(-1)
     while ready < blocks:
         base = block * block_bytes
         if np.int64(words[(base + 8) >> 2]) & OF_USER == 0:
@@ -52,13 +53,15 @@ def survey(words, block_bytes, state, most_packets, most_bytes):
         at, count = base + np.int64(words[(base + 16) >> 2]), np.int64(words[(base + 12) >> 2])
         if ready == 0 and state[1] > 0:
             at, count = state[1], state[2]
+        if first < 0 and count > 0:
+            first = time_of(words, at)
         ready += 1
         packets += count
         size += np.int64(words[(base + 20) >> 2])
         if packets >= most_packets or (size >= most_bytes and count > 0):
             for _ in range(min(count, count - (packets - most_packets)) - 1):
                 at += np.int64(words[at >> 2])
-            return ready, packets, size, time_of(words, at)
+            return ready, packets, size, max(first, time_of(words, at))
         block = (block + 1) % blocks
     return ready, packets, size, LATEST
 

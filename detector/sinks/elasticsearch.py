@@ -36,7 +36,7 @@ from elasticsearch import ApiError, NotFoundError
 from detector.errors import InputError
 from detector.sinks.destination import Receipt, Record, Unavailable
 from detector.sinks.elasticsearch_client import JSON_HEADERS, connect, reason_of, told_by_cause
-from detector.sinks.elasticsearch_settings import ElasticsearchSettings, check
+from detector.sinks.elasticsearch_settings import DATASET, ElasticsearchSettings, check
 
 LOG = logging.getLogger(__name__)
 CREATED, CONFLICT, TOO_LARGE = (200, 201), 409, 413
@@ -169,7 +169,7 @@ class ElasticsearchDestination:
         """The server's answer to each record, in their order."""
         lines: list[Any] = []
         for record in records:
-            lines += [json.dumps({"create": {"_id": record.id}}).encode(), storable(record.body)]
+            lines += [json.dumps({"create": {"_id": record.id}}).encode(), placed(storable(record.body), self.settings)]
         # The server gives up on a shard that is away before we give up on the server: an answer is better than none.
         patience = max(1, int(self.settings.timeout_seconds * 0.8))
         answer = self._client.bulk(
@@ -236,6 +236,14 @@ class ElasticsearchDestination:
 def pages(ids: list[str]) -> Iterator[list[str]]:
     """The ids in parts that one search takes."""
     return (ids[start : start + LOOK_UP] for start in range(0, len(ids), LOOK_UP))
+
+
+def placed(body: bytes, settings: ElasticsearchSettings) -> bytes:
+    """The document with its data stream, as Elastic's conventions want it: dashboards choose alerts by the namespace."""
+    if not body.endswith(b'"}') and not body.endswith(b"}}"):
+        return body  # no document of ours: the server says what is wrong with it
+    stream = {"type": "logs", "dataset": DATASET, "namespace": settings.namespace}
+    return body[:-1] + b',"data_stream":' + json.dumps(stream, separators=(",", ":")).encode() + b"}"
 
 
 def storable(body: bytes) -> bytes:

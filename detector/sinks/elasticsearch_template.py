@@ -41,6 +41,8 @@ FIELDS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("event.severity", "source.port", "destination.port", "packet.number", "detector.count", "detector.stood_for"), LONG),
     **dict.fromkeys(("source.ip", "destination.ip", "related.ip"), IP),
     "event.start": DATE,
+    # What sinks/elasticsearch.py adds.
+    **dict.fromkeys(("data_stream.type", "data_stream.dataset", "data_stream.namespace"), KEYWORD),
     **dict.fromkeys((
         "ecs.version", "event.id", "event.kind", "event.category", "event.type", "event.module", "event.dataset",
         "rule.id", "rule.uuid", "rule.name", "rule.description", "rule.author", "rule.reference", "rule.category",

@@ -154,7 +154,7 @@ class Quarantine:
             before = self.listed()
             after = [change(one) for one in before]
             left = after.count(None)
-            changed = sum(old is not new for old, new in zip(before, after, strict=True))
+            changed = sum(old != new for old, new in zip(before, after, strict=True))
             if changed:
                 key = "delivered" if delivered else "dropped"
                 head = head_of(replace(self._tally, **{key: getattr(self._tally, key) + left}))

@@ -35,6 +35,7 @@ FACILITIES = ("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news",
               "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7")  # fmt: skip
 SEVERITIES = {"informational": 6, "low": 5, "medium": 4, "high": 3, "critical": 2}  # RFC 5424, 6.2.1
 NOTICE = 5
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)\d*Z", re.ASCII)
 UNPRINTABLE = re.compile(r"[^!-~]")
 
 
@@ -125,8 +126,8 @@ class Syslog:
     def _connect(self) -> socket.socket:
         host, port = self._settings.server
         if self._settings.protocol == "udp":
-            kind, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-            made = socket.socket(kind, socket.SOCK_DGRAM)
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+            made = socket.socket(family, socket.SOCK_DGRAM)
             try:
                 made.settimeout(self._timeout)
                 made.connect(address)
@@ -197,8 +198,8 @@ def part(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 def timestamp(document: dict[str, Any]) -> str:
     """RFC 5424, 6.2.3: six digits of a second at most."""
-    moment, point, rest = str(document.get("@timestamp", "")).removesuffix("Z").partition(".")
-    return f"{moment}{point}{rest[:6]}Z" if moment else "-"
+    found = MOMENT.fullmatch(str(document.get("@timestamp", "")))
+    return f"{found[1]}Z" if found else "-"
 
 
 def field(text: str, most: int) -> str:

@@ -20,8 +20,10 @@ from scapy.layers.l2 import Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
 from detector.capture.interface import InterfaceSettings
+from detector.capture.listen import listen
 from detector.capture.packet_socket import Fanout
 from detector.capture.ring import RingSource
+from detector.capture.sniff import SniffSource
 from detector.errors import InputError
 from detector.packets.decode import DecodeSettings
 from detector.pipeline import Pipeline, PipelineSettings
@@ -114,24 +116,18 @@ def test_snaplen_cuts_and_the_length_on_the_wire_is_kept(cable: Cable) -> None:
         assert [one.wire_length for one in found] == [60, 1000, 518]
 
 
-def test_the_filter_lets_nothing_else_in(cable: Cable) -> None:
+def test_the_filter_lets_nothing_else_in(cable: Cable, tmp_path: Path) -> None:
     """Not even what arrives while the socket is being opened."""
-    stopped = threading.Event()
-
-    def flood() -> None:
-        while not stopped.is_set():
-            cable.send(*[frame(number, port=22) for number in range(50)])
-
-    flooding = threading.Thread(target=flood)
-    flooding.start()
+    capture = capture_of([frame(number, port=22) for number in range(1000)], tmp_path / "a.pcap")
+    flood = cable.start_replay(capture, "--topspeed", "--loop", "1000000")
     try:
-        for _ in range(5):
+        for _ in range(4):
             source = RingSource([InterfaceSettings(SENSOR, filter="udp port 4000", ring=SMALL)])
             cable.send(frame(1), frame(2, port=22), frame(3))
             assert [one.data for one in drained(source)] == [frame(1), frame(3)]
     finally:
-        stopped.set()
-        flooding.join()
+        flood.terminate()
+        flood.communicate()
 
 
 def test_a_filter_on_vlans_sees_the_tag(cable: Cable) -> None:
@@ -170,7 +166,7 @@ def test_two_interfaces_in_time_order(cable: Cable) -> None:
     assert [source.reports[name].packets for name in names] == [ways.count(0), ways.count(1)]
 
 
-def test_overrun_is_counted_to_the_packet(cable: Cable, tmp_path: Path) -> None:
+def test_overrun_is_counted_to_the_packet(cable: Cable, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A sensor that loses packets and does not say so is worse than none."""
     frames = numbered(20000, 300)
     source = RingSource([InterfaceSettings(SENSOR, ring=2 * 2**16, block=2**16)])
@@ -183,6 +179,9 @@ def test_overrun_is_counted_to_the_packet(cable: Cable, tmp_path: Path) -> None:
     assert report.dropped["ring"] > 0 and decoded > 0
     assert decoded == report.packets
     assert decoded + report.dropped["ring"] == sent.packets == len(frames)
+    assert any(
+        f"{SENSOR}: {report.dropped['ring']} packets dropped: the ring was full" in line for line in said(caplog)
+    )
 
 
 def test_what_is_left_in_the_ring_is_counted(cable: Cable) -> None:
@@ -473,6 +472,18 @@ def test_what_cannot_be_opened_is_said(cable: Cable) -> None:
         with pytest.raises(InputError) as caught:
             RingSource([settings])
         assert problem in caught.value.problem and hint in caught.value.hint, caught.value
+
+
+def test_listening_is_by_rings_or_by_scapy(cable: Cable) -> None:
+    for way, expected in (("ring", RingSource), ("scapy", SniffSource)):
+        source = listen([InterfaceSettings(SENSOR, capture=way)])
+        assert isinstance(source, expected)
+        source.close()
+    ring, scapy = InterfaceSettings(SENSOR), InterfaceSettings("mirror1", capture="scapy")
+    for settings, fanout, problem in (([ring, scapy], None, "in the same way"), ([scapy], Fanout(1, 2), "need rings"),
+                                      ([ring, ring], None, "named twice")):  # fmt: skip
+        with pytest.raises(InputError, match=problem):
+            listen(settings, fanout=fanout)
 
 
 def test_a_hundred_thousand_packets_a_second(cable: Cable, tmp_path: Path) -> None:

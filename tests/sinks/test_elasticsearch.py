@@ -74,7 +74,8 @@ def test_alerts_are_created_under_their_ids(elasticsearch: Server, settings: Ela
     assert destination.deliver(records[10:], is_resent=False) == Receipt(10, [], [], "", "")
     assert stored(elasticsearch, settings) == names(records)
     hit = elasticsearch.call("GET", f"/{settings.data_stream}/_search?q=_id:a3")["hits"]["hits"][0]
-    assert hit["_source"] == json.loads(records[3].body)
+    stream = {"type": "logs", "dataset": "detector.alert", "namespace": settings.namespace}
+    assert hit["_source"] == json.loads(records[3].body) | {"data_stream": stream}
     assert destination.present(["a1", "x", "a19"]) == {"a1", "a19"}
 
 
