@@ -12,16 +12,16 @@ NONE = -1
 
 
 @kernel
-def store_blocks(blocks, links, meta, buffer, start, stop):
-    """Keeps buffer[start:stop]; its first block, or NONE where there is no room."""
+def store_blocks(blocks, links, meta, pool, buffer, start, stop):
+    """Keeps buffer[start:stop] in a pool; its first block, or NONE where there is no room."""
     size = blocks.shape[1]
     wanted = max(1, (stop - start + size - 1) // size)
-    if meta[1] < wanted:
+    if meta[pool, 1] < wanted:
         return NONE
     head, last = NONE, NONE
     while wanted > 0:
-        block = meta[0]
-        meta[0] = links[block]
+        block = meta[pool, 0]
+        meta[pool, 0] = links[block]
         links[block] = NONE
         if last == NONE:
             head = block
@@ -33,7 +33,7 @@ def store_blocks(blocks, links, meta, buffer, start, stop):
         start += length
         last = block
         wanted -= 1
-        meta[1] -= 1
+        meta[pool, 1] -= 1
     return head
 
 
@@ -68,11 +68,11 @@ def equal_blocks(blocks, links, head, skip, buffer, at, length):
 
 
 @kernel
-def free_blocks(links, meta, head):
-    """Gives the blocks of a string back."""
+def free_blocks(links, meta, pool, head):
+    """Gives the blocks of a string back to its pool."""
     while head != NONE:
         following = links[head]
-        links[head] = meta[0]
-        meta[0] = head
-        meta[1] += 1
+        links[head] = meta[pool, 0]
+        meta[pool, 0] = head
+        meta[pool, 1] += 1
         head = following

@@ -8,8 +8,8 @@ Each stage keeps its state in itself; a batch is only the unit of work, so its s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from detector.alerts.alert import Alert, AlertBuilder
@@ -17,8 +17,9 @@ from detector.capture import open_source
 from detector.capture.batch import Batch
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
 from detector.columns import Table
-from detector.detect.engine import Engine, EngineSettings
-from detector.errors import InputError
+from detector.detect.costs import Clock
+from detector.detect.engine import Engine
+from detector.detect.judge import EngineSettings
 from detector.flows.columns import Chunks, FlowColumns
 from detector.flows.streams import StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
@@ -27,6 +28,7 @@ from detector.packets.table import PacketTable
 from detector.protocols import PROTOCOLS
 from detector.protocols.table import PduTable
 from detector.rules.model import Ruleset
+from detector.snapshot import UnfitState
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Totals:
     suppressed: Mapping[str, int]
     rule_errors: Mapping[str, int]
     groups_lost: Mapping[str, int]
+    shed_rows: Mapping[str, int]
+    rule_ns: Mapping[str, int]  # time spent on rules, empty unless it is measured
     workers: int = 1
     worker_restarts: int = 0
 
@@ -93,26 +97,6 @@ class Decoding:
         self._count(batch, packets, tables)
         return packets, tables
 
-    def state(self) -> dict[str, Any]:
-        """What outlives a batch, for a checkpoint."""
-        return {"decoder": self.decoder.state(), "flows": self.flows.state(), "streams": self.streams.state(),
-                "readers": {name: reader.state() for name, reader in self._readers}, "counts": self.counts}  # fmt: skip
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes up a state.
-
-        Raises:
-            InputError: it does not fit: other ceilings, or other protocols. What was taken up then is of no use.
-        """
-        if state["readers"].keys() != {name for name, _ in self._readers}:
-            raise InputError("the saved state is of other protocols")
-        self.decoder.restore(state["decoder"])
-        self.flows.restore(state["flows"])
-        self.streams.restore(state["streams"])
-        for name, reader in self._readers:  # per protocol
-            reader.restore(state["readers"][name])
-        self.counts = state["counts"]
-
     @property
     def anomalies(self) -> Counter[str]:
         """Rows by the name of their anomalies, of packets, streams and PDUs."""
@@ -121,6 +105,31 @@ class Decoding:
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> dict[str, PduTable]:
         """A table for each protocol, in the order of PROTOCOLS."""
         return {name: reader.frame(packets, flows, chunks) for name, reader in self._readers}
+
+    def state(self) -> dict[str, Any]:
+        """What a later run needs to go on where this one stands. Pickle it before the next batch."""
+        return {
+            "decoder": self.decoder.state(),
+            "flows": self.flows.state(),
+            "streams": self.streams.state(),
+            "readers": {name: reader.state() for name, reader in self._readers},
+            "counts": self.counts,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state, before the first batch.
+
+        Raises:
+            UnfitState: it was made with other ceilings; this Decoding is not to be used.
+        """
+        self.decoder.restore(state["decoder"])
+        self.flows.restore(state["flows"])
+        self.streams.restore(state["streams"])
+        if list(state["readers"]) != [name for name, _ in self._readers]:
+            raise UnfitState("the saved state was made by a version with other protocols")
+        for name, reader in self._readers:  # per protocol
+            reader.restore(state["readers"][name])
+        self.counts = state["counts"]
 
     def _count(self, batch: Batch, packets: PacketTable, tables: dict[str, PduTable]) -> None:
         counts = self.counts
@@ -147,36 +156,19 @@ class Pipeline:
         self.decoding = Decoding(settings)
         self.engine = Engine(ruleset, settings.engine)
         self._builder = AlertBuilder(settings.run, settings.observer)
+        self._clock: Clock | None = None
+        self._shed: frozenset[str] = frozenset()
+        self.onlooker: Callable[[PacketTable], None] | None = None  # sees the packets of each batch
 
     def process(self, batch: Batch) -> list[Alert]:
         """The alerts of a batch."""
         packets, pdus = self.decoding.tables(batch)
+        if self.onlooker is not None:
+            self.onlooker(packets)
         tables: dict[str, Table] = {"packet": packets, **pdus}
         alerts = [self._builder.build(match, tables) for match in self.engine.detect(tables)]
         self.decoding.counts.alerts += len(alerts)
         return alerts
-
-    def state(self) -> dict[str, Any]:
-        """What outlives a batch, for a checkpoint. Not a copy: to be written, or copied, before the next batch."""
-        return {"decoding": self.decoding.state(), "engine": self.engine.state(), "builder": self._builder.state()}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes up a state; of rules that have changed since it is left.
-
-        Raises:
-            InputError: it does not fit; this pipeline then begins anew.
-        """
-        decoding, engine = Decoding(self._settings), Engine(self.ruleset, self._settings.engine)
-        decoding.restore(state["decoding"])
-        engine.restore(state["engine"])
-        self.decoding, self.engine = decoding, engine
-        self._builder.restore(state["builder"])
-
-    def swap(self, ruleset: Ruleset) -> None:
-        """Other rules from the next batch on. Rules that mean the same keep their state; counts go on."""
-        engine = Engine(ruleset, self._settings.engine)
-        engine.restore(self.engine.state())
-        self.ruleset, self.engine = ruleset, engine
 
     def feed(self, batch: Batch) -> list[Alert]:
         """As `process`: alerts that are ready by now, of this batch or of earlier ones."""
@@ -192,7 +184,27 @@ class Pipeline:
         return Totals(
             decoding.counts.directions, decoding.counts.pdus, decoding.anomalies, decoding.flows.created,
             decoding.flows.evicted, engine.matched, engine.suppressed, engine.rule_errors, engine.lost_groups,
+            engine.shed_rows, engine.spent_ns,
         )  # fmt: skip
+
+    def measure(self, clock: Clock) -> None:
+        """Measures from now on what rules cost, on a sample of batches; clock in ns."""
+        self._clock = clock
+        self.engine.measure(clock)
+
+    def shed(self, rule_ids: Collection[str]) -> None:
+        """Switches these rules off from the next batch on, all others on."""
+        self._shed = frozenset(rule_ids)
+        self.engine.shed(self._shed)
+
+    def swap(self, ruleset: Ruleset) -> None:
+        """Other rules from the next batch on. Rules that mean the same keep their state; their counts go on."""
+        engine = Engine(ruleset, self._settings.engine)
+        engine.judge.restore(self.engine.judge.state())
+        if self._clock is not None:
+            engine.measure(self._clock)
+        engine.shed(self._shed)
+        self.ruleset, self.engine = ruleset, engine
 
     def learn(self, source: Source) -> None:
         """Takes a source as known good: new_value rules learn from it, nothing alerts, its flows and clock are its own."""
@@ -200,6 +212,28 @@ class Pipeline:
         for batch in source.batches():
             packets, pdus = decoding.tables(batch)
             self.engine.learn({"packet": packets, **pdus})
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps: of all stages, of all rules, and which alerts were told. Pickle it before the next batch."""
+        return {
+            "decoding": self.decoding.state(),
+            "judge": self.engine.judge.state(),
+            "occurrences": self._builder.occurrences,
+        }
+
+    def restore(self, state: dict[str, Any]) -> frozenset[str]:
+        """Goes on from an unpickled state, before the first batch; ids of the rules whose state could be taken over.
+
+        Rules that are new or mean something else begin anew.
+
+        Raises:
+            UnfitState: it was made with other ceilings; this Pipeline has not changed.
+        """
+        decoding = Decoding(self._settings)
+        decoding.restore(state["decoding"])
+        self.decoding = decoding
+        self._builder = replace(self._builder, occurrences=state["occurrences"])
+        return self.engine.judge.restore(state["judge"])
 
     def run(self, source: Source) -> Iterator[tuple[list[Alert], SourceReport]]:
         """The alerts of each batch of a source, with the source's report so far."""

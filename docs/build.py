@@ -367,10 +367,14 @@ def settings_parts(declared: type, title: str, level: int = 2) -> Iterator[str]:
     defaults, below, rows = defaults_of(declared), [], []
     for name, setting in settings_of(declared).items():
         is_required = defaults[name] is NONE
-        default = "" if is_required or setting.kind in ("section", "variants") else written_default(defaults[name], setting)
+        default = (
+            "" if is_required or setting.kind in ("section", "variants") else written_default(defaults[name], setting)
+        )
         said = setting.meaning + (f": {', '.join(setting.choices)}" if setting.choices else "")
         example = f"`{setting.example}`" if setting.example and not default else ""
-        rows.append((f"**{name}**" if is_required else name, setting.kind, default or example and f"e.g. {example}", said))
+        rows.append(
+            (f"**{name}**" if is_required else name, setting.kind, default or example and f"e.g. {example}", said)
+        )
         own = title if level > 2 else ""
         if setting.of is not None:
             below.append((setting.of, f"{own}.{name}" if own else name))

@@ -32,7 +32,7 @@ from tests.runs import ROOT, shipped_rules
 SMALL = PipelineSettings(
     decode=DecodeSettings(check_checksums=True, fragment_datagrams=8),
     flows=FlowSettings(flows=128),
-    streams=StreamSettings(stream_bytes=2000, memory_bytes=8192, pieces=64),
+    streams=StreamSettings(stream_bytes=2000, memory_bytes=64 * 1024, pieces=64 * 4),
 )
 FILTERS = [
     line for line in (ROOT / "tests/differential/filters.txt").read_text().splitlines() if line[:1] not in ("", "#")

@@ -4,7 +4,7 @@
 # Does nothing where they are there. Without root it says what is missing; the tests then skip, loudly.
 set -euo pipefail
 
-# command, and the package that has it
+# command, and the packages that it needs
 tools='
 tshark tshark
 tcpdump tcpdump
@@ -19,12 +19,13 @@ mvn maven
 javac openjdk-17-jdk-headless
 nmap nmap
 promtool prometheus
+rsyslogd rsyslog rsyslog-gnutls
 systemd-analyze systemd
 go golang-go
 '
 missing=()
-while read -r name package; do
-    [ -z "$name" ] || command -v "$name" >/dev/null || missing+=("$package")
+while read -r name packages; do
+    [ -z "$name" ] || command -v "$name" >/dev/null || missing+=($packages)
 done <<<"$tools"
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -53,19 +53,19 @@ def test_commands_that_decode_nothing_never_load_numba() -> None:
 
 def test_the_byte_store_keeps_strings_and_gives_blocks_back() -> None:
     """Strings of any length, until there is no room; then a refusal, and room again for what was given back."""
-    store = make_arena(4096)
+    store = make_arena(2 * 4096, 2)
     data = np.arange(3000, dtype=np.uint64).astype(np.uint8)
     out = np.zeros(3000, np.uint8)
-    first = store_blocks(store.blocks, store.links, store.meta, data, 0, 1000)
-    second = store_blocks(store.blocks, store.links, store.meta, data, 1000, 3000)
+    first = store_blocks(store.blocks, store.links, store.meta, 1, data, 0, 1000)
+    second = store_blocks(store.blocks, store.links, store.meta, 1, data, 1000, 3000)
     assert first >= 0 and second >= 0
-    assert store_blocks(store.blocks, store.links, store.meta, data, 0, 2000) == -1, "4096 bytes hold no 5000"
+    assert store_blocks(store.blocks, store.links, store.meta, 1, data, 0, 2000) == -1, "4096 bytes hold no 5000"
     load_blocks(store.blocks, store.links, first, 1000, out, 0)
     load_blocks(store.blocks, store.links, second, 2000, out, 1000)
     assert (out == data).all()
     assert equal_blocks(store.blocks, store.links, second, 700, data, 1700, 1300)
     assert not equal_blocks(store.blocks, store.links, second, 700, data, 1701, 1200)
-    free_blocks(store.links, store.meta, first)
-    free_blocks(store.links, store.meta, second)
-    assert store.meta[1] == len(store.blocks)
-    assert store_blocks(store.blocks, store.links, store.meta, data, 0, 3000) >= 0
+    free_blocks(store.links, store.meta, 1, first)
+    free_blocks(store.links, store.meta, 1, second)
+    assert store.meta.tolist()[0] == [0, 16] and store.meta[1, 1] == 16, "the other pool has its own"
+    assert store_blocks(store.blocks, store.links, store.meta, 1, data, 0, 3000) >= 0

@@ -140,7 +140,7 @@ def test_a_rule_that_fails_or_forgets(tmp_path: Path) -> None:
     for _ in pipeline.run(open_source([str(tmp_path / "a.pcap")])):
         pass
     pipeline.engine.rule_errors[ruleset.rules[0].id] += 3
-    pipeline.engine._limits[ruleset.rules[0].id].lost = 1234
+    pipeline.engine.judge._limits[ruleset.rules[0].id].lost = 1234
     assert list(reasons(pipeline, SourceReport())) == [
         "rule 'Modbus write from unknown master' failed 3 times: see the log",
         "rule 'Modbus write from unknown master' forgot 1,234 groups before their time: its memory was full",

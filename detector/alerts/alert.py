@@ -9,7 +9,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from detector.alerts import dissection, ecs
 from detector.alerts.message import fill
@@ -34,48 +34,62 @@ class Alert:
     document: Mapping[str, Any] = field(compare=False)
 
 
+class Draft(NamedTuple):
+    """An alert whose id is still to be given, and the bytes that tell it from others."""
+
+    alert: Alert
+    identity: bytes
+
+
 @dataclass
+class Occurrences:
+    """Counts identical occurrences of one run, among the latest RECENT_IDS, and gives alerts their ids.
+
+    It crosses flows, and so there is one for all workers. Pickle it to go on with it.
+    """
+
+    _seen: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+
+    def settle(self, draft: Draft) -> Alert:
+        """The alert with its id."""
+        key = hashlib.sha256(draft.identity)
+        occurrence = self._seen.pop(key.digest(), -1) + 1
+        self._seen[key.digest()] = occurrence
+        if len(self._seen) > RECENT_IDS:
+            self._seen.popitem(last=False)
+        key.update(f"\0{occurrence}".encode())
+        draft.alert.document["event"]["id"] = key.hexdigest()[:40]
+        return draft.alert
+
+
+@dataclass(frozen=True)
 class AlertBuilder:
     """Builds alerts of one run. `run` sets exercise runs apart; `observer` is the sensor's name, "" for none."""
 
     run: str = ""
     observer: str = ""
-    _seen: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    occurrences: Occurrences = field(default_factory=Occurrences)
 
     def build(self, match: Match, tables: Mapping[str, Table]) -> Alert:
         """The alert of a match. Its tables must still hold the match's batch."""
+        return self.occurrences.settle(self.draft(match, tables))
+
+    def draft(self, match: Match, tables: Mapping[str, Table]) -> Draft:
+        """The alert of a match but for its id, which depends on those before it."""
         row = Row(tables[match.table], match.row)
         message = fill(match.rule.message or match.rule.title, values_of(match, row))
-        event_id = self._event_id(match, row)
         ends = row.endpoints()
-        document = ecs.document(match, row, ends, message, event_id, dissection.text_of(row), self.run, self.observer)
-        return Alert(match.rule, match, row.time_ns, message, ends.source_text, ends.destination_text, document)
+        document = ecs.document(match, row, ends, message, "", dissection.text_of(row), self.run, self.observer)
+        alert = Alert(match.rule, match, row.time_ns, message, ends.source_text, ends.destination_text, document)
+        return Draft(alert, self._identity(match, row))
 
-    def state(self) -> OrderedDict[bytes, int]:
-        """What outlives a batch, for a checkpoint: how often each of the latest alerts occurred."""
-        return self._seen
-
-    def restore(self, state: OrderedDict[bytes, int]) -> None:
-        """Takes up a state."""
-        self._seen = state
-
-    def _event_id(self, match: Match, row: Row) -> str:
-        """Hash of rule, time in microseconds, Community ID, the row's bytes and place, group and occurrence.
+    def _identity(self, match: Match, row: Row) -> bytes:
+        """Rule, time in microseconds, Community ID, the row's bytes and place, group: with the occurrence, the alert's id.
 
         Neither host, version nor wall clock takes part, so the id is the same live and offline.
         """
-        digest = hashlib.sha256()
         parts = (self.run, match.rule.id, row.time_ns // 1000, row.community_id, row.offset, *match.group)
-        for part in parts:
-            digest.update(f"{part}\0".encode())
-        digest.update(row.data)
-        key = digest.digest()
-        occurrence = self._seen.pop(key, -1) + 1
-        self._seen[key] = occurrence
-        if len(self._seen) > RECENT_IDS:
-            self._seen.popitem(last=False)
-        digest.update(f"\0{occurrence}".encode())
-        return digest.hexdigest()[:40]
+        return b"".join(f"{part}\0".encode() for part in parts) + row.data
 
 
 def values_of(match: Match, row: Row) -> Callable[[str], list[Any]]:

@@ -119,6 +119,7 @@ class FolderSource:
         )
         self._queue: list[tuple[tuple[int, Standing], int, WatchedFile]] = []
         self._queued = 0
+        self._aside: list[WatchedFile] = []  # until the next look
         self._opened: dict[WatchedFile, Opened] = {}
         self._next_look = 0.0
         self._is_stopped = False
@@ -141,7 +142,8 @@ class FolderSource:
         """Files read, and how many packets of those that are being read; as of the batch yielded last."""
         if self._entries is None:
             self._entries = [file.entry() for file in (*self._named.values(), *self._recent)]
-        unread = [file.entry() for _, _, file in self._queue if file.packets or self._seems_read(file)]
+        waiting = [*self._aside, *(file for _, _, file in self._queue)]
+        unread = [file.entry() for file in waiting if file.packets or self._seems_read(file)]
         return {
             "finished": self._finished,
             "mark": self._mark,
@@ -183,7 +185,7 @@ class FolderSource:
             file = self._queue[0][2]
             opened = self._opened.get(file) or self._open(file)
             if opened is None:
-                if not file.is_finished:
+                if not file.is_finished and not self._put_aside(file):
                     break
                 continue
             batch = self._read(opened)
@@ -322,12 +324,17 @@ class FolderSource:
             self.report.reconnects += 1
             self._say(f"{self._root}: can be read again")
         self.report.is_up = True
+        aside, self._aside = self._aside, []
+        for file in aside:  # per file
+            self._enqueue(file)
         self._take_over(changes)
         took = time.monotonic() - now
         self._next_look = now + max(LOOK_SECONDS, LOOK_SHARE * took)
 
     def _take_over(self, changes: Changes) -> None:
         self._lose([*changes.gone, *(before for before, _ in changes.overwritten)])
+        for below, why in changes.refused:  # per folder
+            self._say(f"{self._root / below}: cannot be read, it is left out: {why}")
         for file in changes.grown:  # per file
             self._say(f"{self._root / file.name}: there is more of it than when it was finished; it is read on")
             self._recall(file)
@@ -379,15 +386,26 @@ class FolderSource:
 
     def _twin(self, file: WatchedFile) -> WatchedFile | None:
         """The file that this one was made of by compressing it, where packets of that one were read."""
+        known = [] if file.packets else [other for other in self._originals(file) if other.packets and other.head]
+        first = self._watch.unpacked_bytes(file.name) if known else b""
+        return next((other for other in known if other.head and other.head.begins(first)), None)
+
+    def _originals(self, file: WatchedFile) -> list[WatchedFile]:
+        """Files that have a compressed file's name without its ending."""
         ending = next((ending for ending in PACKED_NAMES if file.name.endswith(ending)), "")
-        if not ending or file.packets:
-            return None
+        if not ending:
+            return []
         name = file.name.removesuffix(ending)
         known = [other for other in (*self._recent, *self._named.values()) if other.name == name]
-        if (there := self._watch.files.get(name)) is not None:
-            known.append(there)
-        first = self._watch.unpacked_bytes(file.name) if known else b""
-        return next((other for other in known if other.packets and other.head and other.head.begins(first)), None)
+        return [*known, *([self._watch.files[name]] if name in self._watch.files else [])]
+
+    def _put_aside(self, file: WatchedFile) -> bool:
+        """A file that was read is being compressed, it seems, which takes its time: others need not wait for it."""
+        if file.packets or not any(other.is_finished for other in self._originals(file)):
+            return False
+        heapq.heappop(self._queue)
+        self._aside.append(file)
+        return True
 
     def _dispose(self, file: WatchedFile) -> None:
         """Deletes or moves a finished file, unless it is no longer what was read."""
@@ -462,9 +480,11 @@ class FolderSource:
             self._mark = (generation, (moment, tuple(name)))
             self._watch.generation = generation
         try:
-            files = self._watch.look(time.monotonic()).new
+            changes = self._watch.look(time.monotonic())
         except OSError as error:
             raise InputError(f"{self._root}: cannot be read: {error.strerror}") from None
+        files, changes.new = changes.new, []
+        self._take_over(changes)
         entries = [Remembered(*entry) for entry in position.get("files", ())]
         places = {entry.name: entry for entry in entries}
         matched = match(entries, files, self._watch)

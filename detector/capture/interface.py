@@ -26,7 +26,7 @@ class InterfaceSettings:
     ring: int = setting(
         "size", "memory for packets that wait to be read", 64 * 2**20, least=2 * SMALLEST_BLOCK, most=2**31
     )
-    block: int = setting("size", "the piece of the ring that is handed over at a time, a power of two", 2**20,
+    block: int = setting("size", "the piece of the ring that is handed over at a time, a power of two", 2**18,
                          least=SMALLEST_BLOCK, most=2**24)  # fmt: skip
     block_timeout: int = setting("span", "how long a piece that is not full waits for more packets", 20 * MILLISECOND,
                                  least=MILLISECOND, most=1000 * MILLISECOND)  # fmt: skip

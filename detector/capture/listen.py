@@ -27,7 +27,7 @@ def listen(
     Raises:
         InputError: an interface that is not there (save it is waited for) or cannot be opened, a filter that is wrong.
     """
-    named = Counter(one.interface for one in settings)
+    named = Counter(one.name for one in settings)
     if twice := [name for name, count in named.items() if count > 1]:
         raise InputError(f"interface {twice[0]!r} is named twice: its packets would be judged twice")
     ways = {one.capture if sys.platform == "linux" else "scapy" for one in settings}

@@ -69,6 +69,12 @@ class Ring:
         self._state = np.zeros(3, np.int64)
         self._blocks = len(memory) // block_bytes
 
+    @property
+    def fill(self) -> float:
+        """Part of the blocks that wait to be read."""
+        statuses = self._views[2][STATUS :: self._block_bytes // BLOCK_WORDS]
+        return float((statuses & 1).mean())  # TP_STATUS_USER
+
     def survey(self, most_packets: int, most_bytes: int) -> tuple[int, int, int, int]:
         """(blocks, packets, bytes, time up to which one may read) that are ready, as of ring_kernels.survey."""
         found = kernels.survey(self._views[2], self._block_bytes, self._state, most_packets, most_bytes)
@@ -351,6 +357,7 @@ class RingSource:
         for lane in self._lanes:  # per interface
             if lane.socket is not None:
                 lane.count()
+                lane.report.fill = lane.ring.fill if lane.ring else 0.0
         if time.monotonic() - self._watched >= WATCH_SECONDS:
             for lane in self._lanes:  # per interface
                 lane.watch()

@@ -17,7 +17,8 @@ DROP_CAUSES = ("ring", "interface", "worker", "repeat", "damaged", "shutdown", "
 
 @dataclass
 class SourceReport:
-    """What was read and what was not: `warnings` are sentences for people, `skipped_bytes` by cause, `dropped` packets
+    """What was read and what was not: `warnings` are sentences for people (a daemon
+    takes them out as it logs them), `skipped_bytes` by cause, `dropped` packets
     by cause (of DROP_CAUSES). Packets seen are `packets` and those dropped."""
 
     packets: int = 0
@@ -29,6 +30,7 @@ class SourceReport:
     dropped: Counter[str] = field(default_factory=Counter)
     is_up: bool = True  # of a live source: it can be read now
     reconnects: int = 0  # times a live source was opened anew
+    fill: float = 0.0  # of an interface: part of its ring that waits to be read
     files: Counter[str] = field(default_factory=Counter)  # of a watched folder: read, damaged
 
 

@@ -107,12 +107,13 @@ class Remembered(NamedTuple):
 @dataclass
 class Changes:
     """What a look found. grown: finished files that have more now. overwritten: (as it was, as it is).
-    gone: files that are no longer there."""
+    gone: files that are no longer there. refused: folders that may not be read, each told once, and why."""
 
     new: list[WatchedFile] = field(default_factory=list)
     grown: list[WatchedFile] = field(default_factory=list)
     overwritten: list[tuple[WatchedFile, WatchedFile]] = field(default_factory=list)
     gone: list[WatchedFile] = field(default_factory=list)
+    refused: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Watch:
@@ -126,11 +127,13 @@ class Watch:
         self._is_recursive = is_recursive
         self._by_time = by_time
         self._turn = 0
+        self._refused: dict[str, str] = {}
 
     def look(self, now: float) -> Changes:
         """What has changed since the last look. Raises OSError where the folder cannot be read."""
+        known = set(self._refused)
         found = dict(self._names())
-        changes = Changes()
+        changes = Changes(refused=[(folder, why) for folder, why in self._refused.items() if folder not in known])
         gone = [file for name, file in self.files.items() if name not in found]
         suspects = self._suspects(found)
         inodes = {file.inode: file for file in gone}
@@ -221,6 +224,8 @@ class Watch:
                     yield from self._names(folder)
                 except FileNotFoundError:  # it went away meanwhile
                     continue
+                except OSError as error:
+                    self._refused.setdefault(folder, error.strerror or "")
 
     def _suspects(self, found: dict[str, int]) -> dict[str, os.stat_result]:
         """Files that are new, or seem to have changed, of those looked at closely this time."""

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any, cast
 
-from detector.errors import InputErrors
+from detector import __version__
+from detector.columns import printable
+from detector.errors import InputError, InputErrors
 from detector.rules.document import read_documents
 from detector.service.control import ControlClient
 from detector.service.settings_reader import UNKNOWN, SettingsReader
@@ -49,5 +51,10 @@ def control_path(arguments: argparse.Namespace) -> Path:
 
 
 def status_of(client: ControlClient) -> Status:
-    """What the daemon says of itself. Raises InputError where it does not answer."""
-    return cast(Status, client.ask("status"))
+    """What the daemon says of itself. Raises InputError where it does not answer, or is of another version."""
+    found = client.ask("status")
+    if missing := sorted(set(Status.__annotations__) - set(found)):
+        version = printable(str(found.get("version", "unknown")))
+        raise InputError(f"the daemon is of another version, {version}: its status has no {', '.join(missing)}",
+                         hint=f"this is {__version__}: restart the daemon after an upgrade")  # fmt: skip
+    return cast(Status, found)

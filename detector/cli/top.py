@@ -62,17 +62,20 @@ def look(client: ControlClient) -> Look:
 
 def watch(console: Terminal, client: ControlClient, arguments: argparse.Namespace, before: Look) -> None:
     """Renews the page each second; a daemon that has gone is waited for."""
+    is_connected = True
     with Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         while True:
             try:
+                if not is_connected:
+                    client = connect(arguments)
+                    is_connected = True
                 now = look(client)
                 lines = list(page(before, now, time.time()))
                 before = now
             except InputError as error:
-                lines = [Text(f"{printable(error.problem)}: waiting for it", style=BAD)]
                 client.close()
-                with contextlib.suppress(InputError):
-                    client = connect(arguments)
+                is_connected = False
+                lines = [Text("waiting for the daemon:", style=BAD), Text(printable(error.problem))]
             for line in lines:
                 line.no_wrap, line.overflow = True, "ellipsis"
             live.update(Group(*lines), refresh=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,11 +18,13 @@ ENTRY_COLUMNS = 5
 WAYS = 8
 STATE_BYTES = 16 * 2**20  # of a correlation's lists: fewer groups where each needs a longer list
 
+PACKED = "packed"
+
 Clocks = NDArray[np.int64]
 
 
 class LimitState:
-    """Groups of one rule's limit. `lost` counts groups that were pushed out."""
+    """Groups of one rule's limit. `lost` counts groups that were pushed out. Pickled, it is as large as what it holds."""
 
     def __init__(self, limit: Limit, groups: int) -> None:
         self._limit = limit
@@ -34,9 +39,15 @@ class LimitState:
         )
         return passed, stood_for
 
+    def __getstate__(self) -> dict[str, Any]:
+        return packed(self.__dict__, self._entries[:, 0] != 0, ("_keys", "_entries"))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= unpacked(state)
+
 
 class CorrelationState:
-    """Groups of one correlation. `lost` counts groups that were pushed out."""
+    """Groups of one correlation. `lost` counts groups that were pushed out. Pickled, it is as large as what it holds."""
 
     def __init__(self, correlation: Correlation, groups: int) -> None:
         self._correlation = correlation
@@ -68,9 +79,17 @@ class CorrelationState:
             out &= compare[name](counts, number)
         return out
 
+    def __getstate__(self) -> dict[str, Any]:
+        names = ("_keys", "_entries", "_clocks", *(("_values",) if len(self._values) else ()))
+        return packed(self.__dict__, self._entries[:, 0] != 0, names)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= unpacked(state)
+
 
 class NewValueState:
-    """Values of one rule seen so far. `is_learned`: known good traffic was given, so that no time is spent on learning."""
+    """Values of one rule seen so far. `is_learned`: known good traffic was given, so that no time is spent on learning.
+    Pickled, it is as large as what it holds."""
 
     def __init__(self, declared: NewValue) -> None:
         self._declared = declared
@@ -102,6 +121,28 @@ class NewValueState:
             kernels.add_values(hashes, self._keys, self._used, self._declared.max_values, self.stored, out)
         )
         return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        return packed(self.__dict__, self._used, ("_keys", "_used"))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= unpacked(state)
+
+
+def packed(attributes: dict[str, Any], is_used: NDArray[np.bool_], names: Sequence[str]) -> dict[str, Any]:
+    """Attributes in which the named arrays are cut down to the places that are used."""
+    arrays = {name: (attributes[name].shape, attributes[name][is_used]) for name in names}
+    return {**attributes, **dict.fromkeys(names), PACKED: (np.flatnonzero(is_used), arrays)}
+
+
+def unpacked(attributes: dict[str, Any]) -> dict[str, Any]:
+    """What `packed` was given; places that were not used are zero."""
+    places, arrays = attributes[PACKED]
+    whole = {name: attributes[name] for name in attributes if name != PACKED}
+    for name, (shape, values) in arrays.items():  # per array
+        whole[name] = np.zeros(shape, values.dtype)
+        whole[name][places] = values
+    return whole
 
 
 def make_groups(groups: int) -> tuple[Hashes, NDArray[np.int64]]:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+SHARDS = 64  # parts of all state that is kept by flow; what happens in one never depends on another
+
 
 class Direction(IntEnum):
     """`flow.direction` of a row."""
@@ -28,7 +30,10 @@ class FlowState(IntEnum):
 class Cell(IntEnum):
     """Columns of FlowColumns.cells."""
 
-    FLOW = 0  # number of the flow, counted from 0 over the run, never used again; -1 where a row has none (quoted rows)
+    FLOW = (
+        0  # number of the flow, never used again: SHARDS times its place in its shard, plus the shard; -1 where a row
+    )
+    # has none: quoted rows, and rows of flows that another worker follows
     SLOT = 1  # place in the flow table; a later flow may take it over
     DIRECTION = 2  # Direction
     FLOW_STATE = 3  # FlowState after this row

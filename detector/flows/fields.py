@@ -98,7 +98,7 @@ def window_factor(field: Field, flows: FlowColumns, packets: PacketTable) -> Col
 
 
 FLOW_COLUMNS: tuple[tuple[Field, Make], ...] = (
-    (Field("flow.id", "uint", "number of the flow in this run, from 0"), of_flow(Cell.FLOW)),
+    (Field("flow.id", "uint", "number of the flow in this run; not in the order in which flows began"), of_flow(Cell.FLOW)),
     (Field("flow.direction", "label", "which way the packet goes: by handshake, else by service port, else by first packet",
            labels=DIRECTIONS), of_flow(Cell.DIRECTION)),
     (Field("flow.state", "label", "state of the flow after this packet", labels=STATES), of_flow(Cell.FLOW_STATE)),

@@ -24,6 +24,7 @@ from detector.flows.columns import (
     PACKETS_SO_FAR,
     RELATIVE_ACK,
     RELATIVE_SEQ,
+    SHARDS,
     SLOT,
     WINDOW_SCALE,
     Direction,
@@ -38,6 +39,7 @@ from detector.packets.rows import (
     ICMPV6,
     IS_QUOTED,
     NETWORK,
+    OUTER,
     PACKET,
     SEQUENCE,
     SOURCE_PORT,
@@ -49,7 +51,7 @@ from detector.packets.rows import (
 )  # fmt: skip
 
 SHARD_BITS = 6
-SHARDS = 1 << SHARD_BITS
+assert SHARDS == 1 << SHARD_BITS
 TO_SERVER, TO_CLIENT = int(Direction.TO_SERVER), int(Direction.TO_CLIENT)
 NEW, ESTABLISHED, CLOSING, CLOSED = (int(x) for x in (FlowState.NEW, FlowState.ESTABLISHED, FlowState.CLOSING,
                                                       FlowState.CLOSED))  # fmt: skip
@@ -66,10 +68,10 @@ STATE, SIDE, FINS, SENT, SCALE = 112, 113, 114, 116, 118  # SENT, SCALE: two byt
 SCALE_UNKNOWN, SCALE_UNUSED = -1, -2  # else the shift of RFC 7323
 NO_BASE = -1
 SENT_SYN, SENT_OTHER = 1, 2
-# Columns of Flows.shards: slots taken, oldest flow, newest flow.
-TAKEN, OLDEST, NEWEST = 0, 1, 2
+# Columns of Flows.shards: slots taken, oldest flow, newest flow, flows begun.
+TAKEN, OLDEST, NEWEST, BEGUN = 0, 1, 2, 3
 # Flows.counts.
-CREATED, EXPIRED, EVICTED, NEXT_NUMBER, ROWS = 0, 1, 2, 3, 4  # ROWS: two columns, of TCP and UDP by direction
+CREATED, EXPIRED, EVICTED, ROWS = 0, 1, 2, 3  # ROWS: two columns, of TCP and UDP by direction
 
 ECHO_PAIRS_4 = ((8, 0), (0, 8), (13, 14), (14, 13), (15, 16), (16, 15), (10, 9), (9, 10), (17, 18), (18, 17))
 ECHO_PAIRS_6 = ((128, 129), (129, 128), (133, 134), (134, 133), (135, 136), (136, 135), (130, 131), (131, 130),
@@ -146,10 +148,10 @@ def take_slot(links, shards, buckets, counts, shard, bucket):
 
 
 @kernel
-def begin_flow(slots, small, counts, slot, side, clock):
+def begin_flow(slots, small, counts, shards, shard, slot, side, clock):
     """A slot's state for a new flow; side: whether the key's first end is the client (0) or the server (1)."""
-    slots[slot, NUMBER] = counts[NEXT_NUMBER]
-    counts[NEXT_NUMBER] += 1
+    slots[slot, NUMBER] = shards[shard, BEGUN] * SHARDS + shard
+    shards[shard, BEGUN] += 1
     counts[CREATED] += 1
     slots[slot, STARTED] = clock
     small[slot, STATE] = NEW
@@ -310,6 +312,17 @@ def look_ahead(cells, words, buffer, first, stop, slots, links, buckets, shards,
 
 
 @kernel
+def find_shards(cells, words, buffer, vlan_in_key, out):
+    """The shard of each row's flow, uint8[rows]; of a quoted row that of the row around it."""
+    for row in range(len(words)):
+        if cells[IS_QUOTED, row]:
+            out[row] = out[cells[OUTER, row]]
+            continue
+        a_high, a_low, b_high, b_low, last, _ = key_of_row(cells, words, buffer, row, vlan_in_key)
+        out[row] = hash_key(a_high, a_low, b_high, b_low, last) & (SHARDS - 1)
+
+
+@kernel
 def find_flow(keys, links, slot, a_high, a_low, b_high, b_low, last):
     """The slot of a key in the hash chain that begins with `slot`, or -1."""
     while slot >= 0 and not (
@@ -338,6 +351,7 @@ def follow_rows(
     udp_ports,
     timeouts,
     vlan_in_key,
+    followed,
     out,
 ):
     """Fills FlowColumns for all cells, words, in their order.
@@ -347,6 +361,7 @@ def follow_rows(
         wire_lengths: int64[packets].
         tcp_ports, udp_ports: bool[65536], known service ports.
         vlan_in_key: whether flows of different VLANs are different flows.
+        followed: bool[64], shards whose flows are followed; rows of the others have none.
     """
     for row in range(len(words)):
         if row % AHEAD == 0:
@@ -356,7 +371,7 @@ def follow_rows(
         out[row, RELATIVE_ACK] = -1
         out[row, WINDOW_SCALE] = -1
         out[row, CLOCK] = clocks[row]
-        if cells[IS_QUOTED, row]:
+        if cells[IS_QUOTED, row] or not followed[out[row, SLOT] & (SHARDS - 1)]:
             for column in (FLOW, SLOT, DIRECTION, FLOW_STATE):
                 out[row, column] = -1
             for column in (IS_NEW, BEGAN, PACKETS_SO_FAR, PACKETS_SO_FAR + 1, BYTES_SO_FAR, BYTES_SO_FAR + 1):
@@ -385,7 +400,7 @@ def follow_rows(
                 append(links, shards, shard, slot)
         if is_new:
             sends = client_is_sender(cells, row, transport, tcp_ports, udp_ports)
-            begin_flow(slots, small, counts, slot, is_swapped if sends else 1 - is_swapped, clocks[row])
+            begin_flow(slots, small, counts, shards, shard, slot, is_swapped if sends else 1 - is_swapped, clocks[row])
         direction = np.int64(small[slot, SIDE]) ^ is_swapped
         slots[slot, LAST] = clocks[row]
         slots[slot, PACKETS + direction] += 1

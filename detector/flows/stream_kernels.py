@@ -5,8 +5,9 @@ the bytes before it come; it is then put behind the batch and passed on with the
 twice the first are kept; where the second differ, the row is marked.
 
 A gap is given up when the other side has acknowledged all of it (it was lost to the sensor, not to the receiver) or when too
-much waits; always with a row of the stream's own direction, so that a chunk's row names its sender. Pieces lie in a ring in
-the order in which they came: where room is short the oldest give way, whosever they are. A sequence number further behind
+much waits; always with a row of the stream's own direction, so that a chunk's row names its sender. Each shard of flows has
+its part of the store, and a ring of pieces in the order in which they came: where room is short the oldest of the shard
+give way, whosever they are. A sequence number further behind
 than FURTHEST is no repetition but belongs to bytes ahead, so that a stream recovers from a jump it did not see.
 """
 
@@ -17,7 +18,19 @@ import numpy as np
 from detector import arena_kernels as arena
 from detector.bytes_kernels import be16
 from detector.errors import PacketAnomaly as Odd
-from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, IS_GAP, ROW, SLOT, START, STOP, STREAM
+from detector.flows.columns import (
+    DIRECTION,
+    FLOW,
+    IS_DATAGRAM,
+    IS_FIRST,
+    IS_GAP,
+    ROW,
+    SHARDS,
+    SLOT,
+    START,
+    STOP,
+    STREAM,
+)
 from detector.kernel import kernel
 from detector.packets.rows import (
     ANOMALIES,
@@ -42,8 +55,10 @@ FRESH = 1 << 33  # nothing was passed on yet
 LOST = 1 << 34  # bytes right before NEXT are missing for good
 # Columns of pieces; a piece without stream (-1) is free.
 P_STREAM, P_SEQ, P_LENGTH, P_BYTES, P_NEXT = 0, 1, 2, 3, 4
-# counts: where the ring of pieces begins and ends (never wrapped), bytes sent again; rows marked with each anomaly.
-C_TAIL, C_HEAD, C_REPEATED, C_DIFFERENT, C_GAPS, C_MEMCAP = 0, 1, 2, 3, 4, 5
+# rings: where the ring of a shard's pieces begins and ends (never wrapped).
+R_TAIL, R_HEAD = 0, 1
+# counts: bytes sent again; rows marked with each anomaly.
+C_REPEATED, C_DIFFERENT, C_GAPS, C_MEMCAP = 0, 1, 2, 3
 O_FIRST = int(Odd.STREAM_OVERLAP_DIFFERENT_DATA)
 O_GAP, O_MEMCAP = int(Odd.STREAM_GAP), int(Odd.STREAM_MEMCAP)
 CUT = np.uint64(1 << Odd.IPV4_TRUNC_PKT | 1 << Odd.IPV6_TRUNC_PKT)
@@ -68,12 +83,18 @@ def note(words, row, counts, odd):
 
 
 @kernel
+def shard_of(streams, stream):
+    """The shard whose flow a stream belongs to."""
+    return stream // (len(streams.state) // SHARDS)
+
+
+@kernel
 def forget(streams, stream):
     """Gives up what waits in a stream."""
     piece = streams.state[stream, S_PIECE]
     while piece >= 0:
         following = streams.pieces[piece, P_NEXT]
-        arena.free_blocks(streams.links, streams.meta, streams.pieces[piece, P_BYTES])
+        arena.free_blocks(streams.links, streams.meta, shard_of(streams, stream), streams.pieces[piece, P_BYTES])
         streams.pieces[piece, P_STREAM] = -1
         piece = following
     streams.state[stream, S_PIECE] = -1
@@ -94,18 +115,18 @@ def begin_streams(streams, slot, number):
 
 
 @kernel
-def make_room(streams, words, row, pieces, blocks):
-    """Lets the oldest pieces go until so many more pieces and blocks are free; whether they are."""
-    counts, ring = streams.counts, len(streams.pieces)
-    while counts[C_TAIL] < counts[C_HEAD] and (
-        counts[C_HEAD] - counts[C_TAIL] + pieces > ring or streams.meta[1] < blocks
+def make_room(streams, words, row, shard, pieces, blocks):
+    """Lets the shard's oldest pieces go until so many more pieces and blocks are free; whether they are."""
+    rings, meta, ring = streams.rings, streams.meta, len(streams.pieces) // SHARDS
+    while rings[shard, R_TAIL] < rings[shard, R_HEAD] and (
+        rings[shard, R_HEAD] - rings[shard, R_TAIL] + pieces > ring or meta[shard, 1] < blocks
     ):
-        stream = streams.pieces[counts[C_TAIL] % ring, P_STREAM]
+        stream = streams.pieces[shard * ring + rings[shard, R_TAIL] % ring, P_STREAM]
         if stream >= 0:
             forget(streams, stream)
-            note(words, row, counts, O_MEMCAP)
-        counts[C_TAIL] += 1
-    return pieces <= ring and streams.meta[1] >= blocks
+            note(words, row, streams.counts, O_MEMCAP)
+        rings[shard, R_TAIL] += 1
+    return pieces <= ring and meta[shard, 1] >= blocks
 
 
 @kernel
@@ -117,13 +138,14 @@ def holds(streams, piece, skip, buffer, at, length):
 @kernel
 def insert_piece(streams, stream, before, after, sequence, buffer, start, stop):
     """Keeps bytes that no piece holds between two pieces (-1: the ends of the list). make_room was asked before."""
-    counts, pieces, state = streams.counts, streams.pieces, streams.state
-    piece = counts[C_HEAD] % len(pieces)
-    counts[C_HEAD] += 1
+    rings, pieces, state = streams.rings, streams.pieces, streams.state
+    shard, ring = shard_of(streams, stream), len(pieces) // SHARDS
+    piece = shard * ring + rings[shard, R_HEAD] % ring
+    rings[shard, R_HEAD] += 1
     pieces[piece, P_STREAM] = stream
     pieces[piece, P_SEQ] = sequence
     pieces[piece, P_LENGTH] = stop - start
-    pieces[piece, P_BYTES] = arena.store_blocks(streams.blocks, streams.links, streams.meta, buffer, start, stop)
+    pieces[piece, P_BYTES] = arena.store_blocks(streams.blocks, streams.links, streams.meta, shard, buffer, start, stop)
     pieces[piece, P_NEXT] = after
     if before < 0:
         state[stream, S_PIECE] = piece
@@ -146,7 +168,9 @@ def keep(streams, words, row, stream, sequence, buffer, start, stop):
         parts += ahead(pieces[piece, P_SEQ], base) > at
         piece = pieces[piece, P_NEXT]
     size = streams.blocks.shape[1]
-    if not make_room(streams, words, row, parts, (stop - start + size - 1) // size + parts - 1):
+    if not make_room(
+        streams, words, row, shard_of(streams, stream), parts, (stop - start + size - 1) // size + parts - 1
+    ):
         return False
     before, piece = -1, state[stream, S_PIECE]
     while at < end:
@@ -201,7 +225,7 @@ def pass_piece(streams, stream, row, buffer, used, out, found):
     piece = state[stream, S_PIECE]
     length = pieces[piece, P_LENGTH]
     arena.load_blocks(streams.blocks, streams.links, pieces[piece, P_BYTES], length, buffer, used)
-    arena.free_blocks(streams.links, streams.meta, pieces[piece, P_BYTES])
+    arena.free_blocks(streams.links, streams.meta, shard_of(streams, stream), pieces[piece, P_BYTES])
     pieces[piece, P_STREAM] = -1
     state[stream, S_PIECE] = pieces[piece, P_NEXT]
     state[stream, S_WAITING] -= length

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.arena import make_arena
 from detector.errors import PacketAnomaly
-from detector.flows.columns import Chunks, FlowColumns
+from detector.flows.columns import SHARDS, Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
-from detector.saved import Arrays, fill
+from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.stream_kernels")
 
-STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 6, 5, 6  # as stream_kernels.py names them
-PIECES = 16384
+STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 6, 5, 4  # as stream_kernels.py names them
+PIECES = 65536
 ROOM = 2**20  # bytes made free behind the batch when the kernel asks
 SLACK_CHUNKS = 1024
 LARGEST_PAYLOAD = 65536
@@ -31,22 +31,23 @@ ANOMALIES = (PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA, PacketAnomaly.STREAM_G
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """Ceilings of segments that wait for a gap: of one stream, and of all together."""
+    """Ceilings of segments that wait for a gap: of one stream, and of all together, of which each shard of flows has its part."""
 
     stream_bytes: int = 256 * 2**10
-    memory_bytes: int = 16 * 2**20
+    memory_bytes: int = 64 * 2**20
     pieces: int = PIECES
 
 
 class Streams(NamedTuple):
-    """state: int64[2 * slots, 6].  pieces: int64[pieces, 5].  blocks, links, meta: Arena.  counts: int64[6].
-    Columns are named in stream_kernels.py."""
+    """state: int64[2 * slots, 6].  pieces: int64[pieces, 5].  blocks, links, meta: Arena, a pool for each shard.
+    rings: int64[64, 2].  counts: int64[4]. Columns are named in stream_kernels.py."""
 
     state: NDArray[np.int64]
     pieces: NDArray[np.int64]
     blocks: NDArray[np.uint8]
     links: NDArray[np.int64]
     meta: NDArray[np.int64]
+    rings: NDArray[np.int64]
     counts: NDArray[np.int64]
 
 
@@ -54,36 +55,37 @@ class StreamTable:
     """Follows the streams of one run."""
 
     def __init__(self, settings: StreamSettings, flow_slots: int) -> None:
+        self._settings = settings
         self._limit = settings.stream_bytes
         self._streams = Streams(
-            np.zeros((2 * flow_slots, STATE_COLUMNS), np.int64), np.zeros((settings.pieces, PIECE_COLUMNS), np.int64),
-            *make_arena(settings.memory_bytes), np.zeros(COUNTS, np.int64),
+            np.zeros((2 * flow_slots, STATE_COLUMNS), np.int64), np.zeros((max(1, settings.pieces // SHARDS) * SHARDS, PIECE_COLUMNS), np.int64),
+            *make_arena(settings.memory_bytes, SHARDS), np.zeros((SHARDS, 2), np.int64), np.zeros(COUNTS, np.int64),
         )  # fmt: skip
 
     @property
     def repeated_bytes(self) -> int:
         """Bytes that were sent again and dropped."""
-        return int(self._streams.counts[2])
+        return int(self._streams.counts[0])
 
     @property
     def anomalies(self) -> Counter[str]:
         """Rows by stream anomaly: bytes sent again that differ, gaps given up, segments let go for want of room."""
-        counted = zip(ANOMALIES, self._streams.counts[3:].tolist(), strict=True)
+        counted = zip(ANOMALIES, self._streams.counts[1:].tolist(), strict=True)
         return Counter({anomaly.label: count for anomaly, count in counted if count})
 
     @property
     def waiting_bytes(self) -> int:
         """Bytes that wait for a gap, of all streams, in whole blocks of the store."""
         blocks = self._streams.blocks
-        return int((len(blocks) - self._streams.meta[1]) * blocks.shape[1])
+        return int((len(blocks) - self._streams.meta[:, 1].sum()) * blocks.shape[1])
 
-    def state(self) -> list[NDArray[Any]]:
-        """What outlives a batch, for a checkpoint."""
-        return list(self._streams)
+    def state(self) -> list[Saved]:
+        """What a later run needs to go on: where each stream stands, and the bytes that wait."""
+        return saved(self._streams)
 
-    def restore(self, state: Arrays) -> None:
-        """Takes up a state. Raises InputError where the table has another size."""
-        fill(self._streams, state, "streams")
+    def restore(self, state: list[Saved]) -> None:
+        """Goes on from a state, before the first batch."""
+        put_back(state, self._streams)
 
     def follow(self, packets: PacketTable, flows: FlowColumns) -> Chunks:
         """The chunks of a batch; what had waited is appended to the batch's buffer, oddities are marked on the rows."""

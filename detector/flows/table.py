@@ -13,17 +13,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.flows.columns import CELLS, FlowColumns
+from detector.flows.columns import CELLS, SHARDS, FlowColumns
 from detector.flows.fields import FLOW_COLUMNS
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
-from detector.saved import Arrays, fill
+from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.flow_kernels")
 
 SECOND = 10**9
-LINK_COLUMNS, ROW_BYTES, COUNTS = 4, 128, 6  # as in flow_kernels.py; here, so that a table is made without Numba
-SHARDS = 64
+LINK_COLUMNS, ROW_BYTES, COUNTS, SHARD_COLUMNS = (
+    4,
+    128,
+    5,
+    4,
+)  # as in flow_kernels.py; here, so that a table is made without Numba
 CACHE_LINE = 128  # two lines of 64 bytes, which are fetched together
 
 # Services that are no protocol table of ours but tell which side is the server.
@@ -101,7 +105,7 @@ class FlowSettings:
 
 class Flows(NamedTuple):
     """keys: uint64[slots, 16], slots: int64[slots, 16], small: int8[slots, 128]: three views of the same rows.
-    links: int32[slots, 4].  buckets: int32[2 * slots].  shards: int64[64, 3].  counts: int64[6].
+    links: int32[slots, 4].  buckets: int32[2 * slots].  shards: int64[64, 4].  counts: int64[5].
     Columns are named in flow_kernels.py."""
 
     keys: NDArray[np.uint64]
@@ -130,14 +134,19 @@ def known_ports(ports: Iterable[int]) -> NDArray[np.bool_]:
 class FlowTable:
     """Follows the flows of one run. `created`, `expired`, `evicted` count them."""
 
-    def __init__(self, settings: FlowSettings, tcp_ports: Iterable[int] = (), udp_ports: Iterable[int] = ()) -> None:
+    def __init__(
+        self, settings: FlowSettings, tcp_ports: Iterable[int] = (), udp_ports: Iterable[int] = (),
+        shards: NDArray[np.bool_] | None = None,
+    ) -> None:  # fmt: skip
+        """shards: bool[64], those that are followed here; None: all. Rows of the others have no flow."""
+        self._followed = np.ones(SHARDS, np.bool_) if shards is None else shards
         self.slots = 1 << max(6, settings.flows - 1).bit_length()
         self._settings = settings
-        shards = np.zeros((SHARDS, 3), np.int64)
-        shards[:, 1:] = -1
+        lists = np.zeros((SHARDS, SHARD_COLUMNS), np.int64)
+        lists[:, 1:3] = -1
         rows = aligned_zeros(self.slots, ROW_BYTES)
         self._flows = Flows(
-            rows.view(np.uint64), rows.view(np.int64), rows, np.zeros((self.slots, LINK_COLUMNS), np.int32), np.full(2 * self.slots, -1, np.int32), shards,
+            rows.view(np.uint64), rows.view(np.int64), rows, np.zeros((self.slots, LINK_COLUMNS), np.int32), np.full(2 * self.slots, -1, np.int32), lists,
             np.zeros(COUNTS, np.int64),
         )  # fmt: skip
         self._tcp_ports, self._udp_ports = known_ports(tcp_ports), known_ports(udp_ports)
@@ -163,16 +172,26 @@ class FlowTable:
     @property
     def directions(self) -> dict[str, int]:
         """Rows of TCP and UDP by flow.direction."""
-        to_server, to_client = self._flows.counts[4:].tolist()
+        to_server, to_client = self._flows.counts[3:].tolist()
         return {"to_server": to_server, "to_client": to_client}
 
-    def state(self) -> list[NDArray[Any]]:
-        """What outlives a batch, for a checkpoint: the flows' rows once, of their three views."""
-        return [self._flows.small, *self._flows[3:]]
+    def shards_of(self, packets: PacketTable) -> NDArray[np.uint8]:
+        """uint8[rows]: the shard of each row's flow; of a quoted row that of the row around it."""
+        out = np.empty(packets.rows, np.uint8)
+        kernels.find_shards(*packets.structure, packets.batch.buffer, self._settings.vlan_in_key, out)
+        return out
 
-    def restore(self, state: Arrays) -> None:
-        """Takes up a state. Raises InputError where the table has another size."""
-        fill(self.state(), state, "flows")
+    def state(self) -> list[Saved]:
+        """What a later run needs to go on."""
+        return saved(self._arrays)
+
+    def restore(self, state: list[Saved]) -> None:
+        """Goes on from a state, before the first batch."""
+        put_back(state, self._arrays)
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return self._flows[2:]  # keys and slots are views of small
 
     def follow(self, packets: PacketTable) -> FlowColumns:
         """The flow of every packet row; offers the columns of FLOW_COLUMNS on the table."""
@@ -180,7 +199,7 @@ class FlowTable:
         structure = packets.structure
         kernels.follow_rows(
             structure.cells, structure.words, packets.batch.buffer, packets.clock, packets.batch.wire_lengths, *self._flows,
-            self._tcp_ports, self._udp_ports, self._timeouts, self._settings.vlan_in_key, out,
+            self._tcp_ports, self._udp_ports, self._timeouts, self._settings.vlan_in_key, self._followed, out,
         )  # fmt: skip
         flows = FlowColumns(out)
         for field, make in FLOW_COLUMNS:  # per field

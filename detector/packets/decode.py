@@ -6,7 +6,7 @@ Input: Batch. Output: PacketTable. One row = one IP layer of a packet.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from detector.packets.fragments import make_fragments
 from detector.packets.frame import FrameClock
 from detector.packets.rows import Cell, PacketRows, make_rows
 from detector.packets.table import PacketTable
-from detector.saved import fill
+from detector.snapshot import put_back, saved
 
 kernels = Kernels("detector.packets.decode_kernels")
 arrivals = Kernels("detector.packets.arrival_kernels")
@@ -89,22 +89,6 @@ class PacketDecoder:
             rows, row_clocks = without(rows, kept), row_clocks[kept]
         return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS, seen)
 
-    def state(self) -> dict[str, Any]:
-        """What outlives a batch, for a checkpoint."""
-        return {"arrays": self._arrays(), "frames": (self._frames.first_ns, self._frames.latest_ns),
-                "link_types": self.unknown_link_types, "repeats": self.repeats}  # fmt: skip
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes up a state. Raises InputError where it does not fit."""
-        fill(self._arrays(), state["arrays"], "packets")
-        self._frames.first_ns, self._frames.latest_ns = state["frames"]
-        self.unknown_link_types, self.repeats = Counter(state["link_types"]), state["repeats"]
-
-    def _arrays(self) -> list[NDArray[Any]]:
-        fragments = self._fragments
-        return [self._clock, self._repeats, self._anomalies, fragments.keys, fragments.slots, fragments.buckets,
-                fragments.pieces, *fragments.arena, fragments.counts]  # fmt: skip
-
     def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64]) -> PacketRows:
         capacity = len(batch) + len(batch) // 4 + 64
         if len(self._rows.words) < capacity:
@@ -122,6 +106,22 @@ class PacketDecoder:
                 grown = make_rows(2 * len(self._rows.words))
                 grown.cells[:, :n], grown.words[:n] = self._rows.cells[:, :n], self._rows.words[:n]
                 self._rows = grown
+
+    def state(self) -> dict[str, Any]:
+        """What a later run needs to go on: clock, fragments, latest packets, counts."""
+        counts = {name: getattr(self, name) for name in ("unknown_link_types", "repeats", "_frames")}
+        return {"arrays": saved(self._arrays), "counts": counts}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state, before the first batch."""
+        put_back(state["arrays"], self._arrays)
+        for name, count in state["counts"].items():  # per count
+            setattr(self, name, copy(count))
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        keys, slots, buckets, pieces, arena, counts = self._fragments
+        return (keys, slots, buckets, pieces, *arena, counts, self._clock, self._repeats, self._anomalies)
 
     @property
     def anomalies(self) -> Counter[str]:

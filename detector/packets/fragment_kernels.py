@@ -37,7 +37,7 @@ def release(state, slot):
     piece = state.slots[slot, S_PIECE]
     while piece >= 0:
         following = state.pieces[piece, P_NEXT]
-        arena.free_blocks(state.arena.links, state.arena.meta, state.pieces[piece, P_BYTES])
+        arena.free_blocks(state.arena.links, state.arena.meta, 0, state.pieces[piece, P_BYTES])
         state.pieces[piece, P_NEXT] = state.counts[C_FREE]
         state.counts[C_FREE] = piece
         piece = following
@@ -155,7 +155,7 @@ def add_fragment(state, cells, words, n, identification, protocol, offset, more,
         return -1, -1
     piece = state.counts[C_FREE]
     head = (
-        arena.store_blocks(state.arena.blocks, state.arena.links, state.arena.meta, buffer, start, start + length)
+        arena.store_blocks(state.arena.blocks, state.arena.links, state.arena.meta, 0, buffer, start, start + length)
         if piece >= 0
         else arena.NONE
     )

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from detector.arena import make_arena
 from detector.columns import Column, Field, ObjectTable
-from detector.flows.columns import Chunks, FlowColumns
+from detector.flows.columns import SHARDS, Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.header import place_of, placed, ragged
 from detector.packets.load import load
 from detector.packets.table import PacketTable
 from detector.protocols.protocol import Protocol
 from detector.protocols.table import KINDS, PduTable
-from detector.saved import Arrays, fill
+from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.protocols.modbus_kernels")
 
@@ -70,7 +70,7 @@ DATA_AT = (
 )
 SPANS = {"mbtcp": 0, "modbus": 7}
 MALFORMED = 3  # as modbus_kernels.py names it
-CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 4 * 2**20, 65536, 11, 4, 2**20
+CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 16 * 2**20, 65536, 11, 4, 2**20
 
 
 @dataclass(frozen=True)
@@ -367,17 +367,8 @@ class ModbusReader:
 
     def __init__(self) -> None:
         self._state = np.zeros((0, STATE_COLUMNS), np.int64)
-        self._arena = make_arena(CARRY_BYTES)
+        self._arena = make_arena(CARRY_BYTES, SHARDS)
         self._requests = np.zeros((REQUESTS, 6), np.int64)
-
-    def state(self) -> list[NDArray[Any]]:
-        """Unfinished PDUs and open requests."""
-        return [self._state, *self._arena, self._requests]
-
-    def restore(self, state: Arrays) -> None:
-        """Takes up a state. Raises InputError where it does not fit."""
-        fill([*self._arena, self._requests], state[1:], "Modbus")
-        self._state = state[0]
 
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
         """The PDUs that became complete with these chunks."""
@@ -397,6 +388,19 @@ class ModbusReader:
                 return ModbusTable(packets, out[:found])
             batch.reserve(ROOM)
             out = np.concatenate((out, np.zeros((len(out), OUT_COLUMNS), np.int64)))
+
+    def state(self) -> list[Saved]:
+        """Unfinished PDUs, what streams were found to be, open requests."""
+        return saved(self._arrays)
+
+    def restore(self, state: list[Saved]) -> None:
+        """Goes on from a state, before the first batch."""
+        self._state = np.zeros((state[0].shape[0], STATE_COLUMNS), np.int64)
+        put_back(state, self._arrays)
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return (self._state, *self._arena, self._requests)
 
 
 MODBUS = Protocol(

@@ -7,7 +7,7 @@ can ask for it, and framing begins anew with the next segment.
 from __future__ import annotations
 
 from detector.bytes_kernels import be16, be32, u8
-from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, ROW, START, STOP, STREAM
+from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, ROW, SHARDS, START, STOP, STREAM
 from detector.hash_kernels import mix
 from detector.kernel import kernel
 from detector.packets.rows import DESTINATION_PORT, PACKET, SOURCE_PORT
@@ -177,8 +177,9 @@ def judge(buffer, start, stop, kind, function):
 
 @kernel
 def find_request(requests, flow, key):
-    """The place of a request in its set of WAYS, or that of the oldest there."""
-    base = (mix(flow, key) & (len(requests) // WAYS - 1)) * WAYS
+    """The place of a request in its set of WAYS, or that of the oldest there. Each shard of flows has sets of its own."""
+    sets = len(requests) // WAYS // SHARDS
+    base = ((flow % SHARDS) * sets + (mix(flow // SHARDS, key) & (sets - 1))) * WAYS
     oldest = base
     for place in range(base, base + WAYS):
         if requests[place, R_FLOW] == flow + 1 and requests[place, R_KEY] == key:
@@ -273,6 +274,7 @@ def frame_chunks(
     """
     for i in range(first, len(chunks)):
         row, stream = chunks[i, ROW], chunks[i, STREAM]
+        shard = flows[row, FLOW] % SHARDS
         if mode_of(state, chunks, i, cells, flows, buffer, chunks[i, START], chunks[i, STOP]) != MODBUS:
             continue
         size = chunks[i, STOP] - chunks[i, START]
@@ -282,7 +284,7 @@ def frame_chunks(
         if is_datagram:
             start, stop = chunks[i, START], chunks[i, STOP]
         else:
-            start, stop, used = open_span(state, blocks, links, meta, chunks, i, buffer, used)
+            start, stop, used = open_span(state, blocks, links, meta, shard, chunks, i, buffer, used)
         direction, packet = flows[row, DIRECTION], cells[PACKET, row]
         while start < stop:
             have = stop - start
@@ -304,7 +306,7 @@ def frame_chunks(
             pair(requests, out, found, buffer, flows[row, FLOW], numbers[packet], times[packet])
             found += 1
             start = end
-        if start < stop and not close_span(state, blocks, links, meta, stream, buffer, start, stop):
+        if start < stop and not close_span(state, blocks, links, meta, shard, stream, buffer, start, stop):
             add_row(out, found, row, start, stop, O_NO_ROOM, direction, buffer)
             found += 1
     return len(chunks), found, used

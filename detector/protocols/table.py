@@ -7,7 +7,6 @@ open requests) lives in arrays that outlive the batch, so the size of a batch ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from typing import Protocol as Interface
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from detector.columns import Column, Field, Table
 from detector.flows.columns import Chunks, FlowColumns
 from detector.packets.table import PacketTable
-from detector.saved import Arrays
+from detector.snapshot import Saved
 
 KINDS = {0: "request", 1: "response", 2: "exception", 3: "malformed"}  # malformed: bytes that no PDU could be made of
 
@@ -81,10 +80,10 @@ class ProtocolReader(Interface):
         """The PDUs that became complete with this batch, in the order of (packet row, position)."""
         ...
 
-    def state(self) -> list[NDArray[Any]]:
-        """What outlives a batch, for a checkpoint."""
+    def state(self) -> list[Saved]:
+        """What a later run needs to go on: unfinished PDUs, open requests."""
         ...
 
-    def restore(self, state: Arrays) -> None:
-        """Takes up a state. Raises InputError where it does not fit."""
+    def restore(self, state: list[Saved]) -> None:
+        """Goes on from a state, before the first batch."""
         ...

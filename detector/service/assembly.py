@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import signal
@@ -19,14 +20,13 @@ from detector.alerts.ecs import ECS_VERSION, timestamp
 from detector.capture import open_source
 from detector.capture.folder import FolderSettings, FolderSource
 from detector.capture.interface import InterfaceSettings
+from detector.capture.listen import listen
 from detector.capture.packet_socket import DirectOpener, Opener
-from detector.capture.ring import RingSource
 from detector.capture.several import SeveralSources
-from detector.capture.sniff import SniffSource
 from detector.capture.source import LiveSource
 from detector.errors import InputError
 from detector.pipeline import Pipeline
-from detector.service.config import Config
+from detector.service.config import Config, name_of
 from detector.service.control import ControlServer
 from detector.service.daemon import Checkpoints, Daemon
 from detector.service.exporter import Board, registry_of
@@ -35,13 +35,15 @@ from detector.service.logs import Logs
 from detector.service.metrics import LATENCIES
 from detector.service.notify import Notifier
 from detector.service.opener import OpenerProcess
+from detector.service.overload import Overload
 from detector.service.privileges import drop, identity_of
 from detector.service.publish import Publisher
-from detector.service.reload import Reloader, rules_of
+from detector.service.reload import Reloader, rules_of, try_out
 from detector.sinks.delivery import Delivery
 from detector.sinks.destination import Record
 from detector.sinks.destinations import make
 from detector.sinks.spool import Spool
+from detector.warming import steps
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,12 @@ class Service:
         self._config, self._logs, self._stack = config, logs, stack
         self._notifier = Notifier()
         ruleset = rules_of(config)
+        for (
+            _,
+            step,
+        ) in steps():  # kernels loaded: no packet waits for them, and Python's files may be out of reach later
+            step()
+        try_out(ruleset)
         opener = self._opener()
         self._board = Board()
         registry = registry_of(self._board, lambda: self._publisher.refresh())
@@ -77,31 +85,32 @@ class Service:
             config.metrics, registry, lambda: self._publisher.health(), lambda: self._publisher.checks()
         )
         stack.callback(self._health.close)
-        self._control = ControlServer(config.control, {
-            "status": lambda request: {"status": self._publisher.status()},
-            "reload": self._reload, "checkpoint": self._checkpoint, "test-alert": self._test_alert,
-        })  # fmt: skip
-        stack.callback(self._control.close)
         if config.run_as is not None:
             proof = drop(identity_of(config.run_as.user, config.run_as.group))
             log.info(
                 "privileges are dropped", extra={"user": proof.user, "group": proof.group, "threads": proof.threads}
             )
+        self._control = ControlServer(config.control, {
+            "status": lambda request: {"status": self._publisher.status()},
+            "reload": self._reload, "checkpoint": self._checkpoint, "test-alert": self._test_alert,
+        })  # fmt: skip
+        stack.callback(self._control.close)
         self._spool = Spool(Path(config.state) / "spool", config.spool, holders=["checkpoint"])
         stack.callback(self._spool.close)
         self._delivery = Delivery(self._spool, [make(one) for one in config.alerts], config.delivery, bounds=LATENCIES)
         stack.callback(self._delivery.close)
         self._reloader = Reloader(path, config, ruleset, time.time)
         self._pipeline = Pipeline(ruleset, config.pipeline_settings())
+        self._pipeline.measure(time.perf_counter_ns)
         checkpoints = Checkpoints(
             Path(config.state) / "checkpoint", config.checkpoint / 1e9, self._pipeline, self._spool
         )
         position = checkpoints.restore()
         self._source = source_of(config, opener, position)
+        self._overload = Overload(config.overload, ruleset.active)
         self._publisher = Publisher(config, self._board, logs, self._source, self._pipeline, self._spool, self._delivery,
-                                    self._reloader, checkpoints)  # fmt: skip
-        self._daemon = Daemon(self._source, self._pipeline, self._spool, self._reloader, self._publisher, self._notifier,
-                              checkpoints)  # fmt: skip
+                                    self._reloader, checkpoints, self._overload)  # fmt: skip
+        self._daemon = Daemon(self._source, self._pipeline, self._spool, self._reloader, self._publisher, self._notifier, checkpoints, self._overload)  # fmt: skip
         if config.learn_from and not checkpoints.is_restored:
             self._pipeline.learn(open_source(config.learn_from))
 
@@ -121,6 +130,8 @@ class Service:
         self._delivery.start()
         self._reloader.start()
         with handled({signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._hang_up}):
+            gc.collect()
+            gc.freeze()  # modules, rules and kernels need not be looked through again
             self._publisher.is_started = True
             self._notifier.ready(f"{len(self._pipeline.ruleset.active)} rules, sensor {self._config.observer}")
             log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.active),
@@ -191,16 +202,13 @@ def handled(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[N
 def source_of(config: Config, opener: Opener, position: Mapping[str, Any]) -> LiveSource:
     """All sources of a configuration as one; each folder goes on at its part of the position."""
     interfaces = [one for one in config.sources if isinstance(one, InterfaceSettings)]
-    rings = [one for one in interfaces if one.capture == "ring"]
     sources: dict[str, LiveSource] = {}
-    if rings:
-        sources[" ".join(one.name for one in rings)] = RingSource(rings, opener=opener)
-    for one in interfaces:
-        if one.capture == "scapy":
-            sources[one.name] = SniffSource([one])
+    for kind in ("ring", "scapy"):
+        if chosen := [one for one in interfaces if one.capture == kind]:
+            sources[kind] = listen(chosen, opener=opener)
     for one in config.sources:
         if isinstance(one, FolderSettings):
-            name = one.name or Path(one.path).name
+            name = name_of(one)
             sources[name] = FolderSource(one, position.get(name))
     return SeveralSources(sources)
 

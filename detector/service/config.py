@@ -20,6 +20,7 @@ from detector.pipeline import PipelineSettings
 from detector.rules.variables import make_variables
 from detector.service.health import MetricsSettings
 from detector.service.logs import LogSettings
+from detector.service.overload import OverloadSettings
 from detector.service.settings_reader import read_settings
 from detector.settings import setting
 from detector.sinks.delivery import DeliverySettings
@@ -96,13 +97,14 @@ class Config:
     run_as: RunAs | None = setting("section", "drop privileges to this user when sockets are open", None, of=RunAs)
     decoding: Decoding = setting("section", "how packets are read", of=Decoding)
     ceilings: Ceilings = setting("section", "what state may grow to", of=Ceilings)
+    overload: OverloadSettings = setting("section", "what is given up when packets come too fast", of=OverloadSettings)
 
     def mistakes(self) -> Iterator[tuple[str, str, str]]:
         """Of settings together."""
         if not self.sources:
             yield "sources", "sources has no entry", "sources: [{interface: {name: eth1}}], or a folder"
         for what in ("sources", "alerts"):
-            for name, count in Counter(one.name for one in getattr(self, what)).items():
+            for name, count in Counter(map(name_of, getattr(self, what))).items():
                 if count > 1:
                     yield what, f"{count} entries are named {name!r}", "give each a name: of its own"
         for what, variables in (("home_net", {}), ("variables", self.variables)):
@@ -129,6 +131,16 @@ class Config:
             streams=StreamSettings(stream_bytes=ceilings.stream_bytes, memory_bytes=ceilings.stream_memory),
             observer=self.observer,
         )  # fmt: skip
+
+
+def name_of(settings: Any) -> str:
+    """What a source or sink is called in metrics, log and status."""
+    return str(settings.name or Path(settings.path).name)
+
+
+def kind_of(settings: Any, kinds: Mapping[str, type]) -> str:
+    """The key that its settings stand under."""
+    return next(kind for kind, of in kinds.items() if type(settings) is of)
 
 
 def read_config(path: Path, environment: Mapping[str, str] = os.environ) -> Config:

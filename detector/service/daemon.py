@@ -6,7 +6,7 @@ between two batches, where the loop takes what waits for it.
 
 After a crash the loop begins at the last checkpoint: state, place in the source and place in the spool belong together.
 What it then judges again gives the same alerts with the same ids; those that lie in the spool behind the checkpoint's place
-are not written a second time.
+are not written a second time. A checkpoint taken meanwhile names those of them that were not judged again yet.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from detector.errors import InputError
 from detector.pipeline import Pipeline
 from detector.service import state
 from detector.service.notify import Notifier
+from detector.service.overload import Overload
 from detector.service.publish import Publisher
 from detector.service.reload import Outcome, Reloader, Waiting
 from detector.sinks.destination import Record
 from detector.sinks.jsonl import line_of
 from detector.sinks.reader import Place
 from detector.sinks.spool import Spool
+from detector.snapshot import UnfitState
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +47,11 @@ class Daemon:
 
     def __init__(
         self, source: LiveSource, pipeline: Pipeline, spool: Spool, reloader: Reloader, publisher: Publisher,
-        notifier: Notifier, checkpoints: Checkpoints,
+        notifier: Notifier, checkpoints: Checkpoints, overload: Overload,
     ) -> None:  # fmt: skip
         self._source, self._pipeline, self._spool = source, pipeline, spool
         self._reloader, self._publisher, self._notifier = reloader, publisher, notifier
-        self._checkpoints = checkpoints
+        self._checkpoints, self._overload = checkpoints, overload
         self._known = checkpoints.spooled
         self._requests: list[Future[None]] = []
         self._lock = threading.Lock()
@@ -69,7 +71,7 @@ class Daemon:
             self._between()
         self._hand_on(self._pipeline.finish())
         self._checkpoints.write(self._source, is_last=True)
-        self._publish()
+        self._publisher.publish()
 
     def _process(self, batch: Batch) -> None:
         """A batch's alerts to the spool; a batch that brings the program to fail is counted, told and left."""
@@ -101,7 +103,8 @@ class Daemon:
             self._answer_requests()
         if now - self._published >= PUBLISH_SECONDS:
             self._published = now
-            self._publish()
+            self._relieve(now)
+            self._publisher.publish()
             self._notifier.watchdog()
 
     def _answer_requests(self) -> None:
@@ -121,11 +124,19 @@ class Daemon:
         except Exception as error:
             log.exception("new rules could not be swapped in")
             return Outcome("failed", f"the rules before go on: {error}", waiting.diff)
+        self._overload.reload(waiting.ruleset.active)
+        self._pipeline.shed(self._overload.shed)
         self._publisher.rules_changed(waiting.ruleset)
         return Outcome("ok", str(waiting.diff), waiting.diff)
 
-    def _publish(self) -> None:
-        self._publisher.publish()
+    def _relieve(self, now: float) -> None:
+        """Switches rules off where packets come too fast, and back on."""
+        costs = {rule: spent / 1e9 for rule, spent in self._pipeline.totals().rule_ns.items()}
+        change = self._overload.observe(now, self._publisher.load(), costs)
+        if change is not None:
+            for line in change.lines:
+                log.warning(line)
+            self._pipeline.shed(self._overload.shed)
 
 
 class Checkpoints:
@@ -150,13 +161,18 @@ class Checkpoints:
         """Takes up the last checkpoint; the place in the sources where reading goes on."""
         header = self._read()
         place = Place(*header["spool"]) if header else self._spool.first
-        self.spooled = self._spool.resume(HOLDER, place)
+        self.spooled |= self._spool.resume(HOLDER, place)
+        position = dict(header["position"]) if header else {}
+        if header:
+            self.spooled |= set(header["spooled"])
+            if not any(position.values()):  # of interfaces only: nothing is read again
+                self.spooled.clear()
         if self.spooled:
             log.info(
                 "%d alerts from after the last checkpoint lie in the spool: they are not written again",
                 len(self.spooled),
             )
-        return dict(header["position"]) if header else {}
+        return position
 
     def _read(self) -> dict[str, Any] | None:
         """The header of the last checkpoint, whose state has been taken up; None where there is none of use."""
@@ -174,7 +190,7 @@ class Checkpoints:
         try:
             self._pipeline.restore(found)
             self.is_restored = True
-        except InputError as error:
+        except UnfitState as error:
             log.error("%s: %s: state begins anew, reading goes on where it was", self._path, error)
         self.time = header["written"]
         return header
@@ -190,7 +206,8 @@ class Checkpoints:
         self.wait()
         self._next = time.monotonic() + self._every
         place, position = self._spool.end, source.position
-        header = {"format": FORMAT, "position": position, "spool": list(place), "written": time.time()}
+        header = {"format": FORMAT, "position": position, "spool": list(place), "written": time.time(),
+                  "spooled": sorted(self.spooled)}  # fmt: skip
         frozen = state.freeze(header, self._pipeline.state())
         self._thread = threading.Thread(target=self._save, args=(frozen, place, source), name="checkpoint")
         self._thread.start()

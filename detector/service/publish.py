@@ -21,12 +21,14 @@ from detector.capture.batch import Batch
 from detector.capture.source import LiveSource
 from detector.pipeline import Pipeline
 from detector.rules.model import Rule, Ruleset
-from detector.service.config import SOURCES, Config
+from detector.service.config import SOURCES, Config, kind_of, name_of
 from detector.service.exporter import Board
 from detector.service.health import Heartbeat
 from detector.service.logs import Logs
+from detector.service.overload import Load, Overload
 from detector.service.reload import Reloader
 from detector.service.status import Check, SinkStatus, SourceStatus, Status
+from detector.service.talkers import Talkers
 from detector.sinks.delivery import Counts, Delivery
 from detector.sinks.destinations import DESTINATIONS
 from detector.sinks.spool import Spool
@@ -44,6 +46,7 @@ class Publisher:
     def __init__(
         self, config: Config, board: Board, logs: Logs, source: LiveSource, pipeline: Pipeline, spool: Spool,
         delivery: Delivery, reloader: Reloader, checkpoints: Checkpoints,
+        overload: Overload,
     ) -> None:  # fmt: skip
         self._config, self._board, self._logs = config, board, logs
         self._source, self._pipeline, self._spool = source, pipeline, spool
@@ -51,16 +54,19 @@ class Publisher:
         self._heartbeat = Heartbeat(STILL_SECONDS)
         self._started = time.time()
         self._alerts: Counter[str] = Counter()
+        self._clock_ns = 0
         self._lag: dict[str, float] = {}
         self._last_packet: dict[str, float] = {}
         self._rules: dict[str, Rule] = {}
         self._packets: Counter[str] = Counter()  # of each source, when it was looked at last
         self._failed: Counter[str] = Counter()  # packets of batches that brought the program to fail, by source
-        self._kinds = {one.name: kind for kind, of in SOURCES.items() for one in config.sources if type(one) is of}
+        self._kinds = {name_of(one): kind_of(one, SOURCES) for one in config.sources}
         self._kinds |= {
-            one.name: kind for kind, (of, _) in DESTINATIONS.items() for one in config.alerts if type(one) is of
+            name_of(one): kind_of(one, {kind: of for kind, (of, _) in DESTINATIONS.items()}) for one in config.alerts
         }
-        self._checkpoints = checkpoints
+        self._checkpoints, self._overload = checkpoints, overload
+        self._talkers = Talkers()
+        pipeline.onlooker = self._talkers.add
         self.is_started = False
         board.set("detector_start_time_seconds", self._started)
         board.declare("source", source.reports)
@@ -84,6 +90,7 @@ class Publisher:
             self._packets[name] = report.packets
         if not len(batch):
             return
+        self._clock_ns = max(self._clock_ns, int(batch.times[-1]))
         last = float(batch.times[-1]) / 1e9
         for name, packets in grown.items():
             if packets:
@@ -139,21 +146,28 @@ class Publisher:
             board.set("detector_pdus_total", pdus, protocol)
         for anomaly, rows in totals.anomalies.items():
             board.set("detector_anomalies_total", rows, anomaly)
+        board.set("detector_overload_level", self._overload.level)
         board.set("detector_workers", totals.workers)
         board.set("detector_worker_restarts_total", totals.worker_restarts)
 
     def _publish_rules(self) -> None:
         board, totals = self._board, self._pipeline.totals()
         ruleset = self._pipeline.ruleset
-        board.set("detector_rules", len(ruleset.active), "active")
+        shed = self._overload.shed
+        board.set("detector_rules", len(ruleset.active) - len(shed), "active")
+        board.set("detector_rules", len(shed), "shed")
         board.set("detector_rules", len(ruleset.rules) - len(ruleset.active), "inactive")
         for name, counts in (("detector_matches_total", totals.matched), ("detector_suppressed_total", totals.suppressed),
                              ("detector_rule_errors_total", totals.rule_errors),
-                             ("detector_rule_groups_lost_total", totals.groups_lost)):  # fmt: skip
+                             ("detector_rule_groups_lost_total", totals.groups_lost),
+                             ("detector_rule_shed_rows_total", totals.shed_rows)):  # fmt: skip
             for rule_id, count in counts.items():
                 rule = self._rules.get(rule_id)
                 if rule is not None and not (rule.silent and name == "detector_matches_total"):
                     board.set(name, count, rule_id, rule.title)
+        for rule_id, spent in totals.rule_ns.items():
+            if rule_id in self._rules:
+                board.set("detector_rule_seconds_total", spent / 1e9, rule_id, self._rules[rule_id].title)
         for rule_id, count in self._alerts.items():
             rule = self._rules[rule_id]
             board.set("detector_alerts_total", count, rule_id, rule.title, rule.level)
@@ -187,6 +201,15 @@ class Publisher:
         board.set("detector_checkpoints_total", self._checkpoints.ok, "ok")
         board.set("detector_checkpoints_total", self._checkpoints.failed, "failed")
         board.set("detector_checkpoint_timestamp_seconds", self._checkpoints.time)
+
+    def load(self) -> Load:
+        """How the interfaces stand. A watched folder that is behind loses nothing."""
+        live = [(name, one) for name, one in self._source.reports.items() if self._kinds.get(name) == "interface"]
+        return Load(
+            max((self._lag.get(name, 0.0) for name, _ in live), default=0.0),
+            max((one.fill for _, one in live), default=0.0),
+            sum(one.dropped["ring"] for _, one in live),
+        )
 
     def refresh(self) -> None:
         """What is asked for at each scrape only."""
@@ -228,7 +251,7 @@ class Publisher:
             "rules": {
                 "active": len(ruleset.active),
                 "inactive": [{"title": rule.title, "why": rule.inactive} for rule in ruleset.rules if rule.inactive],
-                "shed": [],
+                "shed": [self._title(rule_id) for rule_id in sorted(self._overload.shed)],
                 "errors": [{"rule": rule_id, "title": self._title(rule_id), "count": count}
                            for rule_id, count in totals.rule_errors.items() if count],
             },
@@ -242,14 +265,17 @@ class Publisher:
             "checkpoint": {"time": checkpoints.time, "ok": not checkpoints.is_failing, "message": checkpoints.message},
             "workers": {"count": totals.workers, "restarts": totals.worker_restarts},
             "memory_bytes": memory_of(os.getpid()),
-            "overload": {"level": 0, "shed": []},
+            "overload": {"level": self._overload.level, "shed": [self._title(one) for one in sorted(self._overload.shed)]},
             "top": {
                 "rules": [
                     {"rule": rule_id, "title": self._title(rule_id), "level": self._rules[rule_id].level, "alerts": count,
                      "suppressed": totals.suppressed.get(rule_id, 0)}
                     for rule_id, count in self._alerts.most_common(MOST_SHOWN)
                 ],
-                "talkers": [],
+                "talkers": [
+                    {"source": one.addresses[0], "destination": one.addresses[1], "packets": one.packets, "bytes": one.bytes}
+                    for one in self._talkers.top(MOST_SHOWN, self._clock_ns)
+                ],
             },
         }  # fmt: skip
 

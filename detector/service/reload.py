@@ -18,7 +18,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from detector.capture.batch import batch_of
-from detector.detect.engine import Engine, meaning_of
+from detector.detect.engine import Engine
+from detector.detect.judge import same_meaning
 from detector.errors import InputError, InputErrors
 from detector.flows.streams import StreamSettings
 from detector.flows.table import FlowSettings
@@ -67,9 +68,7 @@ def difference(old: Ruleset, new: Ruleset) -> RulesDiff:
     return RulesDiff(
         added=[rule.title for rule in new.rules if rule.id not in before],
         removed=[rule.title for rule in old.rules if rule.id not in after],
-        changed=[
-            rule.title for rule in new.rules if rule.id in before and meaning_of(before[rule.id]) != meaning_of(rule)
-        ],
+        changed=[rule.title for rule in new.rules if rule.id in before and not same_meaning(before[rule.id], rule)],
         inactive=[f"{rule.title} ({rule.inactive})" for rule in new.rules if rule.inactive],
     )
 

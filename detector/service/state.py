@@ -1,8 +1,7 @@
 """Checkpoints: the state of all stages in one file, together with where in the source and in the spool it was taken.
 
-A state is mostly arrays, and mostly empty ones: of each array only the blocks that hold something are kept. `freeze` copies
-them, between two batches, in some milliseconds; `Frozen.write` may then take its time in another thread. A file replaces
-the one before it whole or not at all, and carries a checksum.
+`freeze` pickles the state, which copies it, between two batches; `Frozen.write` may then take its time in another thread. A
+file replaces the one before it whole or not at all, and carries a checksum.
 
 Only classes of these stages, of NumPy and a few plain ones are made while reading: a file that someone has changed can make
 no other object.
@@ -16,20 +15,14 @@ import os
 import pickle
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from detector.errors import InputError
 
 MAGIC = b"detector checkpoint 1\n"
-BLOCK_BYTES = 16 * 2**10
 COUNT = struct.Struct("<Q")
-RUN = struct.Struct("<QQ")  # first byte, bytes
 PLAIN = {
     ("builtins", "set"), ("builtins", "frozenset"), ("builtins", "bytearray"), ("builtins", "complex"),
     ("collections", "Counter"), ("collections", "OrderedDict"), ("collections", "deque"), ("collections", "defaultdict"),
@@ -39,11 +32,10 @@ NUMPY = {"_reconstruct", "_frombuffer", "ndarray", "dtype", "scalar"}
 
 @dataclass(frozen=True)
 class Frozen:
-    """A state as bytes. header: JSON that goes with it; body: the pickle; buffers: of each array its length and runs."""
+    """A state as bytes. header: JSON that goes with it; body: the pickle."""
 
     header: dict[str, Any]
     body: bytes
-    buffers: Sequence[tuple[int, Sequence[tuple[int, bytes]]]]
 
     def write(self, path: Path) -> int:
         """Replaces the file at a path, on disk when it returns. Returns its size in bytes.
@@ -76,12 +68,6 @@ class Frozen:
         for part in (json.dumps(self.header).encode(), self.body):
             out.write(COUNT.pack(len(part)))
             out.write(part)
-        out.write(COUNT.pack(len(self.buffers)))
-        for length, runs in self.buffers:  # per array
-            out.write(RUN.pack(length, len(runs)))
-            for start, data in runs:  # per run
-                out.write(RUN.pack(start, len(data)))
-                out.write(data)
 
 
 class Summed:
@@ -99,19 +85,7 @@ class Summed:
 
 def freeze(header: dict[str, Any], state: Any) -> Frozen:
     """A copy of a state that later changes do not reach."""
-    arrays: list[pickle.PickleBuffer] = []
-    body = pickle.dumps(state, protocol=5, buffer_callback=arrays.append)
-    return Frozen(header, body, [runs_of(np.frombuffer(array.raw(), np.uint8)) for array in arrays])
-
-
-def runs_of(data: NDArray[np.uint8]) -> tuple[int, list[tuple[int, bytes]]]:
-    """Length of an array, and (first byte, bytes) of its runs of blocks that are not all zero."""
-    whole = len(data) // BLOCK_BYTES
-    is_used = np.zeros(whole + 3, np.bool_)  # an unused block at either end, so that every run has both ends
-    is_used[1 : whole + 1] = data[: whole * BLOCK_BYTES].view(np.uint64).reshape(whole, BLOCK_BYTES // 8).any(axis=1)
-    is_used[whole + 1] = data[whole * BLOCK_BYTES :].any()
-    edges = np.flatnonzero(is_used[1:] != is_used[:-1]).reshape(-1, 2) * BLOCK_BYTES
-    return len(data), [(first, data[first:stop].tobytes()) for first, stop in edges.tolist()]
+    return Frozen(header, pickle.dumps(state, protocol=5))
 
 
 class Reader(pickle.Unpickler):
@@ -147,9 +121,8 @@ def read(path: Path) -> tuple[dict[str, Any], Any]:
     parts = Parts(data[: -COUNT.size], len(MAGIC))
     header = json.loads(parts.take())
     body = parts.take()
-    buffers = [parts.array() for _ in range(parts.number())]
     try:
-        return header, Reader(io.BytesIO(body), buffers=buffers).load()
+        return header, Reader(io.BytesIO(body)).load()
     except Exception as error:  # noqa: BLE001 - a state of another version may fail in any way
         raise InputError(f"{path}: holds a state of another version of detector: {error}") from None
 
@@ -161,23 +134,8 @@ class Parts:
         self._data = memoryview(data)
         self._at = at
 
-    def number(self) -> int:
-        """The next number."""
-        self._at += COUNT.size
-        return int(COUNT.unpack_from(self._data, self._at - COUNT.size)[0])
-
     def take(self) -> bytes:
         """The next bytes, which their length precedes."""
-        size = self.number()
-        self._at += size
+        size = int(COUNT.unpack_from(self._data, self._at)[0])
+        self._at += COUNT.size + size
         return bytes(self._data[self._at - size : self._at])
-
-    def array(self) -> NDArray[np.uint8]:
-        """The next array, its unused blocks zero."""
-        length, runs = self.number(), self.number()
-        found = np.zeros(length, np.uint8)
-        for _ in range(runs):  # per run
-            start, size = self.number(), self.number()
-            found[start : start + size] = np.frombuffer(self._data[self._at : self._at + size], np.uint8)
-            self._at += size
-        return found

@@ -100,7 +100,7 @@ class Delivery:
         clock: time in ns.
 
     Raises:
-        InputError: two destinations have one name, or a name that is no file name.
+        InputError: two destinations have one name, or a name that is no file name; the spool's folder cannot be written.
     """
 
     def __init__(
@@ -197,7 +197,10 @@ class Feed:
         self._clock = clock
         self._lock = threading.Lock()  # what counts() sees is of one moment
         self._folder = spool.folder / FOLDER / self.name
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self._folder}: cannot keep a position there: {error.strerror}") from None
         self._quarantine = Quarantine(self._folder, settings.quarantine)
         self._position = self._begin()
         self._read = self._position.acknowledged  # the place behind the flight
@@ -258,12 +261,13 @@ class Feed:
                     self.is_reopening = False
                     self._destination.reopen()
                 is_done = self.is_paused or not self._step()
+                if is_done:
+                    self._save()
             except Exception as error:  # a spool that cannot be read, a mistake of ours: nobody else is held up
                 log.exception("%s: delivery failed", self.name)
                 self._failed("error", repr(error), None)
                 continue
             if is_done:
-                self._save()
                 self.wake.wait(IDLE_SECONDS)
         self.end()
 
@@ -272,10 +276,11 @@ class Feed:
         if not self._flight.open:
             with self._lock:
                 self._flight = self._load()
+                if not self._flight.entries:
+                    return False
                 self._advance()
-        if not self._flight.open:
-            return False
-        self._send()
+        if self._flight.open:  # after a restart they may all be settled
+            self._send()
         return True
 
     def _load(self) -> Flight:

@@ -31,8 +31,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from elasticsearch import ApiError, Elasticsearch, NotFoundError
+from elasticsearch import ApiError, NotFoundError
 
+from detector.errors import InputError
 from detector.sinks.destination import Receipt, Record, Unavailable
 from detector.sinks.elasticsearch_client import JSON_HEADERS, connect, reason_of, told_by_cause
 from detector.sinks.elasticsearch_settings import DATASET, ElasticsearchSettings, check
@@ -74,6 +75,7 @@ class Outcome:
             self.refused.append((record, f"{status}: {reason_of(error)}"))
 
     def receipt(self) -> Receipt:
+        """What it has come to."""
         return Receipt(self.delivered, self.refused, self.again, self.cause, self.why)
 
 
@@ -89,7 +91,12 @@ def cause_of(status: int, kind: str) -> str:
 
 
 class ElasticsearchDestination:
-    """One data stream. Keeps one client, made when it is first needed."""
+    """One data stream, and one client.
+
+    Raises:
+        InputErrors: settings do not go together.
+        InputError: a certificate, key or secret cannot be used.
+    """
 
     def __init__(self, settings: ElasticsearchSettings, *, clock: Callable[[], float] = time.monotonic,
                  sleep: Callable[[float], None] = time.sleep) -> None:  # fmt: skip
@@ -98,7 +105,7 @@ class ElasticsearchDestination:
         self.batch = settings.batch
         self.settings = settings
         self.opaque_id = f"detector/{settings.name}/{settings.data_stream}/{socket.gethostname()}"
-        self._made: Elasticsearch | None = None
+        self._client = connect(settings, self.opaque_id)
         self._in_doubt: set[str] = set()
         self._clock, self._sleep = clock, sleep
 
@@ -129,23 +136,15 @@ class ElasticsearchDestination:
         """Makes the client anew; certificates and secrets of files are read again. The old one stays where that fails."""
         try:
             made = connect(self.settings, self.opaque_id)
-        except Unavailable as error:
+        except InputError as error:
             LOG.warning("%s: goes on with the certificates and secrets it had: %s", self.name, error)
             return
-        self.close()
-        self._made = made
+        self._client.close()
+        self._client = made
 
     def close(self) -> None:
         """Closes connections."""
-        if self._made is not None:
-            self._made.close()
-            self._made = None
-
-    @property
-    def _client(self) -> Elasticsearch:
-        if self._made is None:
-            self._made = connect(self.settings, self.opaque_id)
-        return self._made
+        self._client.close()
 
     def _create(self, records: Sequence[Record], outcome: Outcome) -> None:
         if not records:

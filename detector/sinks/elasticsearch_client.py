@@ -20,9 +20,11 @@ from elastic_transport import (
 from elastic_transport.client_utils import url_to_node_config
 from elasticsearch import Elasticsearch, UnsupportedProductError
 
+from detector.errors import InputError
 from detector.settings import Secret
 from detector.sinks.destination import Unavailable
 from detector.sinks.elasticsearch_settings import ElasticsearchSettings, with_port
+from detector.sinks.tls import client_context, reason
 
 MOST_WHY = 500  # characters of a reason
 JSON_HEADERS = {"accept": "application/json", "content-type": "application/json"}
@@ -35,35 +37,32 @@ def connect(settings: ElasticsearchSettings, opaque_id: str = "") -> Elasticsear
     taken with each request, those that failed last.
 
     Raises:
-        Unavailable: a certificate, key or secret cannot be read.
+        InputError: a certificate, key or secret cannot be used.
     """
     credentials: dict[str, Any] = {}
-    try:
-        if settings.api_key:
-            credentials["api_key"] = current(settings.api_key)
-        if settings.username and settings.password:
-            credentials["basic_auth"] = (settings.username, current(settings.password))
-        if settings.bearer:
-            credentials["bearer_auth"] = current(settings.bearer)
-        return Elasticsearch(
-            nodes(settings),
-            node_class=Node,
-            request_timeout=settings.timeout_seconds,
-            http_compress=settings.compress,
-            max_retries=0,
-            retry_on_timeout=False,
-            retry_on_status=(),
-            sniff_on_start=False,
-            connections_per_node=1,
-            opaque_id=opaque_id or None,
-            **credentials,
-        )
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise Unavailable("tls", f"certificates or secrets cannot be used: {error}") from None
+    if settings.api_key:
+        credentials["api_key"] = current(settings.api_key)
+    if settings.username and settings.password:
+        credentials["basic_auth"] = (settings.username, current(settings.password))
+    if settings.bearer:
+        credentials["bearer_auth"] = current(settings.bearer)
+    return Elasticsearch(
+        nodes(settings),
+        node_class=Node,
+        request_timeout=settings.timeout_seconds,
+        http_compress=settings.compress,
+        max_retries=0,
+        retry_on_timeout=False,
+        retry_on_status=(),
+        sniff_on_start=False,
+        connections_per_node=1,
+        opaque_id=opaque_id or None,
+        **credentials,
+    )
 
 
 def nodes(settings: ElasticsearchSettings) -> list[NodeConfig]:
-    """The hosts as the client takes them. Raises OSError where certificates cannot be used."""
+    """The hosts as the client takes them. Raises InputError where certificates cannot be used."""
     found = [url_to_node_config(with_port(host)) for host in settings.hosts]
     if not any(node.scheme == "https" for node in found):
         return found
@@ -82,16 +81,12 @@ class Node(Urllib3HttpNode):
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
         if config.scheme == "https":
-            self.pool.ca_certs = None
+            self.pool.ca_certs = None  # type: ignore[attr-defined] # it is the pool of https
 
 
 def tls_context(settings: ElasticsearchSettings) -> ssl.SSLContext:
-    """What is shown to the server, and whom it must be known by. Raises OSError, also where files do not fit together."""
-    for path in filter(None, (settings.ca, settings.client_certificate, settings.client_key)):
-        Path(path).read_bytes()  # the error then names the file
-    context = ssl.create_default_context(cafile=settings.ca)  # without one: the authorities that the system trusts
-    if settings.client_certificate:
-        context.load_cert_chain(settings.client_certificate, settings.client_key)
+    """What is shown to the server, and whom it must be known by."""
+    context = client_context(settings.ca, settings.client_certificate, settings.client_key)
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -101,9 +96,12 @@ def tls_context(settings: ElasticsearchSettings) -> ssl.SSLContext:
 def current(secret: Secret) -> str:
     """A secret as it is now: one that came from a file may have been changed there since."""
     origin, _, path = secret.source.partition(" ")
-    if origin == "file" and path:
-        return Path(path).read_text(encoding="utf-8").strip()
-    return secret.reveal()
+    if origin != "file":
+        return secret.reveal()
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be used as secret: {reason(error)}") from None
 
 
 @contextmanager

@@ -22,9 +22,8 @@ from detector.sinks.elasticsearch_template import CUSTOM, VERSION, Part, mapping
 
 # What servers add to a template when they are asked for it.
 ADDED = ("created_date", "created_date_millis", "modified_date", "modified_date_millis")
-BACKING = re.compile(
-    r"\.ds-.*-[0-9]{6,}$"
-)  # the name of a backing index, perhaps with the name of what moved it in front
+# The end of a backing index's name; what moved the index may have put something in front.
+BACKING = re.compile(r"\.ds-.*-[0-9]{6,}$")
 # What is the same as nothing.
 DEFAULTS = ({"hidden": "false", "allow_custom_routing": "false"}, {"enabled": "true"})
 

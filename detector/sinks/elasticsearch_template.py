@@ -50,7 +50,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "threat.technique.id", "threat.technique.name", "threat.technique.reference",
         "source.address", "source.mac", "destination.address", "destination.mac",
         "network.type", "network.transport", "network.iana_number", "network.protocol", "network.community_id", "network.vlan.id",
-        "observer.vendor", "observer.product", "observer.type", "observer.version", "observer.name",
+        "observer.vendor", "observer.product", "observer.type", "observer.version", "observer.name", "observer.ingress.interface.name",
         "log.file.path", "detector.level", "detector.tags", "detector.table", "detector.group", "detector.note",
     ), KEYWORD),
 }  # fmt: skip
@@ -69,7 +69,7 @@ SETUP_ROLE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Part:
-    """One template. path: where the server keeps it. kind: what it is called there, for people."""
+    """One template. kind: what the server calls such a one, for people."""
 
     kind: str
     name: str
@@ -77,6 +77,7 @@ class Part:
 
     @property
     def path(self) -> str:
+        """Where the server keeps it."""
         return f"/_{self.kind.replace(' ', '_')}/{self.name}"
 
 

@@ -14,6 +14,7 @@ What happens when things go wrong:
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -93,12 +94,19 @@ class Spool(SpoolReader):
     ) -> None:  # fmt: skip
         self.settings = settings
         self._lock_file = locked(folder)
-        super().__init__(folder)
+        try:
+            super().__init__(folder)
+        except OSError as error:
+            os.close(self._lock_file)
+            raise InputError(f"{folder}: the spool cannot be read: {error.strerror}") from None
         self._clock = clock
         self._segment_size = min(settings.segment, settings.size // 8)
         self._holders: dict[str, Place | None] = dict.fromkeys(holders)
         self._file = -1  # of the segment that is written
         self._is_synced = True
+        self._is_new = False  # the folder knows a segment that the disk may not
+        self._unsynced: list[int] = []  # ended segments
+        self._syncing = threading.Lock()
         self._queue: deque[Waiting] = deque()
         self._queue_bytes = 0
         self._lost = {"newest": 0, "disk": 0} | self._read_ledger()
@@ -123,9 +131,8 @@ class Spool(SpoolReader):
             if "write" not in self._troubles:
                 self._write_queue()
             self._bound_queue()
-            if self.settings.sync == "always" and not self._is_synced:
-                self._sync_file(self._file)
-                self._is_synced = True
+        if self.settings.sync == "always":
+            self.sync()
         for listener in self._listeners:
             listener()
 
@@ -137,16 +144,27 @@ class Spool(SpoolReader):
             listener()
 
     def sync(self) -> None:
-        """Forces all that was written to the disk: before a checkpoint that counts on it."""
-        with self._changed:
-            if self._is_synced or self._file < 0:
-                return
-            file = os.dup(self._file)  # a segment may be closed meanwhile; readers and writers need not wait
-            self._is_synced = True
-        try:
-            self._sync_file(file)
-        finally:
-            os.close(file)
+        """Forces all that was written to the disk: before a checkpoint that counts on it. Holds up nobody who writes."""
+        with self._syncing:  # who comes while another is at it must wait as well
+            files: list[int] = []
+            try:
+                with self._changed:
+                    files, self._unsynced = self._unsynced, []
+                    if self._file >= 0 and not self._is_synced:
+                        files.append(os.dup(self._file))
+                        self._is_synced = True
+                    is_new, self._is_new = self._is_new, False
+                for file in files:
+                    os.fdatasync(file)
+                if is_new:
+                    sync_folder(self.folder)
+            except OSError as error:
+                self._say_trouble("force alerts to the disk", error)
+            else:
+                self._say_recovered("force alerts to the disk")
+            finally:
+                for file in files:
+                    os.close(file)
 
     def close(self) -> None:
         """Writes what it can, and lets go of the folder. Says how many alerts are lost with the memory."""
@@ -160,6 +178,8 @@ class Spool(SpoolReader):
                 self._queue.clear()
             self._write_ledger()
             self._close_file()
+        if self.settings.sync != "never":
+            self.sync()
         os.close(self._lock_file)
 
     # places
@@ -281,14 +301,13 @@ class Spool(SpoolReader):
         try:
             head = segment.header(self._next_number)
             if os.write(file, head) < len(head):
-                raise OSError(28, "No space left on device")
-            if self.settings.sync != "never":
-                sync_folder(self.folder)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             os.close(file)
             path.unlink(missing_ok=True)
             raise
         self._file = file
+        self._is_new = self.settings.sync != "never"
         self._next_segment = name + 1
         self._extents[name] = Extent(self._next_number, segment.HEADER.size)
 
@@ -327,12 +346,13 @@ class Spool(SpoolReader):
             self._close_file()
 
     def _close_file(self) -> None:
-        """Ends the current segment."""
+        """Ends the current segment; `sync` closes it where it is still to be forced to the disk."""
         if self._file < 0:
             return
         if self.settings.sync != "never" and not self._is_synced:
-            self._sync_file(self._file)
-        os.close(self._file)
+            self._unsynced.append(self._file)
+        else:
+            os.close(self._file)
         self._file, self._is_synced = -1, True
 
     def _cut_tail(self) -> None:
@@ -356,14 +376,6 @@ class Spool(SpoolReader):
         if self._file >= 0 and name == self._end().segment:
             self._close_file()
         super()._vanished(name)
-
-    def _sync_file(self, file: int) -> None:
-        try:
-            os.fdatasync(file)
-        except OSError as error:
-            self._say_trouble("force alerts to the disk", error)
-        else:
-            self._say_recovered("force alerts to the disk")
 
     # what is done beside
 

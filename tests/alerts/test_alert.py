@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from detector.alerts import alert as module
 from detector.alerts import ecs
 from detector.capture import open_source
+from detector.capture.batch import batch_of
 from detector.flows.table import FlowSettings
 from detector.pipeline import Pipeline, PipelineSettings
 from tests.alerts.made import START, made
@@ -103,7 +105,7 @@ def test_occurrences_are_counted_in_bounded_memory(tmp_path: Path, monkeypatch: 
     builder_frames: list[Frame] = [(START + n, syn(n)) for n in range(1, 200)]
     assert len(set(ids(tmp_path, builder_frames))) == 199
     seen = module.AlertBuilder()
-    assert len(seen._seen) == 0
+    assert len(seen.occurrences._seen) == 0
 
 
 def test_facts_of_the_match_in_the_sentence(tmp_path: Path) -> None:
@@ -125,3 +127,17 @@ def test_an_alert_without_a_message_says_its_title(tmp_path: Path) -> None:
     alert = made(tmp_path, syn(1))
     assert alert.message == alert.document["message"] == "A rule"
     assert replace(alert, document={}) == alert, "documents are made of the rest"
+
+
+def test_identical_occurrences_are_counted_on_over_a_pickle(tmp_path: Path) -> None:
+    """A restart must not give a second alert the id of the first: Elasticsearch would take it for a resend."""
+    pipeline = Pipeline(loaded(tmp_path, selecting("{ip: true}")))
+    frame = syn(1)
+    first = pipeline.process(batch_of([frame], [START]))
+    kept = pickle.loads(pickle.dumps(pipeline._builder.occurrences))
+    second = Pipeline(pipeline.ruleset)
+    second._builder = module.AlertBuilder(occurrences=kept)
+    again = second.process(batch_of([frame], [START]))
+    plain = Pipeline(pipeline.ruleset).process(batch_of([frame], [START]))
+    numbers = [one.document["event"]["id"] for one in (*first, *again, *plain)]
+    assert numbers[0] == numbers[2] != numbers[1]

@@ -29,7 +29,7 @@ ECS = {
     "destination.port": "long", "destination.mac": "mac", "network.type": "keyword", "network.transport": "keyword",
     "network.iana_number": "keyword", "network.protocol": "keyword", "network.community_id": "keyword", "network.vlan.id": "keyword",
     "observer.vendor": "keyword", "observer.product": "keyword", "observer.type": "keyword", "observer.version": "keyword",
-    "observer.name": "keyword", "related.ip": "list ip", "log.file.path": "keyword", "labels.run": "keyword",
+    "observer.name": "keyword", "observer.ingress.interface.name": "keyword", "related.ip": "list ip", "log.file.path": "keyword", "labels.run": "keyword",
 }  # fmt: skip
 OWN = ("packet.number", "detector.")
 # What event.category and event.type may hold: ECS 8.11, "ECS Categorization Fields".

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from detector.capture.batch import batch_of
-from detector.detect.engine import FULL, Engine, EngineSettings
+from detector.detect.engine import FULL, Engine
+from detector.detect.judge import EngineSettings
 from detector.flows.table import FlowSettings
 from detector.pipeline import Pipeline, PipelineSettings
 from detector.rules.model import Compare, FieldValue, Literal_

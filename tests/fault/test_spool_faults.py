@@ -18,16 +18,15 @@ from pathlib import Path
 
 import pytest
 
-from detector.sinks.delivery import DeliverySettings
 from detector.sinks.destination import Receipt, Record, Unavailable
-from detector.sinks.jsonfile import JsonFile, JsonFileSettings
 from detector.sinks.reader import Place, SpoolReader
 from detector.sinks.segment import HEADER, size_of
+from detector.sinks.survey import quarantine_of
+from tests.fault.spooling import SPOOL, Stumbling, is_bad
 from tests.runs import ROOT
-from tests.sinks.spooled import Keeping, adds_up, delivery_of, ids, numbered, spool_at, until
+from tests.sinks.spooled import FAST, Keeping, adds_up, delivery_of, ids, numbered, spool_at, until
 
 KILLS = 30
-SPOOL = {"segment": 20_000, "size": 100 << 20}
 
 
 def can_mount() -> bool:
@@ -52,34 +51,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def file_of(folder: Path) -> JsonFile:
-    return JsonFile(JsonFileSettings(str(folder / "alerts.jsonl"), rotate=60_000, keep=1000, sync=False, batch=7))
-
-
 def delivered_in(folder: Path) -> list[str]:
     """Ids in all files, the oldest file first."""
     paths = sorted(folder.glob("alerts.jsonl*"), key=lambda path: -int("0" + path.suffix[1:].replace("jsonl", "")))
     return [json.loads(line)["event"]["id"] for path in paths for line in path.read_bytes().splitlines()]
 
 
-def child(folder: Path) -> None:
-    """Appends records whose ids are their numbers in the spool, delivers them to a file, until it is killed."""
-    chance = random.Random()
-    with spool_at(folder, ["checkpoint"], sync="never", **SPOOL) as spool:
-        with delivery_of(spool, file_of(folder), settings=DeliverySettings(10**6, 10**7)):
-            print("ready", flush=True)
-            while True:
-                spool.append(numbered(chance.randint(1, 20), spool.end.number, size=chance.randint(0, 300)))
-                spool.retain("checkpoint", spool.end)
-                os.write(1, f"{spool.end.number}\n".encode())
-                time.sleep(chance.random() * 0.004)
-
-
 def test_kill_9_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
     seed = random.randrange(10**6)
     print("seed", seed)
     chance = random.Random(seed)
-    code = "import sys; from pathlib import Path; from tests.fault.test_spool_faults import child; child(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; from tests.fault.spooling import child; child(Path(sys.argv[1]))"
     spooled = 0
     for _ in range(KILLS):
         with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE) as process:
@@ -90,14 +72,17 @@ def test_kill_9_at_any_moment_loses_nothing_and_repeats_nothing(tmp_path: Path) 
             told = process.stdout.read().splitlines()
             spooled = int(told[-1]) if told else spooled
         assert SpoolReader(tmp_path).end.number >= spooled, "what was appended is there"
-    with spool_at(tmp_path, **SPOOL) as spool, delivery_of(spool, file_of(tmp_path)) as delivery:
+    with spool_at(tmp_path, **SPOOL) as spool, delivery_of(spool, Stumbling(tmp_path), settings=FAST) as delivery:
         assert delivery.drain(30)
         counts, end = delivery.counts()["jsonl"], spool.end.number
-    found = delivered_in(tmp_path)
+    found, every = delivered_in(tmp_path), ids(numbered(end))
+    good, bad = [one for one in every if not is_bad(one)], [one for one in every if is_bad(one)]
     assert end > 500 and spooled <= end
     assert Counter(found).most_common(1)[0][1] == 1, "none twice"
-    assert found == ids(numbered(end)), "none lost, in their order"
-    assert (counts.appended, counts.delivered, counts.lost) == (end, end, {}) and adds_up(counts)
+    assert found == good, "none lost, in their order"
+    assert [one.record.id for one in quarantine_of(tmp_path, "jsonl").listed()] == bad, "nor of those refused"
+    assert (counts.appended, counts.delivered, counts.quarantined) == (end, len(good), len(bad))
+    assert counts.lost == {} and adds_up(counts)
 
 
 def test_a_full_disk_is_survived_and_counted(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -160,7 +145,10 @@ def test_a_disk_filled_by_the_spool_itself_empties_again(small_disk: Path) -> No
         assert ids(keeping.records) == ids(numbered(2000))
         assert delivery.counts()["keeping"].lost == {} and spool.size < 100_000
         until(lambda: len(list(small_disk.glob("*.spool"))) < 3)
-    assert Place(*json.loads((small_disk / "destinations/keeping/position.json").read_bytes())["acknowledged"]).number == 2000
+    assert (
+        Place(*json.loads((small_disk / "destinations/keeping/position.json").read_bytes())["acknowledged"]).number
+        == 2000
+    )
 
 
 def test_a_folder_that_becomes_read_only_is_survived(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -212,7 +200,7 @@ def test_a_tail_torn_at_every_byte(end: bytes, tmp_path: Path) -> None:
 
 
 def test_a_torn_header_of_a_segment(tmp_path: Path) -> None:
-    path, whole = spooled(tmp_path, 4)
+    _, whole = spooled(tmp_path, 4)
     with spool_at(tmp_path, sync="never") as spool:
         spool.append(numbered(1, 4))
     last = max(tmp_path.glob("*.spool"))

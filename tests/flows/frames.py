@@ -77,7 +77,7 @@ def follow(frames: Sequence[bytes], fields: Sequence[str] = (), times: Sequence[
            flows: FlowTable | None = None) -> Followed:  # fmt: skip
     decoder = PacketDecoder()
     flows = flows or FlowTable(settings or FlowSettings(flows=256))
-    streams = StreamTable(limits or StreamSettings(memory_bytes=65536), flows.slots)
+    streams = StreamTable(limits or StreamSettings(memory_bytes=64 * 65536), flows.slots)
     done = Followed({name: [] for name in fields}, [], [], flows, streams)
     rows = 0
     for batch in batches(frames, times or [SECOND + n for n in range(len(frames))], size, cut):

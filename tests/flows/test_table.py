@@ -5,15 +5,25 @@ from __future__ import annotations
 import random
 from ipaddress import ip_address
 
+import numpy as np
 import pytest
 
+from detector.capture.batch import batch_of
 from detector.flows.communityid import community_id
+from detector.flows.fields import FLOW_FIELDS
 from detector.flows.table import FlowSettings, FlowTable
-from tests.flows.frames import ACK, CLIENT, FIN, PUSH, RST, SECOND, SERVER, SYN, follow, icmp, tcp, udp
+from detector.packets.decode import PacketDecoder
+from tests.flows.frames import ACK, CLIENT, FIN, PUSH, RST, SECOND, SERVER, SYN, Followed, follow, icmp, ip, tcp, udp
 
 pytestmark = pytest.mark.kernel
 
 FIELDS = ("flow.id", "flow.direction", "flow.state", "flow.is_new")
+
+
+def numbered(found: Followed) -> list[int]:
+    """flow.id of each row, in the order in which flows began: 0, 1, ..."""
+    places: dict[object, int] = {}
+    return [places.setdefault(number, len(places)) for number in found.values["flow.id"]]
 
 
 def directions(frames: list[bytes]) -> list[object]:
@@ -64,7 +74,7 @@ def test_states_of_a_connection() -> None:
 def test_a_syn_with_another_sequence_number_is_another_connection() -> None:
     """Ports are used again; a SYN that is sent again is not that."""
     frames = [tcp(CLIENT, SERVER, SYN, 1), tcp(CLIENT, SERVER, SYN, 1), tcp(CLIENT, SERVER, SYN, 900)]
-    assert follow(frames, FIELDS).values["flow.id"] == [0, 0, 1]
+    assert numbered(follow(frames, FIELDS)) == [0, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +86,7 @@ def test_a_syn_with_another_sequence_number_is_another_connection() -> None:
 def test_idle_flows_end_in_event_time(frames: list[bytes], seconds: int) -> None:
     """Exactly the time-out is still the same flow, a nanosecond more is another."""
     for idle, expected in ((seconds * SECOND, [0, 0]), (seconds * SECOND + 1, [0, 1])):
-        assert follow(frames, FIELDS, times=[0, idle]).values["flow.id"] == expected
+        assert numbered(follow(frames, FIELDS, times=[0, idle])) == expected
 
 
 def test_established_connections_live_for_a_day() -> None:
@@ -88,7 +98,7 @@ def test_established_connections_live_for_a_day() -> None:
         tcp(CLIENT, SERVER, ACK, 2, 6),
     ]
     times = [0, 1, 2, 8 * 3600 * SECOND]
-    assert follow(frames, FIELDS, times=times).values["flow.id"] == [0, 0, 0, 0]
+    assert numbered(follow(frames, FIELDS, times=times)) == [0, 0, 0, 0]
 
 
 def test_layer_two_flows() -> None:
@@ -97,7 +107,7 @@ def test_layer_two_flows() -> None:
     goose, lldp = b"\x88\xb8", b"\x88\xcc"
     frames = [one + two + goose + bytes(50), two + one + goose + bytes(50), one + two + lldp + bytes(50)]
     found = follow(frames, FIELDS)
-    assert found.values["flow.id"] == [0, 0, 1]
+    assert numbered(found) == [0, 0, 1]
     assert found.values["flow.direction"] == ["to_server", "to_client", "to_server"]
 
 
@@ -106,7 +116,7 @@ def test_vlan_is_part_of_the_key_or_not(in_key: bool, expected: list[int]) -> No
     """A mirror port may tag one direction only."""
     frames = [tcp(CLIENT, SERVER, ACK), tcp(SERVER, CLIENT, ACK, vlan=7), tcp(CLIENT, SERVER, ACK, vlan=8)]
     settings = FlowSettings(flows=256, vlan_in_key=in_key)
-    assert follow(frames, FIELDS, settings=settings).values["flow.id"] == expected
+    assert numbered(follow(frames, FIELDS, settings=settings)) == expected
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -126,12 +136,13 @@ def test_ids_and_counts_are_those_of_a_dictionary(seed: int, size: int) -> None:
         size=size,
         settings=FlowSettings(flows=16384),
     )
+    numbers_of_rows = numbered(found)
     numbers: dict[frozenset[object], int] = {}
     counts: dict[tuple[int, object], int] = {}
     amounts: dict[tuple[int, object], int] = {}
     for row, (source, destination) in enumerate(pairs):
         number = numbers.setdefault(frozenset((source, destination)), len(numbers))
-        assert found.values["flow.id"][row] == number
+        assert numbers_of_rows[row] == number
         way = found.values["flow.direction"][row]
         counts[number, way] = counts.get((number, way), 0) + 1
         amounts[number, way] = amounts.get((number, way), 0) + len(frames[row])
@@ -145,9 +156,46 @@ def test_a_full_table_gives_up_the_least_recently_used_flow_and_counts_it() -> N
     table = FlowTable(FlowSettings(flows=64))
     frames = [udp((f"10.0.{number // 200}.{number % 200}", 1000), ("10.9.9.9", 2000)) for number in range(300)]
     found = follow(frames, FIELDS, flows=table)
-    assert found.values["flow.id"] == list(range(300))
+    assert numbered(found) == list(range(300))
     assert table.created == 300
     assert 300 - 64 <= table.evicted < 300
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_shards_followed_apart_give_the_columns_of_all_together(size: int) -> None:
+    """What workers rest on: a shard's flows depend on no other shard, in a full table neither."""
+    chosen = random.Random(3)
+    frames = []
+    for _ in range(600):
+        ends = [(f"10.0.1.{chosen.randrange(40)}", chosen.randrange(1000, 1004)) for _ in range(2)]
+        frames.append(chosen.choice((udp(*ends), tcp(*ends, SYN, chosen.randrange(9)), tcp(*ends, ACK, 5, 5, b"abc"))))
+    fields = [field.name for field in FLOW_FIELDS]
+    whole = follow(frames, fields, size=size, settings=FlowSettings(flows=128))
+    parts = []
+    for first in range(3):
+        mine = np.arange(64) % 3 == first
+        parts.append(follow(frames, fields, size=size, flows=FlowTable(FlowSettings(flows=128), shards=mine)))
+    seen = [[part.values["flow.id"][row] is not None for part in parts] for row in range(len(frames))]
+    assert all(sum(one) == 1 for one in seen), "each row is followed by one"
+    for name in fields:
+        values = [parts[one.index(True)].values[name][row] for row, one in enumerate(seen)]
+        assert values == whole.values[name], name
+    assert sum(part.flows.created for part in parts) == whole.flows.created
+    assert sum(part.flows.evicted for part in parts) == whole.flows.evicted > 0
+    assert sorted(chunk for part in parts for chunk in part.chunks) == sorted(whole.chunks)
+
+
+def test_the_shard_of_a_row_is_that_of_its_flow() -> None:
+    """A packet quoted in an ICMP error goes with the error."""
+    inner = udp(("10.0.0.1", 5), ("10.0.0.2", 6))
+    error = ip("10.0.0.2", "10.0.0.1", 1, b"\x03\x03" + bytes(6) + inner[14:])
+    tunnel = ip("10.0.0.3", "10.0.0.4", 4, inner[14:])
+    batch = batch_of([inner, error, tunnel], [0, 1, 2])
+    packets, flows = PacketDecoder().decode(batch), FlowTable(FlowSettings(flows=256))
+    shards, columns = flows.shards_of(packets).tolist(), flows.follow(packets)
+    assert packets.structure.is_quoted.tolist() == [False, False, True, False, False]
+    assert shards[2] == shards[1]
+    assert [shards[row] for row in (0, 1, 3, 4)] == [int(columns.flow[row]) % 64 for row in (0, 1, 3, 4)]
 
 
 VECTORS = [  # the test vectors of github.com/corelight/community-id-spec, baseline of seed 0

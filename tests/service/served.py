@@ -30,10 +30,14 @@ class Reply:
 @contextlib.contextmanager
 def served(
     *, health: Callable[[], str] = lambda: "", checks: Callable[[], Sequence[Check]] = lambda: (), board: Board | None = None,
+    refresh: Callable[[], None] | None = None,
     **settings: Any,
 ) -> Iterator[HealthServer]:  # fmt: skip
     server = HealthServer(
-        MetricsSettings(**{"listen": ("127.0.0.1", 0), **settings}), registry_of(board or Board()), health, checks
+        MetricsSettings(**{"listen": ("127.0.0.1", 0), **settings}),
+        registry_of(board or Board(), refresh),
+        health,
+        checks,
     )
     try:
         server.start()

@@ -112,10 +112,9 @@ def test_too_many_connections_are_turned_away_and_come_back(tmp_path: Path) -> N
         stack.close()
         until = time.monotonic() + 5
         while True:
-            with ControlClient(path) as client:
-                with contextlib.suppress(InputError):
-                    assert client.ask("echo", text=2) == {"said": 2}
-                    break
+            with ControlClient(path) as client, contextlib.suppress(InputError):
+                assert client.ask("echo", text=2) == {"said": 2}
+                break
             assert time.monotonic() < until
 
 
@@ -228,7 +227,7 @@ def test_a_folder_that_others_write_to_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o1777)
     with controlled(tmp_path / "control"):
         pass
-    with pytest.raises(InputError, match="the folder .* cannot be used"):
+    with pytest.raises(InputError, match=r"the folder .* cannot be used"):
         ControlServer(tmp_path / "a" / "b" / "control", COMMANDS)
     with pytest.raises(InputError, match="longer than 107 bytes"):
         ControlServer(tmp_path / ("x" * 200), COMMANDS)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from detector.service.logs import JsonFormatter, LogSettings, Logs
+from detector.service.logs import JsonFormatter, Logs, LogSettings
 from detector.settings import Secret
 
 log = logging.getLogger("detector.capture.ring")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_the_written_order(rules: list[Rule], costs: str, steps: list[str]) -> N
     assert set(back) == set(order) and len(came) == len(overload._groups)
     if not any(rule.correlation for rule in rules):
         assert back == order[::-1]
-    assert [later - earlier for (earlier, _), (later, _) in zip(came, came[1:], strict=False)] == [10] * (len(came) - 1)
+    assert [later - earlier for (earlier, _), (later, _) in pairwise(came)] == [10] * (len(came) - 1)
     assert overload.shed == frozenset() and overload.level == 0
 
 
@@ -113,7 +114,7 @@ def test_what_comes_back_too_soon_waits_longer() -> None:
         if change is not None and change.taken_back:
             found.append(second)
         load = CALM if "a" in overload.shed else BUSY
-    pauses = [later - earlier for earlier, later in zip(found, found[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(found)]
     assert pauses[0] < pauses[1] < pauses[2] < pauses[3] and max(pauses) <= 16 * 10 + 5 and len(found) > 10
 
 

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from detector.errors import InputError
-from detector.service.state import BLOCK_BYTES, freeze, read, runs_of
+from detector.service.state import freeze, read
 
 
 def sample() -> dict[str, Any]:
@@ -47,22 +45,6 @@ def test_a_frozen_state_does_not_change(tmp_path: Path) -> None:
     state["sparse"][17, 3] = 6
     frozen.write(tmp_path / "c")
     assert read(tmp_path / "c")[1]["sparse"][17, 3] == 5
-
-
-def test_empty_room_is_not_written(tmp_path: Path) -> None:
-    size = freeze({}, {"room": np.zeros(64 * 2**20, np.uint8)}).write(tmp_path / "c")
-    assert size < 1000
-
-
-@given(st.integers(0, 5 * BLOCK_BYTES), st.lists(st.integers(0, 5 * BLOCK_BYTES), max_size=6))
-def test_runs_hold_every_byte_that_is_not_zero(length: int, places: list[int]) -> None:
-    data = np.zeros(length, np.uint8)
-    data[[place for place in places if place < length]] = 7
-    size, runs = runs_of(data)
-    rebuilt = np.zeros(size, np.uint8)
-    for start, part in runs:
-        rebuilt[start : start + len(part)] = np.frombuffer(part, np.uint8)
-    assert (rebuilt == data).all()
 
 
 def test_damage_anywhere_is_found(tmp_path: Path) -> None:

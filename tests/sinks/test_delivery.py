@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,10 @@ def test_the_log_tells_of_an_outage_once(tmp_path: Path, caplog: pytest.LogCaptu
     with spool_at(tmp_path) as spool, delivery_of(spool, keeping) as delivery:
         spool.append(numbered(5))
         assert delivery.drain(10)
-    assert caplog.messages == ["keeping: cannot deliver (timeout): no answer in 10 s; trying again", "keeping: delivers again"]
+    assert caplog.messages == [
+        "keeping: cannot deliver (timeout): no answer in 10 s; trying again",
+        "keeping: delivers again",
+    ]
 
 
 def test_waits_grow_to_a_ceiling_and_differ(tmp_path: Path) -> None:
@@ -140,7 +144,7 @@ def test_waits_grow_to_a_ceiling_and_differ(tmp_path: Path) -> None:
     with spool_at(tmp_path) as spool, delivery_of(spool, keeping, settings=DeliverySettings(10**7, 10**8)) as delivery:
         spool.append(numbered(1))
         until(lambda: delivered(delivery) == 1)
-    waits = [after - before for before, after in zip(times, times[1:], strict=False)]
+    waits = [after - before for before, after in pairwise(times)]
     expected = [0.01, 0.02, 0.04, 0.08, 0.1, 0.1, 0.1, 0.1]
     assert all(wait >= most / 2 for wait, most in zip(waits, expected, strict=True))
     assert len({round(wait / most, 3) for wait, most in zip(waits, expected, strict=True)}) > 3
@@ -194,12 +198,11 @@ def test_what_is_settled_of_a_delivery_stays_settled_after_a_crash(tmp_path: Pat
         return Receipt(3, refused, again, "busy", "full")
 
     keeping.behave = behave
-    with spool_at(tmp_path) as spool:
-        with delivery_of(spool, keeping) as delivery:
-            spool.append(numbered(8))
-            until(lambda: len(keeping.calls) > 3)
-            before = delivery.counts()["keeping"]
-            assert (before.delivered, before.quarantined, before.waiting) == (3, 1, 4) and adds_up(before)
+    with spool_at(tmp_path) as spool, delivery_of(spool, keeping) as delivery:
+        spool.append(numbered(8))
+        until(lambda: len(keeping.calls) > 3)
+        before = delivery.counts()["keeping"]
+        assert (before.delivered, before.quarantined, before.waiting) == (3, 1, 4) and adds_up(before)
     with spool_at(tmp_path) as spool:
         again = Keeping(batch=6)
         with delivery_of(spool, again, is_started=False) as delivery:
@@ -214,13 +217,16 @@ def test_what_is_settled_of_a_delivery_stays_settled_after_a_crash(tmp_path: Pat
 def test_what_is_refused_goes_to_quarantine_and_the_rest_goes_on(tmp_path: Path) -> None:
     keeping = Keeping()
     keeping.behave = lambda records: Receipt(
-        sum(int(one.id[3:]) % 5 > 0 for one in records), [(one, "no such field") for one in records if int(one.id[3:]) % 5 == 0]
+        sum(int(one.id[3:]) % 5 > 0 for one in records),
+        [(one, "no such field") for one in records if int(one.id[3:]) % 5 == 0],
     )
     with spool_at(tmp_path) as spool, delivery_of(spool, keeping) as delivery:
         spool.append(numbered(50))
         assert delivery.drain(10)
         counts = delivery.counts()["keeping"]
-        assert (counts.delivered, counts.quarantined, counts.refused, counts.waiting) == (40, 10, 10, 0) and adds_up(counts)
+        assert (counts.delivered, counts.quarantined, counts.refused, counts.waiting) == (40, 10, 10, 0) and adds_up(
+            counts
+        )
         assert counts.failures == {}
     lines = (tmp_path / FOLDER / "keeping" / "quarantine.jsonl").read_text().splitlines()
     kept = [json.loads(line) for line in lines[1:]]
@@ -288,10 +294,9 @@ def test_a_new_destination_begins_at_the_end(tmp_path: Path) -> None:
 
 def test_a_removed_destination_holds_nothing_and_counts_what_it_missed(tmp_path: Path) -> None:
     one, other = Keeping("one"), Keeping("other")
-    with spool_at(tmp_path, segment=10_000) as spool:
-        with delivery_of(spool, one, other) as delivery:
-            spool.append(numbered(5))
-            assert delivery.drain(10)
+    with spool_at(tmp_path, segment=10_000) as spool, delivery_of(spool, one, other) as delivery:
+        spool.append(numbered(5))
+        assert delivery.drain(10)
     with spool_at(tmp_path, segment=10_000) as spool, delivery_of(spool, one) as delivery:
         spool.append(numbered(500, 5, size=300))
         assert delivery.drain(10)
@@ -337,11 +342,10 @@ def test_what_the_spool_could_not_keep_is_lost_for_every_destination(tmp_path: P
 
     away.behave = behave
     settings = {"size": 80_000, "segment": 10_000, "when_full": "drop_newest"}
-    with spool_at(tmp_path, **settings) as spool:
-        with delivery_of(spool, away) as delivery:
-            spool.append(numbered(300, size=500))
-            counts = delivery.counts()["away"]
-            assert counts.appended == 300 and counts.lost["newest"] == 300 - counts.waiting > 100 and adds_up(counts)
+    with spool_at(tmp_path, **settings) as spool, delivery_of(spool, away) as delivery:
+        spool.append(numbered(300, size=500))
+        counts = delivery.counts()["away"]
+        assert counts.appended == 300 and counts.lost["newest"] == 300 - counts.waiting > 100 and adds_up(counts)
     with spool_at(tmp_path, **settings) as spool, delivery_of(spool, away, Keeping("new")) as delivery:
         again = delivery.counts()["away"]
         assert (again.appended, again.lost, again.waiting) == (300, counts.lost, counts.waiting)
@@ -535,22 +539,29 @@ def test_the_loss_budget_adds_up_at_any_time(
     logging.disable(logging.CRITICAL)
     try:
         for run in runs:
-            with spool_at(folder, when_full=policy, sync="never", **size) as spool:
-                with delivery_of(spool, moody, settings=DeliverySettings(10**5, 10**6)) as delivery:  # type: ignore[arg-type]
-                    first = delivery.counts()["moody"]
-                    assert counts is None or (first.appended, first.quarantined) >= (counts.appended, counts.quarantined)
-                    for count in run:
-                        spool.append(numbered(count, appended, size=150))
-                        appended += count
-                        counts = delivery.counts()["moody"]
-                        assert adds_up(counts) and counts.appended == appended, counts
-                    time.sleep(0.002)
-        with spool_at(folder, **size) as spool, delivery_of(spool, moody, settings=DeliverySettings(10**5, 10**6)) as delivery:  # type: ignore[arg-type]
+            with (
+                spool_at(folder, when_full=policy, sync="never", **size) as spool,
+                delivery_of(spool, moody, settings=DeliverySettings(10**5, 10**6)) as delivery,  # type: ignore[arg-type]
+            ):
+                first = delivery.counts()["moody"]
+                assert counts is None or (first.appended, first.quarantined) >= (counts.appended, counts.quarantined)
+                for count in run:
+                    spool.append(numbered(count, appended, size=150))
+                    appended += count
+                    counts = delivery.counts()["moody"]
+                    assert adds_up(counts) and counts.appended == appended, counts
+                time.sleep(0.002)
+        with (
+            spool_at(folder, **size) as spool,
+            delivery_of(spool, moody, settings=DeliverySettings(10**5, 10**6)) as delivery,
+        ):  # type: ignore[arg-type]
             assert delivery.drain(30)
             counts = delivery.counts()["moody"]
         assert counts.appended == appended and adds_up(counts)
         # What was refused in one try may have arrived in an earlier one whose answer was lost, never the other way round.
-        assert moody.twice == 0 and counts.delivered <= len(moody.arrived) <= counts.delivered + sum(counts.lost.values())
+        assert moody.twice == 0 and counts.delivered <= len(moody.arrived) <= counts.delivered + sum(
+            counts.lost.values()
+        )
         assert Counter(counts.lost).keys() <= {"oldest", "newest"}
     finally:
         logging.disable(logging.NOTSET)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from detector.alerts.ecs import timestamp
-from detector.errors import InputError
+from detector.errors import InputError, InputErrors
 from detector.settings import Secret
 from detector.sinks.destination import CAUSES, Receipt, Record, Unavailable
 from detector.sinks.elasticsearch import ElasticsearchDestination, Outcome, storable
@@ -261,8 +261,7 @@ def test_a_server_that_is_not_set_up_gets_nothing(elasticsearch: Server) -> None
     """Without the template the server would make an ordinary index with types of its own guess. Nothing is sent into
     quarantine: the alerts wait for the operator."""
     settings = settings_for(elasticsearch.url)
-    destination = destination_for(settings)
-    destination.settings = Elsewhere(hosts=settings.hosts, namespace=a_namespace())
+    destination = destination_for(Elsewhere(hosts=settings.hosts, namespace=a_namespace()))
     receipt = destination.deliver([record("a")], is_resent=False)
     assert (receipt.delivered, len(receipt.again), receipt.cause) == (0, 1, "refused")
     assert "data stream" in receipt.why
@@ -384,12 +383,9 @@ def test_certificates_that_do_not_fit(elasticsearch: Server, settings: Elasticse
                        client_key=str(client.key))  # fmt: skip
         wrong = {
             "a server of another authority": replace(good, ca=str(stranger.certificate)),
-            "no authority given": replace(good, ca=None),
-            "no client certificate": replace(good, client_certificate=None, client_key=None),
+            "no authority given": replace(good, ca=""),
+            "no client certificate": replace(good, client_certificate="", client_key=""),
             "a client of another authority": replace(good, client_certificate=str(other.certificate), client_key=str(other.key)),
-            "a key that is not the certificate's": replace(good, client_key=str(other.key)),
-            "an authority that is no certificate": replace(good, ca=str(server.key)),
-            "a file that is not there": replace(good, ca=str(tmp_path / "gone.pem")),
         }  # fmt: skip
         for name, one in wrong.items():
             destination = destination_for(one)
@@ -400,10 +396,27 @@ def test_certificates_that_do_not_fit(elasticsearch: Server, settings: Elasticse
         unchecked.close()
 
 
+def test_files_that_cannot_be_used_are_told_at_once(authority: Authority, stranger: Authority, tmp_path: Path) -> None:
+    """With their names, when the daemon starts, and not by the first alert."""
+    client, other = authority.issue("sensor"), stranger.issue("stranger")
+    good = settings_for(
+        "https://127.0.0.1:9200", client_certificate=str(client.certificate), client_key=str(client.key)
+    )
+    gone = str(tmp_path / "gone")
+    for wrong, named in (
+        (replace(good, client_key=str(other.key)), str(client.certificate)),
+        (replace(good, ca=str(client.key)), str(client.key)),
+        (replace(good, ca=gone), gone),
+        (replace(good, api_key=Secret("", f"file {gone}")), gone),
+    ):
+        with pytest.raises(InputError) as caught:
+            destination_for(wrong)
+        assert caught.value.problem.startswith(f"{named}: cannot be used as ")
+
+
 def test_nobody_is_trusted_beside_the_given_authority(authority: Authority) -> None:
     """The client's library adds the authorities of browsers to a TLS context, unless it is told not to."""
     destination = destination_for(settings_for("https://127.0.0.1:9200", ca=str(authority.certificate)))
-    destination.reopen()
     (node,) = destination._client.transport.node_pool.all()
     context = node.pool._new_conn().ssl_context
     assert node.pool._new_conn().ca_certs is None
@@ -467,23 +480,25 @@ def test_what_answers_and_is_not_elasticsearch(tmp_path: Path, authority: Author
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({"hosts": ()}, "hosts: none is given"),
-        ({"hosts": ("es.example:9200",)}, "hosts: not a URL of http or https"),
-        ({"hosts": ("https://user:secret@es.example",)}, "hosts: a URL with a password in it"),
-        ({"hosts": ("https://es.example:port",)}, "hosts: a host that is not a URL"),
-        ({"namespace": "a-b"}, "namespace: 'a-b'"),
-        ({"namespace": ""}, "namespace: ''"),
-        ({"api_key": Secret("a"), "bearer": Secret("b")}, "api_key and bearer: only one kind"),
-        ({"username": "a"}, "username and password: one without the other"),
-        ({"password": Secret("a")}, "username and password: one without the other"),
-        ({"client_key": "/k"}, "client_key: without client_certificate"),
+        ({"hosts": ()}, "hosts has no entry"),
+        ({"hosts": ("es.example:9200",)}, "the host 'es.example:9200' is no URL of http or https"),
+        ({"hosts": ("https://user:secret@es.example",)}, "a host has a password in its URL"),
+        ({"hosts": ("https://es.example:port",)}, "a host is no URL"),
+        ({"namespace": "a-b"}, "namespace 'a-b' cannot end the name of a data stream"),
+        ({"namespace": ""}, "namespace '' cannot end the name of a data stream"),
+        ({"api_key": Secret("a"), "bearer": Secret("b")}, "api_key and bearer are given: only one kind of credentials can be used"),
+        ({"username": "a"}, "username is given without password"),
+        ({"password": Secret("a")}, "password is given without username"),
+        ({"client_key": "/k"}, "client_key is given without client_certificate"),
     ],
-)
+)  # fmt: skip
 def test_settings_that_do_not_go_together(given: dict[str, object], problem: str) -> None:
-    with pytest.raises(InputError) as caught:
-        check(ElasticsearchSettings(**{"hosts": ("https://es.example",), **given}))  # type: ignore[arg-type]
-    assert caught.value.problem.startswith(problem)
-    assert "secret" not in str(caught.value)
+    """Told with the setting's name, so that `detector config check` can point at it."""
+    settings = ElasticsearchSettings(**{"hosts": ("https://es.example",), **given})  # type: ignore[arg-type]
+    ((name, said, hint),) = settings.mistakes()
+    assert name in given and said == problem and hint and "secret" not in said
+    with pytest.raises(InputErrors):
+        check(settings)
 
 
 @pytest.mark.parametrize(

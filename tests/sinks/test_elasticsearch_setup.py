@@ -16,7 +16,7 @@ from detector.errors import InputError
 from detector.sinks.destination import Record
 from detector.sinks.elasticsearch_client import connect
 from detector.sinks.elasticsearch_settings import DAY_NS, ElasticsearchSettings
-from detector.sinks.elasticsearch_setup import Plan, apply, plan
+from detector.sinks.elasticsearch_setup import Plan, plan
 from detector.sinks.elasticsearch_template import CUSTOM, FIELDS, MAPPINGS, TEMPLATE, VERSION, mappings, parts
 from tests.alerts.made import hostile, made
 from tests.alerts.test_ecs import ECS, FRAMES, flat

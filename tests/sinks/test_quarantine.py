@@ -95,7 +95,9 @@ def test_a_line_that_was_being_written_is_cut_off(cut: int, tmp_path: Path) -> N
 def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:
     Quarantine(tmp_path).add(refused(3))
     path = tmp_path / NAME
-    path.write_bytes(path.read_bytes().replace(b'"number":1', b'"number":x') + b"\xff\xfe\n" + b'{"a":1,"document":{}}\n')
+    path.write_bytes(
+        path.read_bytes().replace(b'"number":1', b'"number":x') + b"\xff\xfe\n" + b'{"a":1,"document":{}}\n'
+    )
     assert [one.number for one in Quarantine(tmp_path).listed()] == [0, 2]
 
 
@@ -112,7 +114,9 @@ def test_a_command_has_records_delivered_again_while_the_daemon_runs(tmp_path: P
             "import sys; from pathlib import Path; from detector.sinks.survey import quarantine_of\n"
             "print(quarantine_of(Path(sys.argv[1]), 'keeping').retry())"
         )
-        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         assert done.stdout == "2\n"
         until(lambda: delivery.counts()["keeping"].delivered == 9)
         after = delivery.counts()["keeping"]

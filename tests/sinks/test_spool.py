@@ -20,10 +20,11 @@ from detector.sinks.spool import Spool, SpoolSettings
 from tests.runs import ROOT
 from tests.sinks.spooled import defaults_within_bounds, ids, numbered, record, spool_at
 
+START = Place()
 SMALL = {"size": 80_000, "segment": 10_000}
 
 
-def all_of(spool: SpoolReader, place: Place = Place(), most: int = 7) -> list[str]:
+def all_of(spool: SpoolReader, place: Place = START, most: int = 7) -> list[str]:
     found: list[str] = []
     while entries := spool.read(place, most):
         found += [entry.record.id for entry in entries]

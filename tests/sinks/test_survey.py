@@ -21,7 +21,11 @@ def test_each_destination_with_what_waits_and_why(tmp_path: Path) -> None:
         raise Unavailable("unreachable", "away")
 
     def refuse(records: Sequence[Record]) -> Receipt:
-        bad = [(one, "too long" if one.id == "id-3" else "no such field") for one in records if one.id in ("id-1", "id-2", "id-3")]
+        bad = [
+            (one, "too long" if one.id == "id-3" else "no such field")
+            for one in records
+            if one.id in ("id-1", "id-2", "id-3")
+        ]
         return Receipt(len(records) - len(bad), bad)
 
     away.behave, picky.behave = fail, refuse

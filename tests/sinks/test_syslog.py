@@ -10,6 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from detector.sinks.syslog import SEVERITIES, Syslog, SyslogSettings
 from tests.alerts.made import hostile, made
 from tests.flows.frames import SYN, tcp
 from tests.sinks.certificates import Certificates
+from tests.sinks.rsyslog import rsyslog
 from tests.sinks.spooled import defaults_within_bounds, numbered, until
 
 # RFC 5424, 6: the grammar of a message, with the parts that we fill in.
@@ -190,10 +192,12 @@ def test_a_long_alert_over_udp_is_shortened_to_what_can_be_read() -> None:
     """Half a document is no JSON; a cut inside a character is no UTF-8."""
     long = Record("1", json.dumps({"message": "Łódź " * 300, "detector": {"level": "high"}}).encode())
     middling = Record("2", json.dumps({"message": "short", "filling": "x" * 3000}).encode())
-    with datagrams() as receiver:
-        with syslog(SyslogSettings(receiver.getsockname(), protocol="udp", largest=600)) as destination:
-            destination.deliver([long, middling], is_resent=False)
-            first, second = receiver.recv(65536), receiver.recv(65536)
+    with (
+        datagrams() as receiver,
+        syslog(SyslogSettings(receiver.getsockname(), protocol="udp", largest=600)) as destination,
+    ):
+        destination.deliver([long, middling], is_resent=False)
+        first, second = receiver.recv(65536), receiver.recv(65536)
     assert 598 <= len(first) <= 600 and parts(first)["text"].decode().startswith("Łódź Łódź")
     assert b'shortened="true"' in parts(first)["data"] and parts(second)["text"] == b"short"
 
@@ -209,9 +213,9 @@ def test_nobody_listens() -> None:
     with datagrams() as receiver:
         address = receiver.getsockname()
     with syslog(SyslogSettings(address, protocol="udp")) as destination:
+        destination.deliver(numbered(1), is_resent=False)  # nobody can know yet
         with pytest.raises(Unavailable, match="Connection refused"):
-            for _ in range(5):
-                destination.deliver(numbered(1), is_resent=False)
+            destination.deliver(numbered(1), is_resent=False)
     with syslog(SyslogSettings(("no-such-host.invalid", 514), protocol="udp")) as destination:
         with pytest.raises(Unavailable) as failure:
             destination.deliver(numbered(1), is_resent=False)
@@ -287,6 +291,29 @@ def test_broken_certificates_at_a_reopening_change_nothing(
         destination.deliver(numbered(1), is_resent=False)
         until(lambda: len(there.messages()) == 1)
         assert "goes on with the certificates of before" in caplog.text
+
+
+@pytest.mark.differential
+@pytest.mark.parametrize("protocol", ["udp", "tcp", "tls"])
+def test_rsyslog_understands_what_was_sent(protocol: str, certificates: Certificates, tmp_path: Path) -> None:
+    alert = hostile(tmp_path)
+    document = dict(alert.document) | {"rule": {"id": 'a"]\\b', "name": "Łódź"}}
+    record = Record("an-id", line_of(replace(alert, document=document))[:-1])
+    told = {"ca": certificates.ca, "certificate": certificates.client, "key": certificates.client_key}
+    with rsyslog(tmp_path, protocol, certificates) as there:
+        settings = SyslogSettings(there.address, protocol=protocol, hostname="sensor-1", largest=65507, **told)  # type: ignore[arg-type]
+        with syslog(settings) as destination:
+            destination.deliver([record, *numbered(20)], is_resent=False)
+            until(lambda: len(there.messages()) == 21)
+        found = there.messages()
+    assert [one["msg"] for one in found[1:]] == [one.body.decode() for one in numbered(20)]
+    first = found[0]
+    assert json.loads(first["msg"]) == document
+    assert (first["hostname"], first["app-name"], first["msgid"]) == ("sensor-1", "detector", "alert")
+    assert int(first["pri"]) == 16 * 8 + SEVERITIES[document["detector"]["level"]]
+    level = document["detector"]["level"]
+    assert first["structured-data"] == f'[detector@32473 id="an-id" rule="a\\"\\]\\\\b" title="Łódź" level="{level}"]'
+    assert first["timereported"][:19] == document["@timestamp"][:19]
 
 
 def test_settings_have_defaults_that_they_allow() -> None:

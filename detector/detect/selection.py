@@ -1,0 +1,171 @@
+"""What the rules found in one part of a batch, as arrays that need no table: made by selectors, put together by the judge.
+
+One row of Found = one row of a table at which a rule's test holds. What state asks of a row (the group of a limit, the
+value that is new or counted) is here as a hash, so that whoever keeps the state never sees the packet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.detect.groups import Hashes
+from detector.rules.model import Rule
+
+Rows = NDArray[np.int64]
+
+# Columns of keys: what matches are ordered by. PACKET and PACKET_ROW are those of the whole batch; ROW is the row of its
+# table, which only the selector that found it knows.
+CLOCK, PACKET, PACKET_ROW, RULE, ROW = range(5)
+KEYS = 5
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What one correlation counts of a base rule's rows.
+
+    correlation: its place among the rules.  of: int64[n], places among the base rule's rows, ascending.
+    groups: uint64[n, 2].  values: uint64[n], None where it counts events.  limits: uint64[n, 2], groups of its own limit,
+    None where it makes no alerts.
+    """
+
+    correlation: int
+    of: Rows
+    groups: Hashes
+    values: Hashes | None
+    limits: Hashes | None
+
+    def kept(self, is_kept: NDArray[np.bool_]) -> Counted:
+        """What is left where only some rows of the base rule are."""
+        chosen = is_kept[self.of]
+        return replace(
+            self,
+            of=(np.cumsum(is_kept) - 1)[self.of[chosen]],
+            groups=self.groups[chosen],
+            values=None if self.values is None else self.values[chosen],
+            limits=None if self.limits is None else self.limits[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one rule found.
+
+    rule: its place among the rules.  keys: int64[n, 5], columns above, in their order.
+    limits: uint64[n, 2], groups of its limit, None where it makes no alerts.
+    values: uint64[n, 2], of a new_value rule.  counted: for each correlation that counts the rule.
+    origins: int64[n], which of several selections a row is from; None: of one.
+    """
+
+    rule: int
+    keys: Rows
+    limits: Hashes | None
+    values: Hashes | None = None
+    counted: tuple[Counted, ...] = ()
+    origins: Rows | None = None
+
+    def kept(self, is_kept: NDArray[np.bool_]) -> Found:
+        """Some of the rows."""
+        return replace(
+            self,
+            keys=self.keys[is_kept],
+            limits=None if self.limits is None else self.limits[is_kept],
+            values=None if self.values is None else self.values[is_kept],
+            counted=tuple(one.kept(is_kept) for one in self.counted),
+            origins=None if self.origins is None else self.origins[is_kept],
+        )
+
+
+@dataclass
+class Selection:
+    """What all rules found in the rows that one selector was given.
+
+    rows: rows that rules could look at, by table.  first_clock: of the first row, None without rows.
+    errors: of each rule that failed, by its place: the traceback, empty where it was told before.
+    spent_ns: what rules cost, by their places, where this batch was measured.
+    shed: rows that rules did not look at because they are switched off, by their places.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    first_clock: int | None = None
+    found: dict[int, Found] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
+    spent_ns: dict[int, int] = field(default_factory=dict)
+    shed: dict[int, int] = field(default_factory=dict)
+
+
+def merged(selections: Sequence[Selection], rules: Sequence[Rule], is_one_batch: bool) -> dict[int, Found]:
+    """What several selectors found, in order, by the rules' places.
+
+    is_one_batch: each had its rows of the same batch, so that two of them may have found rows of one packet: of those
+        the innermost is kept, as a single selector does. Otherwise their packets have nothing to do with each other.
+    """
+    if len(selections) == 1:
+        return selections[0].found
+    parts: dict[int, list[tuple[int, Found]]] = {}
+    for origin, selection in enumerate(selections):  # per selector
+        for place, found in selection.found.items():  # per rule that matched
+            parts.setdefault(place, []).append((origin, found))
+    made = {place: joined(found, is_one_batch) for place, found in parts.items()}
+    if is_one_batch:
+        made |= {place: innermost(found) for place, found in made.items() if rules[place].table == "packet"}
+    return made
+
+
+def innermost(found: Found) -> Found:
+    """Of the rows of one packet the innermost."""
+    packets = found.keys[:, PACKET]
+    is_last = np.append(packets[1:] != packets[:-1], True)
+    return found if is_last.all() else found.kept(is_last)
+
+
+def joined(parts: Sequence[tuple[int, Found]], is_one_batch: bool) -> Found:
+    """One rule's rows from several selectors, in order."""
+    keys = np.concatenate([found.keys for _, found in parts])
+    origins = np.concatenate([np.full(len(found.keys), origin) for origin, found in parts])
+    columns = [keys[:, CLOCK], keys[:, PACKET], keys[:, PACKET_ROW], keys[:, ROW]]
+    if not is_one_batch:
+        columns.insert(1, origins)
+    order = np.lexsort(columns[::-1])
+    first = np.cumsum([0, *(len(found.keys) for _, found in parts)])
+    return Found(
+        parts[0][1].rule,
+        keys[order],
+        stacked([found.limits for _, found in parts], order),
+        stacked([found.values for _, found in parts], order),
+        recounted([[replace(one, of=one.of + first[n]) for one in found.counted] for n, (_, found) in enumerate(parts)], order),
+        origins[order],
+    )  # fmt: skip
+
+
+def stacked(parts: Sequence[Hashes | None], order: Rows) -> Hashes | None:
+    """Hashes of several parts in a new order; of a rule that has none, None."""
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there)[order] if there else None
+
+
+def recounted(parts: Sequence[Sequence[Counted]], order: Rows) -> tuple[Counted, ...]:
+    """What correlations count of several parts whose rows were put into a new order."""
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    by_correlation: dict[int, list[Counted]] = {}
+    for part in parts:  # per selector
+        for one in part:  # per correlation
+            by_correlation.setdefault(one.correlation, []).append(one)
+    made = []
+    for correlation, several in by_correlation.items():  # per correlation
+        of = places[np.concatenate([one.of for one in several])]
+        sorting = np.argsort(of)
+        made.append(
+            Counted(
+                correlation,
+                of[sorting],
+                np.concatenate([one.groups for one in several])[sorting],
+                stacked([one.values for one in several], sorting),
+                stacked([one.limits for one in several], sorting),
+            )
+        )
+    return tuple(made)

@@ -1,0 +1,213 @@
+"""Tests of rules on the tables of one batch. What it does not know: anything of other flows or other batches.
+
+Input: the tables of one batch, or of a worker's part of one. Output: Selection.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.columns import Table
+from detector.detect.candidates import Candidates
+from detector.detect.costs import Costs
+from detector.detect.groups import Hashes, group_hashes, has_values
+from detector.detect.predicates import Atom, Compiler, Scope
+from detector.detect.selection import Counted, Found, Rows, Selection
+from detector.packets.rows import Cell
+from detector.packets.table import PacketTable
+from detector.protocols.table import PduTable
+from detector.rules.model import Ruleset
+
+
+@dataclass(frozen=True)
+class Share:
+    """A worker's part of a batch, of which its packet table holds some rows.
+
+    owned: bool[rows], those that it judges; the others are there because a packet of its own needs them.
+    places: int64[rows], where each stands in the whole batch.
+    """
+
+    owned: NDArray[np.bool_]
+    places: Rows
+
+
+class Hashing:
+    """Groups of chosen rows of a table, each worked out once."""
+
+    def __init__(self, table: Table, rows: Rows) -> None:
+        self._table, self._rows = table, rows
+        self._made: dict[tuple[str, ...], Hashes] = {}
+
+    def __call__(self, fields: Sequence[str]) -> Hashes:
+        """uint64[rows, 2], the group of each row by some fields."""
+        names = tuple(fields)
+        if names not in self._made:
+            self._made[names] = group_hashes(self._table, names, self._rows)
+        return self._made[names]
+
+
+class Selector:
+    """The rules of one run, compiled. costs: measures them where it has a clock."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        self.rules = ruleset.active
+        places = {rule.id: place for place, rule in enumerate(self.rules)}
+        self._selecting = [place for place, rule in enumerate(self.rules) if rule.correlation is None]
+        self._candidates = Candidates([self.rules[place] for place in self._selecting])
+        compiler = Compiler()
+        self._atoms: dict[int, Atom] = {
+            place: compiler.compile(rule.test) for place, rule in enumerate(self.rules) if rule.test is not None
+        }
+        self._counting: dict[int, list[int]] = {}  # correlations by base rule
+        for place, rule in enumerate(self.rules):  # per rule
+            for base in rule.correlation.rules if rule.correlation is not None else ():  # per base rule
+                self._counting.setdefault(places[base], []).append(place)
+        self._told: set[int] = set()
+        self._shed: frozenset[int] = frozenset()
+        self.costs = Costs()
+
+    def shed(self, rule_ids: Collection[str]) -> None:
+        """Switches rules off from the next batch on, all others on; a correlation and what feeds it belong together."""
+        self._shed = frozenset(place for place, rule in enumerate(self.rules) if rule.id in rule_ids)
+
+    def select(self, tables: Mapping[str, Table], share: Share | None = None) -> Selection:
+        """What each rule finds; a rule that fails finds nothing and stops nobody else."""
+        packets = tables["packet"]
+        assert isinstance(packets, PacketTable)
+        made = Selection({name: table.rows for name, table in tables.items()})
+        if share is not None:
+            made.rows["packet"] = int(share.owned.sum())
+        if packets.rows:
+            made.first_clock = int(packets.clock[0])
+        self.costs.begin()
+        made.shed = {place: rows for place in self._shed if (rows := made.rows.get(self.rules[place].table, 0))}
+        scopes = {name: Scope(table) for name, table in tables.items()}
+        for place in self._possible(tables):  # per rule
+            with self._guarded(place, made):
+                found = self._select(place, scopes[self.rules[place].table], share, made)
+                if found is not None:
+                    made.found[place] = found
+        made.spent_ns = self.costs.spent_ns
+        return made
+
+    def known(self, tables: Mapping[str, Table]) -> dict[str, Hashes]:
+        """The values of these rows that new_value rules look at, by rule id."""
+        scopes = {name: Scope(table) for name, table in tables.items()}
+        found = {}
+        for place, rule in enumerate(self.rules):  # per rule
+            if rule.new_value is not None and rule.table in tables:
+                table = tables[rule.table]
+                rows = eligible_rows(table, self._atoms[place](scopes[rule.table]))
+                found[rule.id] = group_hashes(table, rule.new_value.fields, rows)
+        return found
+
+    def _possible(self, tables: Mapping[str, Table]) -> list[int]:
+        """The rules that may match in a batch, in their order."""
+        chosen = np.zeros(len(self._selecting), np.bool_)
+        chosen[self._candidates.always] = True
+        for wanted in self._candidates.wanted:  # per field
+            if wanted.table in tables and tables[wanted.table].rows:
+                try:
+                    chosen[wanted.candidates(tables[wanted.table])] = True
+                except Exception:  # noqa: BLE001 - the rules that ask for the field will fail of it, each by its name
+                    chosen[wanted.rules] = True
+        possible = (self._selecting[place] for place in np.flatnonzero(chosen).tolist())
+        return [
+            place
+            for place in possible
+            if place not in self._shed and (table := tables.get(self.rules[place].table)) is not None and table.rows
+        ]
+
+    @contextmanager
+    def _guarded(self, place: int, made: Selection) -> Iterator[None]:
+        """One rule's step; a failure is noted."""
+        entered = self.costs.enter()
+        try:
+            yield
+        except Exception:  # noqa: BLE001 - it is told by the judge
+            made.errors[place] = "" if place in self._told else traceback.format_exc()
+            self._told.add(place)
+        finally:
+            self.costs.leave(place, entered)
+
+    def _select(self, place: int, scope: Scope, share: Share | None, made: Selection) -> Found | None:
+        """Rows where a rule's test holds."""
+        rule, table = self.rules[place], scope.table
+        mask = self._atoms[place](scope)
+        if share is not None and isinstance(table, PacketTable):
+            mask = mask & share.owned
+        if not mask.any():
+            return None
+        rows = eligible_rows(table, mask)
+        if not len(rows):
+            return None
+        hashing = Hashing(table, rows)
+        counted: list[Counted] = []
+        for other in [one for one in self._counting.get(place, ()) if one not in self._shed]:  # per correlation
+            with self._guarded(other, made):
+                counted += self._count(other, scope, rows, hashing)
+        return Found(
+            place,
+            keys_of(table, rows, place, share),
+            None if rule.silent else hashing(rule.limit.by),
+            None if rule.new_value is None else hashing(rule.new_value.fields),
+            tuple(counted),
+        )
+
+    def _count(self, place: int, scope: Scope, rows: Rows, hashing: Hashing) -> Iterator[Counted]:
+        """What a correlation counts of a base rule's rows: those that no override excepts, and that have a value."""
+        rule, table = self.rules[place], scope.table
+        correlation = rule.correlation
+        assert correlation is not None
+        is_counted = np.ones(len(rows), np.bool_)
+        if place in self._atoms:
+            is_counted &= self._atoms[place](scope)[rows]
+        if correlation.field:
+            is_counted &= has_values(table, correlation.field, rows)
+        if not is_counted.any():
+            return
+        yield Counted(
+            place,
+            np.flatnonzero(is_counted),
+            hashing(correlation.group_by)[is_counted],
+            hashing((correlation.field,))[is_counted, 0] if correlation.field else None,
+            None if rule.silent else hashing(rule.limit.by)[is_counted],
+        )
+
+
+def keys_of(table: Table, rows: Rows, place: int, share: Share | None) -> Rows:
+    """int64[rows, 5], what matches are ordered by."""
+    packets, packet_rows = packet_rows_of(table, rows)
+    keys = np.empty((len(rows), 5), np.int64)
+    keys[:, 0] = packets.clock[packet_rows]
+    keys[:, 1] = packets.structure.packet[packet_rows]
+    keys[:, 2] = packet_rows if share is None else share.places[packet_rows]
+    keys[:, 3] = place
+    keys[:, 4] = rows
+    return keys
+
+
+def packet_rows_of(table: Table, rows: Rows) -> tuple[PacketTable, Rows]:
+    """The packet table behind a table, and the packet row of each chosen row."""
+    if isinstance(table, PduTable):
+        return table.packets, table.row_of_pdu[rows]
+    assert isinstance(table, PacketTable)
+    return table, rows
+
+
+def eligible_rows(table: Table, mask: NDArray[np.bool_]) -> Rows:
+    """The rows of a mask that alerts may name: no quotes, and of the rows of one packet the innermost."""
+    if not isinstance(table, PacketTable):
+        return np.flatnonzero(mask)
+    structure = table.structure
+    rows = np.flatnonzero(mask & (structure.cell(Cell.IS_QUOTED) == 0))
+    if len(rows) > 1 and (structure.outer >= 0).any():
+        packets = structure.packet[rows]
+        rows = rows[np.append(packets[1:] != packets[:-1], True)]
+    return rows
