@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from detector.cli.main import COMMANDS, build_parsers
 from detector.columns import Field
@@ -23,13 +26,37 @@ from detector.rules.loader import MATCH_FACTS
 from detector.rules.model import LEVELS, STATUSES
 from detector.rules.parser import FUNCTIONS, OPERATORS
 from detector.service.config import Config
+from detector.service.metrics import METRICS
 from detector.service.settings_reader import defaults_of, shown_as
 from detector.settings import NONE, Setting, settings_of
 
 FOLDER = Path(__file__).parent
+ROOT = FOLDER.parent
 WRITTEN = "<!-- Written by docs/build.py (make docs): change it there. -->"
 MOST_VALUES = 60  # of a field, to be listed in the table
 READERS = ("detector.rules.loader", "detector.rules.overrides", "detector.exercise.scenario")
+
+DASHBOARDS_INTRO = """\
+`dashboards/` has what Grafana, Prometheus and Kibana load. `make dashboards` writes Grafana's and Kibana's files from code
+(`dashboards/*.py`, the Grafana Foundation SDK); a change in the browser is lost, so change the code. With
+[compose](compose.md) everything is there after `docker compose up`. By hand:
+
+| where | what | how |
+| --- | --- | --- |
+| Prometheus | `dashboards/prometheus/prometheus.yml`, `recording-rules.yml`, `alerting-rules.yml` | copy the folder to `/etc/prometheus`; name your sensors in `targets/*.yml`, each with the labels `sensor` (as in its detector.yml) and `namespace` (of its data stream). In a Prometheus of your own take the job `detector` and both rule files |
+| Grafana | `dashboards/grafana/provisioning/` to `/etc/grafana/provisioning`, `dashboards/grafana/*.json` to `/etc/grafana/dashboards` | set DETECTOR_PROMETHEUS_URL, DETECTOR_ELASTICSEARCH_URL and DETECTOR_ELASTICSEARCH_USER; the password and the CA are read from /run/secrets. Or in the browser: data sources with the uids `detector-prometheus` and `detector-elasticsearch` (index `logs-detector.alert-*`, time field `@timestamp`), then import each file |
+| Kibana | `dashboards/kibana/detector.ndjson` | Stack Management, Saved Objects, Import |
+
+The user of Grafana's Elasticsearch source needs `read` and `view_index_metadata` on `logs-detector.alert-*`, no more.
+
+At the top of every dashboard stand `namespace` and `sensor`. Alerts are chosen by `data_stream.namespace` and `observer.name`,
+metrics by the labels of the scrape configuration, so both must say the same. Times are UTC. A panel that can be empty says so;
+any other one has data as soon as a sensor runs. Alerts stand at the time of their packets: those of an old capture are where
+the capture was made, so choose that time.
+
+Tested with Prometheus 2.42 and Elasticsearch 8.19 and 9.2: every query of every panel, rule and saved search is asked of the real
+servers (tests/dashboards), alarms have unit tests of promtool. Not tested, since they cannot be had where the tests run: Grafana
+and Kibana themselves."""
 
 # what `Document.mapping` calls a mapping -> (heading, {key: meaning})
 KEYS: dict[str, tuple[str, dict[str, str]]] = {
@@ -373,7 +400,7 @@ def settings_parts(declared: type, title: str, level: int = 2) -> Iterator[str]:
         said = setting.meaning + (f": {', '.join(setting.choices)}" if setting.choices else "")
         example = f"`{setting.example}`" if setting.example and not default else ""
         rows.append(
-            (f"**{name}**" if is_required else name, setting.kind, default or example and f"e.g. {example}", said)
+            (f"**{name}**" if is_required else name, setting.kind, default or (example and f"e.g. {example}"), said)
         )
         own = title if level > 2 else ""
         if setting.of is not None:
@@ -392,9 +419,58 @@ def written_default(value: Any, setting: Setting) -> str:
     return f"`{str(found).lower() if isinstance(found, bool) else found}`"
 
 
+def metrics_page() -> str:
+    """Every metric, and the budgets that they add up to."""
+    intro = (
+        "What the daemon exports at `/metrics`, by default on 127.0.0.1:9108. Every label has a bounded set of values. Prometheus adds "
+        "`sensor` and `namespace` by its scrape configuration (`dashboards/prometheus/prometheus.yml`); dashboards and alarms go by them."
+    )
+    budgets = [
+        "Nothing is lost without being counted, so these add up:",
+        "| what came | where it went |\n| --- | --- |\n"
+        "| `detector_packets_seen_total` | `detector_packets_decoded_total` + `detector_packets_dropped_total`, by cause |\n"
+        "| `detector_matches_total` | `detector_alerts_total` + `detector_suppressed_total` |\n"
+        "| `detector_sink_due_total` of a sink | `detector_sink_delivered_total` + `detector_spool_waiting` + "
+        "`detector_quarantine_alerts` + `detector_alerts_lost_total`, by cause |",
+        "`sensor:detector_packets_unaccounted:rate5m` and `sensor_sink:detector_alerts_unaccounted` are what is left over: nothing, or "
+        "an alarm.",
+    ]
+    rows = [
+        (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels),
+         one.meaning + (f"; bounds: {', '.join(f'{bound:g}' for bound in one.buckets)}" if one.buckets else ""))
+        for one in METRICS
+    ]  # fmt: skip
+    return page("Metrics", intro, table(("metric", "type", "labels", "meaning"), rows), "## What adds up", *budgets)
+
+
+def dashboards_page() -> str:
+    """What each panel answers and each alarm wants, read from the files that users import."""
+    parts = [DASHBOARDS_INTRO]
+    for name in ("overview", "sensor-health", "rules-and-tuning", "industrial-protocols"):
+        dashboard = json.loads((ROOT / "dashboards" / "grafana" / f"{name}.json").read_text(encoding="utf-8"))
+        parts += [f"## {dashboard['title'].removeprefix('Detector: ').capitalize()}", dashboard["description"]]
+        heading = ""
+        rows = []
+        for panel in dashboard["panels"]:
+            if panel["type"] == "row":
+                heading = panel["title"]
+            else:
+                rows.append((heading, panel["title"], panel["description"]))
+                heading = ""
+        parts.append(table(("row", "panel", "what it answers"), rows))
+    alarms = yaml.safe_load((ROOT / "dashboards" / "prometheus" / "alerting-rules.yml").read_text(encoding="utf-8"))
+    parts += ["## Alarms", "Of Prometheus, about sensors. Each carries its runbook; what stands here is the same text."]
+    rows = [
+        (f"`{rule['alert']}`", rule["labels"]["severity"], rule.get("for", "at once"), rule["annotations"]["runbook"])
+        for group in alarms["groups"] for rule in group["rules"]
+    ]  # fmt: skip
+    parts.append(table(("alarm", "severity", "after", "what to do"), rows))
+    return page("Dashboards", *parts)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "fields.md": fields_page, "rule-keys.md": keys_page, "commands.md": commands_page, "anomalies.md": anomalies_page,
-    "configuration.md": configuration_page,
+    "configuration.md": configuration_page, "metrics.md": metrics_page, "dashboards.md": dashboards_page,
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from detector.cli.main import COMMANDS
 from detector.protocols.fields import FIELDS
 from tests.runs import ROOT
 
-PAGES = ("fields.md", "rule-keys.md", "commands.md", "anomalies.md")
+PAGES = ("fields.md", "rule-keys.md", "commands.md", "anomalies.md", "configuration.md", "metrics.md", "dashboards.md")
 
 
 @cache
