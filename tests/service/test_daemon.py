@@ -131,7 +131,7 @@ def test_new_rules_run_at_the_next_packet_and_broken_ones_never(folder: Path) ->
         (folder / "every-write.yml").write_text(RULE.replace("modbus.func_code", "modbus.funccode"))
         with pytest.raises(AssertionError, match=r"every-write\.yml:7:11: unknown field"):
             daemon.ask("reload")
-        assert daemon.metric("detector_last_reload_success") == 0
+        until(lambda: daemon.metric("detector_last_reload_success") == 0, 10, "the metric to say so")
         assert daemon.metric("detector_reloads_total", result="failed") == 1
         bring(folder, 20, 10)
         delivered(daemon, 30)
