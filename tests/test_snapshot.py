@@ -32,7 +32,8 @@ def counts_of(pipeline: Pipeline) -> list[object]:
     flows = decoding.flows
     return [
         decoding.counts, decoding.anomalies, decoding.decoder.repeats, decoding.decoder.unknown_link_types, flows.created,
-        flows.expired, flows.evicted, decoding.streams.repeated_bytes, decoding.streams.waiting_bytes, engine.matched,
+        flows.expired, flows.evicted, decoding.pdus, decoding.following.streams.repeated_bytes,
+        decoding.following.streams.waiting_bytes, engine.matched,
         engine.suppressed, engine.lost_groups, engine.rows_by_table,
     ]  # fmt: skip
 

@@ -19,9 +19,10 @@ from detector import __version__
 from detector.alerts.alert import Alert
 from detector.capture.batch import Batch
 from detector.capture.source import LiveSource
-from detector.pipeline import Pipeline, Totals
+from detector.pipeline import Run
 from detector.rules.model import Rule, Ruleset
 from detector.service.config import SOURCES, Config, kind_of, name_of
+from detector.service.counted import Counted, counted
 from detector.service.exporter import Board
 from detector.service.health import Heartbeat
 from detector.service.logs import Logs
@@ -44,7 +45,7 @@ class Publisher:
     """Writes the board and makes the status. Methods of the loop: beat, saw, alerted, publish."""
 
     def __init__(
-        self, config: Config, board: Board, logs: Logs, source: LiveSource, pipeline: Pipeline, spool: Spool,
+        self, config: Config, board: Board, logs: Logs, source: LiveSource, pipeline: Run, spool: Spool,
         delivery: Delivery, reloader: Reloader, checkpoints: Checkpoints,
         overload: Overload,
     ) -> None:  # fmt: skip
@@ -65,18 +66,18 @@ class Publisher:
             name_of(one): kind_of(one, {kind: of for kind, (of, _) in DESTINATIONS.items()}) for one in config.alerts
         }
         self._checkpoints, self._overload = checkpoints, overload
-        self._base = pipeline.totals()
+        self._base = counted(pipeline)
         self._talkers = Talkers()
-        pipeline.onlooker = self._talkers.add
+        pipeline.watch(self._talkers.add)
         self.is_started = False
         board.set("detector_start_time_seconds", self._started)
         board.declare("source", source.reports)
         board.declare("sink", delivery.counts())
         self.rules_changed(pipeline.ruleset)
 
-    def _totals(self) -> Totals:
+    def _totals(self) -> Counted:
         """What this process has counted: the counts of stages and rules go on over restarts, with their state."""
-        return self._pipeline.totals().since(self._base)
+        return counted(self._pipeline).since(self._base)
 
     def beat(self) -> None:
         """The loop turns."""
@@ -141,8 +142,8 @@ class Publisher:
                 board.set("detector_files_total", files, name, result)
 
     def _publish_stages(self) -> None:
-        board, pipeline = self._board, self._pipeline
-        totals = pipeline.totals()
+        board = self._board
+        totals = self._totals()
         board.set("detector_flows_created_total", totals.flows_created)
         board.set("detector_flows_evicted_total", totals.flows_evicted)
         for direction, packets in totals.directions.items():
@@ -152,7 +153,7 @@ class Publisher:
         for anomaly, rows in totals.anomalies.items():
             board.set("detector_anomalies_total", rows, anomaly)
         board.set("detector_overload_level", self._overload.level)
-        board.set("detector_workers", totals.workers)
+        board.set("detector_workers", self._config.workers)
         board.set("detector_worker_restarts_total", totals.worker_restarts)
 
     def _publish_rules(self) -> None:
@@ -268,7 +269,7 @@ class Publisher:
                          "changed": list(last.diff.changed), "inactive": list(last.diff.inactive)},
             },
             "checkpoint": {"time": checkpoints.time, "ok": not checkpoints.is_failing, "message": checkpoints.message},
-            "workers": {"count": totals.workers, "restarts": totals.worker_restarts},
+            "workers": {"count": self._config.workers, "restarts": totals.worker_restarts},
             "memory_bytes": memory_of(os.getpid()),
             "overload": {"level": self._overload.level, "shed": [self._title(one) for one in sorted(self._overload.shed)]},
             "top": {
