@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from scapy.contrib.modbus import (
     ModbusADURequest,
     ModbusPDU03ReadHoldingRegistersRequest,
@@ -18,6 +20,7 @@ from scapy.packet import Raw
 
 from detector.capture import open_source
 from detector.capture.batch import batch_of
+from detector.capture.ring import Columns, Ring, in_order
 from detector.columns import Table
 from detector.detect.engine import Engine
 from detector.detect.predicates import evaluate
@@ -69,6 +72,31 @@ def captures(packets: list[bytes]) -> dict[str, bytes]:
     return {"a.pcap": struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + records, "b.pcapng": b"".join(framed)}
 
 
+def ring_block(packets: list[bytes], block_bytes: int = 65536, status: int = 0, tag: int = 0,
+               tpid: int = 0x8100) -> NDArray[np.uint8]:  # fmt: skip
+    """A block of a TPACKET_V3 ring as Linux hands it over: packets of one status, VLAN tag and TPID, a second apart."""
+    records, size = b"", 48
+    for number, packet in enumerate(packets):
+        next_offset = (82 + len(packet) + 15) // 16 * 16
+        header = struct.pack(
+            "=6I2H2IH10x", next_offset, number + 1, number, len(packet), len(packet), status, 82, 96, 0, tag, tpid
+        )
+        address = struct.pack("=H2siHBB8s", 17, packet[12:14], 1, 1, 0, 6, packet[6:12])
+        records += (header + address + bytes(14) + packet).ljust(next_offset, b"\0")
+        size += next_offset
+    description = struct.pack("=6IQ4I", 3, 0, 1, len(packets), 48, size, 1, 1, 0, len(packets), 0)
+    return np.frombuffer(bytearray((description + records).ljust(block_bytes, b"\0")), np.uint8)
+
+
+def read_ring(memory: NDArray[np.uint8], block_bytes: int, tag_at: int) -> Columns:
+    """Everything that is ready in a ring."""
+    ring = Ring(memory, block_bytes, tag_at)
+    ready, count, size, until = ring.survey(len(memory), len(memory))
+    columns = Columns(count, size)
+    ring.walk(columns, ready, until, until)
+    return columns
+
+
 def steps() -> list[tuple[str, Callable[[], object]]]:
     """What is to be run, in order, each with the name of what it compiles."""
     settings = PipelineSettings(decode=DecodeSettings(check_checksums=True, drop_repeats=True))
@@ -85,6 +113,11 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
                 (Path(folder) / name).write_bytes(content)
             for _ in open_source([folder]).batches():
                 pass
+
+    def live() -> None:
+        for tag_at in (12, 14):
+            read_ring(ring_block(packets, status=80, tag=7), 65536, tag_at)
+        in_order(batch, [len(packets)])
 
     def decode() -> None:
         table, pdus = decoding.tables(batch)
@@ -110,6 +143,7 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
     owners = ("packet", *(protocol.name for protocol in PROTOCOLS))
     return [
         ("capture", capture),
+        ("live capture", live),
         ("decode", decode),
         *((f"columns of {owner}", lambda owner=owner: columns(owner)) for owner in owners),
         ("filters", filters),

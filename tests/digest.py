@@ -26,6 +26,7 @@ from detector.pipeline import Pipeline, PipelineSettings
 from detector.protocols.fields import FIELDS, table_of
 from detector.protocols.frames import FrameTable
 from detector.rules.parser import parse_filter
+from detector.warming import read_ring, ring_block, traffic
 from tests.runs import ROOT, shipped_rules
 
 SMALL = PipelineSettings(
@@ -72,6 +73,18 @@ def digest(name: str, paths: Sequence[str], settings: PipelineSettings) -> dict[
     return found
 
 
+def live() -> dict[str, str]:
+    """Hashes of what is read of rings: plain, tagged, cooked, both."""
+    found: dict[str, str] = {}
+    for status in (0, 8, 16, 80):
+        for tag_at in (-1, 12, 14):
+            columns = read_ring(ring_block(traffic(), status=status, tag=0x2007, tpid=0x88A8), 65536, tag_at)
+            values = (columns.starts, columns.stops, columns.wire_lengths, columns.times, columns.is_unsummed)
+            data = columns.buffer[: columns.used].tobytes() + b"".join(value.tobytes() for value in values)
+            found[f"ring {status} {tag_at}"] = hashlib.sha256(data).hexdigest()[:16]
+    return found
+
+
 class Seen:
     """Counts the calls of functions in kernel modules, where they run as plain Python."""
 
@@ -92,6 +105,7 @@ def main() -> None:
     for path in sys.argv[1:]:
         found |= digest(Path(path).name, [path], PipelineSettings())
     found |= digest("all, small tables", sys.argv[1:], SMALL)
+    found |= live()
     sys.setprofile(None)
     print(json.dumps({**found, "kernels": sorted(seen.calls)}))
 

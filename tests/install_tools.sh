@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Installs the programs that tests compare with: tshark and tcpdump from Debian, Suricata from its backports.
+# Installs the programs that tests compare with: tshark, tcpdump, tcpreplay and tools of networks from Debian, Suricata from its backports.
 # Does nothing where they are there. Without root it says what is missing; the tests then skip, loudly.
 set -euo pipefail
 
 missing=()
 command -v tshark >/dev/null || missing+=(tshark)
 command -v tcpdump >/dev/null || missing+=(tcpdump)
+command -v tcpreplay >/dev/null || missing+=(tcpreplay)
+command -v ip >/dev/null || missing+=(iproute2)
+command -v ethtool >/dev/null || missing+=(ethtool)
+command -v sysctl >/dev/null || missing+=(procps)
 command -v suricata >/dev/null || missing+=(suricata)
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -44,6 +44,7 @@ def test_steps_run_and_are_named() -> None:
     todo = steps()
     assert [name for name, _ in todo] == [
         "capture",
+        "live capture",
         "decode",
         "columns of packet",
         "columns of modbus",

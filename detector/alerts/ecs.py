@@ -45,7 +45,14 @@ def document(
         "destination": end(ends.destination_ip, ends.destination_port, ends.destination_mac),
         "network": network_of(row),
         "observer": present(
-            {"vendor": "detector", "product": "detector", "type": "ids", "version": __version__, "name": observer}
+            {
+                "vendor": "detector",
+                "product": "detector",
+                "type": "ids",
+                "version": __version__,
+                "name": observer,
+                "ingress": ingress_of(row),
+            }
         ),
         "related": present({"ip": distinct(ends.source_ip, ends.destination_ip)}),
         "packet": {"number": int(row.batch.numbers[row.packet])},
@@ -69,6 +76,14 @@ def rule_of(rule: Rule) -> dict[str, Any]:
             "category": rule.table,
         }
     )
+
+
+def ingress_of(row: Row) -> dict[str, Any]:
+    """ECS `observer.ingress`: the interface of this sensor, for packets that come from no file."""
+    batch = row.batch
+    if batch.origins is None or batch.paths[int(batch.files[row.packet])]:
+        return {}
+    return {"interface": {"name": batch.described[int(batch.origins[row.packet])].name}}
 
 
 def end(ip: str | None, port: int | None, mac: str | None) -> dict[str, Any]:

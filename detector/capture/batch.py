@@ -41,6 +41,7 @@ class Batch:
     notes: int64[n, 3] of packet, option code, value: numbers that pcapng's packet blocks have as options.
     origins: int32[packets], row of `described`, -1 where the format tells nothing; None for no packet.
     described: interfaces of the source as far as it is read; it grows with later batches.
+    is_unsummed: bool[packets], the sender's network card was still to fill the checksums in; None for no packet.
     """
 
     buffer: NDArray[np.uint8]
@@ -58,6 +59,7 @@ class Batch:
     notes: NDArray[np.int64] = field(default_factory=no_notes)
     origins: NDArray[np.int32] | None = None
     described: list[Origin] = field(default_factory=list)
+    is_unsummed: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -77,6 +79,7 @@ class Batch:
             self.buffer, self.used, self.starts[rows], self.stops[rows], self.wire_lengths[rows], self.times[rows],
             self.link_types[rows], self.numbers[rows], self.files[rows], self.interfaces[rows], self.paths, comments,
             moved(self.notes, rows, len(self)), None if self.origins is None else self.origins[rows], self.described,
+            None if self.is_unsummed is None else self.is_unsummed[rows],
         )  # fmt: skip
 
 

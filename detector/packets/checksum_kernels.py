@@ -14,6 +14,7 @@ from detector.packets.rows import (
     IP,
     IS_QUOTED,
     NETWORK,
+    PACKET,
     PAYLOAD_STOP,
     STOP,
     TCP,
@@ -59,13 +60,18 @@ def has(cells, words, n, odd):
 
 
 @kernel
-def check_rows(buffer, cells, words):
-    """Marks rows whose checksums are wrong; what was not captured whole is left alone, and so are quotes."""
+def check_rows(buffer, cells, words, is_unsummed):
+    """Marks rows whose checksums are wrong; what was not captured whole is left alone, and so are quotes.
+
+    Args:
+        is_unsummed: bool[packets], packets taken before the network card filled their checksums in; or bool[0]: none is.
+    """
     for n in range(len(words)):
         at = np.int64(cells[IP, n])
         stop = np.int64(cells[STOP, n])
         if (
             cells[IS_QUOTED, n]
+            or (len(is_unsummed) > 0 and is_unsummed[cells[PACKET, n]])
             or has(cells, words, n, PACKET_TRUNCATED)
             or has(cells, words, n, IPV4_TRUNC)
             or has(cells, words, n, IPV6_TRUNC)

@@ -28,6 +28,7 @@ arrivals = Kernels("detector.packets.arrival_kernels")
 checksums = Kernels("detector.packets.checksum_kernels")
 
 REPEAT_PLACES = 8192
+NONE_UNSUMMED = np.zeros(0, np.bool_)
 UNKNOWN_LINK_TYPE = np.uint64(1) << np.uint64(PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE)
 
 
@@ -63,7 +64,8 @@ class PacketDecoder:
         arrivals.follow_clock(batch.times, self._settings.clock_step_ns, self._clock, clocks, odds)
         rows = self._decode_rows(batch, clocks)
         if self._settings.check_checksums:
-            checksums.check_rows(batch.buffer, *rows)
+            unsummed = NONE_UNSUMMED if batch.is_unsummed is None else batch.is_unsummed
+            checksums.check_rows(batch.buffer, *rows, unsummed)
         repeats, row_clocks = np.zeros(len(batch), np.bool_), np.empty(len(rows.words), np.int64)
         seen = np.zeros(2, np.uint64)
         arrivals.judge_arrivals(

@@ -171,6 +171,19 @@ def test_checksums_are_checked_on_request(layer: type[Packet], field: str, name:
     assert odd(decoded(packets), 1) == []
 
 
+def test_checksums_that_were_still_to_be_made_are_not_checked() -> None:
+    """A sensor's own packets are captured before its network card has summed them."""
+    wrong = bytes(Ether() / IP(**ENDS) / UDP(chksum=1) / Raw(b"x" * 20))
+    batch = batch_of([wrong, wrong], [0, 10**9])
+    batch.is_unsummed = np.array([True, False])
+    decoder = PacketDecoder(DecodeSettings(check_checksums=True))
+    table = decoder.decode(batch)
+    assert decoder.anomalies == {"udp.csum_invalid": 1}
+    assert [odd(table, row) for row in (0, 1)] == [[], ["udp.csum_invalid"]]
+    chosen = batch.take(np.array([1, 0])).is_unsummed
+    assert chosen is not None and chosen.tolist() == [False, True]
+
+
 def fragments(payload: bytes, cuts: Sequence[int], identification: int = 9) -> list[bytes]:
     """IPv4 fragments of a UDP datagram, cut at these offsets (multiples of eight)."""
     edges = [0, *cuts, len(payload)]
