@@ -257,6 +257,7 @@ class RingSource:
         ]
         self._described = [Origin(1, lane.name, "") for lane in self._lanes]
         self._hold = max(one.block_timeout for one in settings) + SLACK_NS
+        self.idle_seconds = BATCH_SECONDS
         self._is_stopped = False
         self._is_holding = False
         self._watched = time.monotonic()
@@ -290,6 +291,9 @@ class RingSource:
         """None: what has passed an interface cannot be read again."""
         return {}
 
+    def release(self, position: Mapping[str, Any]) -> None:
+        """Nothing is kept of what was yielded."""
+
     def stop(self) -> None:
         """Ends the iterator after the packets that have arrived."""
         self._is_stopped = True
@@ -303,7 +307,7 @@ class RingSource:
         """The packets as they come."""
         try:
             while not self._is_stopped:  # per batch
-                yield self._next(time.monotonic() + BATCH_SECONDS)
+                yield self._next(time.monotonic() + self.idle_seconds)
             yield from self._drain()
         finally:
             self.close()
