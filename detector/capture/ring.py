@@ -297,6 +297,9 @@ class RingSource:
         """None: what has passed an interface cannot be read again."""
         return {}
 
+    def release(self, position: Mapping[str, Any]) -> None:
+        """Nothing is kept of what was yielded."""
+
     def stop(self) -> None:
         """Ends the iterator after the packets that have arrived."""
         self._is_stopped = True
