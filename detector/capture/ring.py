@@ -304,9 +304,6 @@ class RingSource:
         """Ends the iterator after the packets that have arrived."""
         self._is_stopped = True
 
-    def release(self, position: Mapping[str, Any]) -> None:
-        """Nothing is kept that could be let go."""
-
     def close(self) -> None:
         """Closes all sockets: for a source whose packets are not read to the end."""
         for lane in self._lanes:  # per interface

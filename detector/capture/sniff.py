@@ -184,9 +184,6 @@ class SniffSource:
         """Ends the iterator after the packets at hand."""
         self._is_stopped = True
 
-    def release(self, position: Mapping[str, Any]) -> None:
-        """Nothing is kept that could be let go."""
-
     def close(self) -> None:
         """Closes all sockets."""
         for tap in self._taps:  # per interface
@@ -196,7 +193,7 @@ class SniffSource:
         """The packets as they come."""
         try:
             while not self._is_stopped:  # per batch
-                yield self._next(time.monotonic() + self.idle_seconds)
+                yield self._next()
         finally:
             self.close()
 

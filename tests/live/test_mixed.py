@@ -38,8 +38,8 @@ def test_all_come_and_stop_drains(cable: Cable, tmp_path: Path, monkeypatch: pyt
     (watched / "a.pcap").write_bytes(as_pcap(0, 10 * COUNT))
     other = cable.second()
     several = SeveralSources({
-        "ring": RingSource([InterfaceSettings(interface=SENSOR)]),
-        "scapy": SniffSource([InterfaceSettings(interface=other.sensor.interface, capture="scapy")]),
+        "ring": RingSource([InterfaceSettings(name=SENSOR)]),
+        "scapy": SniffSource([InterfaceSettings(name=other.sensor.interface, capture="scapy")]),
         "folder": source_of(watched, batch_packets=100),
     })  # fmt: skip
     batches = several.batches()
