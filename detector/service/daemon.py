@@ -119,6 +119,7 @@ class Daemon:
     def _swap(self, waiting: Waiting) -> Outcome:
         """New rules in place of the running ones; where that fails the running ones stay."""
         self._hand_on(self._pipeline.finish())
+        self._publisher.publish()  # counts under the titles that rules had
         try:
             self._pipeline.exchange_rules(waiting.ruleset)
         except Exception as error:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,7 @@ class Publisher:
         self._lag: dict[str, float] = {}
         self._last_packet: dict[str, float] = {}
         self._rules: dict[str, Rule] = {}
+        self._told: defaultdict[str, Counter[str]] = defaultdict(Counter)  # counts by rule that are on the board
         self._packets: Counter[str] = Counter()  # of each source, when it was looked at last
         self._failed: Counter[str] = Counter()  # packets of batches that brought the program to fail, by source
         self._kinds = {name_of(one): kind_of(one, SOURCES) for one in config.sources}
@@ -108,7 +109,9 @@ class Publisher:
         """Alerts are in the spool."""
         if not alerts:
             return
-        self._alerts.update(alert.rule.id for alert in alerts)
+        for rule, count in Counter(alert.rule.id for alert in alerts).items():
+            self._alerts[rule] += count
+            self._board.add("detector_alerts_total", count, rule, self._rules[rule].title, self._rules[rule].level)
         self._board.add("detector_spooled_total", len(alerts))
         late = time.time() - np.array([alert.time_ns for alert in alerts], np.float64) / 1e9
         self._board.observe_all("detector_detection_latency_seconds", late)
@@ -166,17 +169,20 @@ class Publisher:
         for name, counts in (("detector_matches_total", totals.matched), ("detector_suppressed_total", totals.suppressed),
                              ("detector_rule_errors_total", totals.rule_errors),
                              ("detector_rule_groups_lost_total", totals.groups_lost),
-                             ("detector_rule_shed_rows_total", totals.shed_rows)):  # fmt: skip
-            for rule_id, count in counts.items():
-                rule = self._rules.get(rule_id)
-                if rule is not None and not (rule.silent and name == "detector_matches_total"):
-                    board.set(name, count, rule_id, rule.title)
-        for rule_id, spent in totals.rule_ns.items():
-            if rule_id in self._rules:
-                board.set("detector_rule_seconds_total", spent / 1e9, rule_id, self._rules[rule_id].title)
-        for rule_id, count in self._alerts.items():
-            rule = self._rules[rule_id]
-            board.set("detector_alerts_total", count, rule_id, rule.title, rule.level)
+                             ("detector_rule_shed_rows_total", totals.shed_rows),
+                             ("detector_rule_seconds_total", totals.rule_ns)):  # fmt: skip
+            self._add_new(name, counts, 1e-9 if name == "detector_rule_seconds_total" else 1.0)
+
+    def _add_new(self, name: str, counts: Mapping[str, int], unit: float) -> None:
+        """What a count by rule has grown by, under the rule's present title: it may have another one after a reload."""
+        told = self._told[name]
+        for rule_id, count in counts.items():
+            rule = self._rules.get(rule_id)
+            if rule is None or (rule.silent and name == "detector_matches_total"):
+                continue
+            if (new := count - told[rule_id]) > 0:
+                self._board.add(name, new * unit, rule_id, rule.title)
+            told[rule_id] = count
 
     def _publish_delivery(self) -> None:
         board, now = self._board, time.time_ns()
