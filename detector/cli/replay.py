@@ -95,7 +95,7 @@ def pipeline_of(ruleset: Ruleset, settings: PipelineSettings, workers: int) -> R
 
 
 def run_through(pipeline: Run, arguments: argparse.Namespace, startup: ExitStack) -> int:
-    """All batches to all sinks, and the summary."""
+    """All batches to all sinks, and the summary. Where the next batch may take its time, alerts do not wait for it."""
     if arguments.learn_from:
         startup.close()  # a capture may be long, and what it leaves behind is garbage
         pipeline.learn(open_source(arguments.learn_from))
@@ -105,17 +105,25 @@ def run_through(pipeline: Run, arguments: argparse.Namespace, startup: ExitStack
     console = Terminal(is_error=on_stdout, is_all=not arguments.alerts or on_stdout)
     sinks: list[Sink] = [JsonLines(arguments.alerts)] if arguments.alerts else []
     sinks += [Summary(console)] if on_stdout else [ConsoleTable(console), Summary(console)]
+    is_slow = arguments.follow or arguments.speed > 0 or any(map(is_pipe, arguments.captures))
     began = time.perf_counter()
     pacer = Pacer(arguments.speed, time.monotonic, time.sleep)
     with ended_by_signals(source, pacer), progress(console) as advance:
         for batch in pacer.paced(source.batches()):
             write(sinks, pipeline.feed(batch))
+            if is_slow:
+                write(sinks, pipeline.finish())
             advance(source.report)
             startup.close()
         write(sinks, pipeline.finish())
     for sink in sinks:
         sink.close()
     return summarise(console, pipeline, source.report, time.perf_counter() - began, arguments.strict)
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a capture comes as it is written by another program."""
+    return path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
 def write(sinks: Sequence[Sink], alerts: Sequence[Alert]) -> None:

@@ -352,8 +352,6 @@ class WorkerPipeline:
 def close_all(processes: list[Process], slots: list[Slot]) -> None:
     """Ends all workers and gives the slots back."""
     for process in processes:  # per worker
-        process.connection.close()
-    for process in processes:  # per worker
         process.end()
     for slot in slots:  # per slot
         slot.close()
