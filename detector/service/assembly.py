@@ -90,7 +90,7 @@ class Service:
                 "privileges are dropped", extra={"user": proof.user, "group": proof.group, "threads": proof.threads}
             )
         self._control = ControlServer(config.control, {
-            "status": lambda request: {"status": self._publisher.status()},
+            "status": lambda request: self._publisher.status(),
             "reload": self._reload, "checkpoint": self._checkpoint, "test-alert": self._test_alert,
         })  # fmt: skip
         stack.callback(self._control.close)

@@ -66,7 +66,7 @@ def ended(daemon: RunningDaemon, packets: int) -> list[dict[str, Any]]:
 
 def seen(daemon: RunningDaemon) -> dict[str, Any]:
     """What the daemon says of its first source."""
-    found: dict[str, Any] = daemon.ask("status")["status"]["sources"][0]
+    found: dict[str, Any] = daemon.ask("status")["sources"][0]
     return found
 
 

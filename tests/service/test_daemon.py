@@ -314,12 +314,12 @@ def test_privileges_are_dropped(folder: Path) -> None:
             assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapInh"], 16) == 0
             assert status["NoNewPrivs"] == "1"
             cable.disconnect()
-            until(lambda: not daemon.ask("status")["status"]["sources"][0]["up"], 20, "the interface to be missed")
+            until(lambda: not daemon.ask("status")["sources"][0]["up"], 20, "the interface to be missed")
             cable.connect()
-            until(lambda: daemon.ask("status")["status"]["sources"][0]["up"], 20, "the interface to be found again")
+            until(lambda: daemon.ask("status")["sources"][0]["up"], 20, "the interface to be found again")
             cable.replay(SCENARIOS / "minute-attack" / "capture.pcap")
             delivered(daemon, 1)
-            assert daemon.ask("status")["status"]["sources"][0]["reconnects"] == 1
+            assert daemon.ask("status")["sources"][0]["reconnects"] == 1
             assert daemon.stop() == 0
 
 
