@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from detector.alerts.alert import Alert, AlertBuilder
 from detector.capture import open_source
@@ -19,7 +22,7 @@ from detector.capture.source import BATCH_PACKETS, Source, SourceReport
 from detector.columns import Table
 from detector.detect.costs import Clock
 from detector.detect.engine import Engine
-from detector.detect.judge import EngineSettings
+from detector.detect.judge import EngineSettings, kept_rules
 from detector.flows.columns import Chunks, FlowColumns
 from detector.flows.streams import StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
@@ -50,31 +53,111 @@ class Counts:
     packets: int = 0
     bytes: int = 0
     rows: int = 0  # packet rows that rules saw
-    pdus: Counter[str] = field(default_factory=Counter)  # by protocol
-    pdu_anomalies: Counter[str] = field(default_factory=Counter)
-    directions: dict[str, int] = field(default_factory=dict)  # packet rows of TCP and UDP, to_server and to_client
     alerts: int = 0
     first_ns: int | None = None
     last_ns: int = 0
+    worker_restarts: int = 0
+    lost_packets: int = 0  # of `packets`, those that a worker had not handed on when it died
+
+    def count(self, packets: PacketTable) -> None:
+        """Counts a batch and its rows."""
+        batch = packets.batch
+        self.packets += len(batch)
+        self.bytes += int((batch.stops - batch.starts).sum())
+        self.rows += packets.rows
+        if len(batch):
+            self.first_ns = int(batch.times[0]) if self.first_ns is None else self.first_ns
+            self.last_ns = max(self.last_ns, int(batch.times.max()))
+
+
+@dataclass(frozen=True)
+class FlowTotals:
+    """Flows of a run so far; directions: rows of TCP and UDP by flow.direction."""
+
+    created: int = 0
+    expired: int = 0
+    evicted: int = 0
+    directions: Mapping[str, int] = field(default_factory=lambda: {"to_server": 0, "to_client": 0})
+
+    def __add__(self, other: FlowTotals) -> FlowTotals:
+        directions = {name: count + other.directions[name] for name, count in self.directions.items()}
+        return FlowTotals(
+            self.created + other.created, self.expired + other.expired, self.evicted + other.evicted, directions
+        )
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What all stages have counted so far: for metrics. Rules by id."""
+    """What following packet rows has counted so far. pdus: by protocol. anomalies: of streams and PDUs."""
 
-    directions: Mapping[str, int]
-    pdus: Mapping[str, int]
-    anomalies: Mapping[str, int]
-    flows_created: int
-    flows_evicted: int
-    matched: Mapping[str, int]
-    suppressed: Mapping[str, int]
-    rule_errors: Mapping[str, int]
-    groups_lost: Mapping[str, int]
-    shed_rows: Mapping[str, int]
-    rule_ns: Mapping[str, int]  # time spent on rules, empty unless it is measured
-    workers: int = 1
-    worker_restarts: int = 0
+    flows: FlowTotals = field(default_factory=FlowTotals)
+    pdus: Counter[str] = field(default_factory=Counter)
+    anomalies: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Totals) -> Totals:
+        pdus = Counter(self.pdus)
+        pdus.update(other.pdus)  # unlike a sum it keeps protocols without a PDU
+        return Totals(self.flows + other.flows, pdus, self.anomalies + other.anomalies)
+
+
+class Following:
+    """Packet rows to tables of PDUs: the stages whose state is kept by flow. shards: bool[64], those that are followed."""
+
+    def __init__(self, settings: PipelineSettings, shards: NDArray[np.bool_] | None = None) -> None:
+        tcp = tuple(port for protocol in PROTOCOLS for port in protocol.tcp_ports)
+        udp = tuple(port for protocol in PROTOCOLS for port in protocol.udp_ports)
+        self.flows = FlowTable(settings.flows, tcp, udp, shards)
+        self.streams = StreamTable(settings.streams, self.flows.slots)
+        self._readers = [(protocol.name, protocol.reader()) for protocol in PROTOCOLS]
+        self._pdus: Counter[str] = Counter()
+        self._pdu_anomalies: Counter[str] = Counter()
+
+    def tables(self, packets: PacketTable) -> dict[str, PduTable]:
+        """A table for each protocol, in the order of PROTOCOLS."""
+        flows = self.flows.follow(packets)
+        tables = self.frame(packets, flows, self.streams.follow(packets, flows))
+        for name, table in tables.items():  # per protocol
+            self._pdus[name] += table.rows
+            if table.rows and table.anomalies.any():
+                column = table.column("pdu.anomaly")
+                self._pdu_anomalies.update(column.field.labels[int(value)] for value in column.flat()[0])
+        return tables
+
+    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> dict[str, PduTable]:
+        """A table for each protocol of chunks that were followed."""
+        return {name: reader.frame(packets, flows, chunks) for name, reader in self._readers}
+
+    @property
+    def totals(self) -> Totals:
+        """What was counted so far."""
+        flows = self.flows
+        return Totals(
+            FlowTotals(flows.created, flows.expired, flows.evicted, flows.directions), Counter(self._pdus),
+            self.streams.anomalies + self._pdu_anomalies,
+        )  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """What a later run needs to go on where this one stands. Pickle it before the next batch."""
+        return {
+            "flows": self.flows.state(),
+            "streams": self.streams.state(),
+            "readers": {name: reader.state() for name, reader in self._readers},
+            "pdus": (self._pdus, self._pdu_anomalies),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a state, before the first batch.
+
+        Raises:
+            UnfitState: it was made with other ceilings; this object is not to be used.
+        """
+        self.flows.restore(state["flows"])
+        self.streams.restore(state["streams"])
+        if list(state["readers"]) != [name for name, _ in self._readers]:
+            raise UnfitState("the saved state was made by a version with other protocols")
+        for name, reader in self._readers:  # per protocol
+            reader.restore(state["readers"][name])
+        self._pdus, self._pdu_anomalies = state["pdus"]
 
 
 class Decoding:
@@ -82,39 +165,34 @@ class Decoding:
 
     def __init__(self, settings: PipelineSettings) -> None:
         self.decoder = PacketDecoder(settings.decode)
-        tcp = tuple(port for protocol in PROTOCOLS for port in protocol.tcp_ports)
-        udp = tuple(port for protocol in PROTOCOLS for port in protocol.udp_ports)
-        self.flows = FlowTable(settings.flows, tcp, udp)
-        self.streams = StreamTable(settings.streams, self.flows.slots)
-        self._readers = [(protocol.name, protocol.reader()) for protocol in PROTOCOLS]
+        self.following = Following(settings)
         self.counts = Counts()
 
     def tables(self, batch: Batch) -> tuple[PacketTable, dict[str, PduTable]]:
         """The packet table of a batch and a table for each protocol, in the order of PROTOCOLS."""
         packets = self.decoder.decode(batch)
-        flows = self.flows.follow(packets)
-        tables = self.frame(packets, flows, self.streams.follow(packets, flows))
-        self._count(batch, packets, tables)
+        tables = self.following.tables(packets)
+        self.counts.count(packets)
         return packets, tables
+
+    @property
+    def flows(self) -> FlowTotals:
+        """Flows so far."""
+        return self.following.totals.flows
+
+    @property
+    def pdus(self) -> Counter[str]:
+        """PDUs so far, by protocol."""
+        return self.following.totals.pdus
 
     @property
     def anomalies(self) -> Counter[str]:
         """Rows by the name of their anomalies, of packets, streams and PDUs."""
-        return self.decoder.anomalies + self.streams.anomalies + self.counts.pdu_anomalies
-
-    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> dict[str, PduTable]:
-        """A table for each protocol, in the order of PROTOCOLS."""
-        return {name: reader.frame(packets, flows, chunks) for name, reader in self._readers}
+        return self.decoder.anomalies + self.following.totals.anomalies
 
     def state(self) -> dict[str, Any]:
         """What a later run needs to go on where this one stands. Pickle it before the next batch."""
-        return {
-            "decoder": self.decoder.state(),
-            "flows": self.flows.state(),
-            "streams": self.streams.state(),
-            "readers": {name: reader.state() for name, reader in self._readers},
-            "counts": self.counts,
-        }
+        return {"decoder": self.decoder.state(), "following": self.following.state(), "counts": self.counts}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state, before the first batch.
@@ -123,28 +201,136 @@ class Decoding:
             UnfitState: it was made with other ceilings; this Decoding is not to be used.
         """
         self.decoder.restore(state["decoder"])
-        self.flows.restore(state["flows"])
-        self.streams.restore(state["streams"])
-        if list(state["readers"]) != [name for name, _ in self._readers]:
-            raise UnfitState("the saved state was made by a version with other protocols")
-        for name, reader in self._readers:  # per protocol
-            reader.restore(state["readers"][name])
+        self.following.restore(state["following"])
         self.counts = state["counts"]
 
-    def _count(self, batch: Batch, packets: PacketTable, tables: dict[str, PduTable]) -> None:
-        counts = self.counts
-        counts.packets += len(batch)
-        counts.bytes += int((batch.stops - batch.starts).sum())
-        counts.rows += packets.rows
-        for name, table in tables.items():
-            counts.pdus[name] += table.rows
-            if table.rows and table.anomalies.any():
-                column = table.column("pdu.anomaly")
-                counts.pdu_anomalies.update(column.field.labels[int(value)] for value in column.flat()[0])
-        counts.directions = self.flows.directions
-        if len(batch):
-            counts.first_ns = int(batch.times[0]) if counts.first_ns is None else counts.first_ns
-            counts.last_ns = max(counts.last_ns, int(batch.times.max()))
+
+class Decoded(Protocol):
+    """What is known of the packets of a run, whether one process decoded them or several."""
+
+    @property
+    def decoder(self) -> PacketDecoder:
+        """What decoded them."""
+        ...
+
+    @property
+    def counts(self) -> Counts:
+        """Packets, rows, alerts."""
+        ...
+
+    @property
+    def flows(self) -> FlowTotals:
+        """Flows so far."""
+        ...
+
+    @property
+    def pdus(self) -> Counter[str]:
+        """PDUs so far, by protocol."""
+        ...
+
+    @property
+    def anomalies(self) -> Counter[str]:
+        """Rows by the name of their anomalies."""
+        ...
+
+
+class Judged(Protocol):
+    """What is known of the rules of a run: Engine, or the Judge of several workers."""
+
+    @property
+    def matched(self) -> Counter[str]:
+        """Matches by rule id, before limits."""
+        ...
+
+    @property
+    def suppressed(self) -> Counter[str]:
+        """Matches held back by a limit, by rule id."""
+        ...
+
+    @property
+    def rule_errors(self) -> Counter[str]:
+        """Failures by rule id."""
+        ...
+
+    @property
+    def rows_by_table(self) -> Counter[str]:
+        """Rows that rules could look at."""
+        ...
+
+    @property
+    def lost_groups(self) -> Counter[str]:
+        """Groups that were pushed out of a rule's state, by rule id."""
+        ...
+
+    @property
+    def shed_rows(self) -> Counter[str]:
+        """Rows that a rule did not look at because it was switched off, by rule id."""
+        ...
+
+    @property
+    def spent_ns(self) -> Counter[str]:
+        """Time spent on each rule, by rule id, sampled and scaled up; empty unless it is measured."""
+        ...
+
+    def is_learning(self, rule_id: str, clock: int) -> bool:
+        """Whether a new_value rule still takes what it sees at this clock as known good."""
+        ...
+
+
+class Run(Protocol):
+    """A run of one ruleset, in this process (Pipeline) or in several (WorkerPipeline)."""
+
+    ruleset: Ruleset
+
+    @property
+    def decoding(self) -> Decoded:
+        """What is known of its packets."""
+        ...
+
+    @property
+    def engine(self) -> Judged:
+        """What is known of its rules."""
+        ...
+
+    def feed(self, batch: Batch) -> list[Alert]:
+        """Takes a batch; the alerts that are ready, in order: of this batch or of earlier ones."""
+        ...
+
+    def finish(self) -> list[Alert]:
+        """The alerts of all that was fed. More may be fed afterwards."""
+        ...
+
+    def learn(self, source: Source) -> None:
+        """Takes a source as known good."""
+        ...
+
+    def exchange_rules(self, ruleset: Ruleset) -> frozenset[str]:
+        """Goes on with other rules from the next batch; ids of those whose state was kept."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps; to be asked after finish()."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> frozenset[str]:
+        """Goes on from a state, before the first batch; ids of the rules whose state could be taken over."""
+        ...
+
+    def measure(self, clock: Clock) -> None:
+        """Measures from now on what rules cost, on a sample of batches; clock in ns."""
+        ...
+
+    def shed(self, rule_ids: Collection[str]) -> None:
+        """Switches these rules off from the next batch on, all others on."""
+        ...
+
+    def watch(self, onlooker: Callable[[PacketTable], None]) -> None:
+        """Shows somebody the packets of each batch from now on."""
+        ...
+
+    def close(self) -> None:
+        """Ends what runs beside this process."""
+        ...
 
 
 class Pipeline:
@@ -158,34 +344,46 @@ class Pipeline:
         self._builder = AlertBuilder(settings.run, settings.observer)
         self._clock: Clock | None = None
         self._shed: frozenset[str] = frozenset()
-        self.onlooker: Callable[[PacketTable], None] | None = None  # sees the packets of each batch
+        self._onlooker: Callable[[PacketTable], None] | None = None
 
     def process(self, batch: Batch) -> list[Alert]:
         """The alerts of a batch."""
         packets, pdus = self.decoding.tables(batch)
-        if self.onlooker is not None:
-            self.onlooker(packets)
+        if self._onlooker is not None:
+            self._onlooker(packets)
         tables: dict[str, Table] = {"packet": packets, **pdus}
         alerts = [self._builder.build(match, tables) for match in self.engine.detect(tables)]
         self.decoding.counts.alerts += len(alerts)
         return alerts
 
     def feed(self, batch: Batch) -> list[Alert]:
-        """As `process`: alerts that are ready by now, of this batch or of earlier ones."""
+        """The alerts of a batch."""
         return self.process(batch)
 
     def finish(self) -> list[Alert]:
-        """The alerts of everything that was fed and is not judged yet."""
+        """None: all alerts were handed out with their batches."""
         return []
 
-    def totals(self) -> Totals:
-        """What was counted so far."""
-        decoding, engine = self.decoding, self.engine
-        return Totals(
-            decoding.counts.directions, decoding.counts.pdus, decoding.anomalies, decoding.flows.created,
-            decoding.flows.evicted, engine.matched, engine.suppressed, engine.rule_errors, engine.lost_groups,
-            engine.shed_rows, engine.spent_ns,
-        )  # fmt: skip
+    def close(self) -> None:
+        """Nothing runs beside this process."""
+
+    def learn(self, source: Source) -> None:
+        """Takes a source as known good: new_value rules learn from it, nothing alerts, its flows and clock are its own."""
+        decoding = Decoding(self._settings)
+        for batch in source.batches():
+            packets, pdus = decoding.tables(batch)
+            self.engine.learn({"packet": packets, **pdus})
+
+    def exchange_rules(self, ruleset: Ruleset) -> frozenset[str]:
+        """Goes on with other rules from the next batch; ids of those that mean what they meant, whose state goes on."""
+        engine = Engine(ruleset, self._settings.engine)
+        kept = kept_rules(self.engine.judge.rules, engine.judge.rules)
+        engine.judge.adopt(self.engine.judge, kept)
+        if self._clock is not None:
+            engine.measure(self._clock)
+        engine.shed(self._shed)
+        self.ruleset, self.engine = ruleset, engine
+        return kept
 
     def measure(self, clock: Clock) -> None:
         """Measures from now on what rules cost, on a sample of batches; clock in ns."""
@@ -197,21 +395,9 @@ class Pipeline:
         self._shed = frozenset(rule_ids)
         self.engine.shed(self._shed)
 
-    def swap(self, ruleset: Ruleset) -> None:
-        """Other rules from the next batch on. Rules that mean the same keep their state; their counts go on."""
-        engine = Engine(ruleset, self._settings.engine)
-        engine.judge.restore(self.engine.judge.state())
-        if self._clock is not None:
-            engine.measure(self._clock)
-        engine.shed(self._shed)
-        self.ruleset, self.engine = ruleset, engine
-
-    def learn(self, source: Source) -> None:
-        """Takes a source as known good: new_value rules learn from it, nothing alerts, its flows and clock are its own."""
-        decoding = Decoding(self._settings)
-        for batch in source.batches():
-            packets, pdus = decoding.tables(batch)
-            self.engine.learn({"packet": packets, **pdus})
+    def watch(self, onlooker: Callable[[PacketTable], None]) -> None:
+        """Shows somebody the packets of each batch from now on."""
+        self._onlooker = onlooker
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: of all stages, of all rules, and which alerts were told. Pickle it before the next batch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detector.capture.source import SourceReport
-from detector.pipeline import Pipeline
+from detector.pipeline import Run
 from detector.rules.model import Ruleset
 
 ENOUGH_PACKETS = 10  # one direction in fewer says little: a scan's probes or a log line are one-sided by nature
@@ -20,18 +20,23 @@ MISSING = {
 }
 
 
-def reasons(pipeline: Pipeline, report: SourceReport) -> Iterator[str]:
+def reasons(pipeline: Run, report: SourceReport) -> Iterator[str]:
     """One sentence for each thing that the run did not see or could not judge."""
     yield from report.warnings
     yield from unread(pipeline, report)
     yield from unjudged(pipeline)
 
 
-def unread(pipeline: Pipeline, report: SourceReport) -> Iterator[str]:
+def unread(pipeline: Run, report: SourceReport) -> Iterator[str]:
     """What of the input did not become rows."""
     counts, decoder = pipeline.decoding.counts, pipeline.decoding.decoder
     if not counts.packets:
         yield "no packet was read"
+    if counts.worker_restarts:
+        yield (
+            f"{counts.worker_restarts:,} times a worker died and was started anew: {counts.lost_packets:,} packets were "
+            "lost with it, and what it knew of its flows"
+        )
     for cause, skipped in report.skipped_bytes.items():
         yield f"{skipped:,} bytes were skipped: {cause}"
     for link_type, packets in sorted(decoder.unknown_link_types.items()):
@@ -42,15 +47,15 @@ def unread(pipeline: Pipeline, report: SourceReport) -> Iterator[str]:
     for name, what in MISSING.items():  # per anomaly that means missing bytes
         if anomalies[name]:
             yield f"{anomalies[name]:,} {what} ({name})"
-    directions = counts.directions
+    directions = pipeline.decoding.flows.directions
     if sum(directions.values()) >= ENOUGH_PACKETS and not all(directions.values()):
         seen = "servers" if directions["to_server"] else "clients"
         yield f"only packets to {seen} were seen: the capture has one direction only"
-    if counts.packets and not any(counts.pdus.values()):
-        yield f"no PDU of any protocol was decoded (known: {', '.join(counts.pdus)})"
+    if counts.packets and not any(pipeline.decoding.pdus.values()):
+        yield f"no PDU of any protocol was decoded (known: {', '.join(pipeline.decoding.pdus)})"
 
 
-def unjudged(pipeline: Pipeline) -> Iterator[str]:
+def unjudged(pipeline: Run) -> Iterator[str]:
     """Rules that could not have fired."""
     ruleset, engine = pipeline.ruleset, pipeline.engine
     yield from ruleset.warnings
@@ -82,7 +87,7 @@ def inactive_rules(ruleset: Ruleset) -> dict[str, list[str]]:
     return found
 
 
-def tables_without_rows(pipeline: Pipeline) -> dict[str, list[str]]:
+def tables_without_rows(pipeline: Run) -> dict[str, list[str]]:
     """Titles of active rules by table, for tables that never had a row."""
     found: dict[str, list[str]] = {}
     for rule in pipeline.ruleset.active:
@@ -91,7 +96,7 @@ def tables_without_rows(pipeline: Pipeline) -> dict[str, list[str]]:
     return found
 
 
-def still_learning(pipeline: Pipeline) -> list[str]:
+def still_learning(pipeline: Run) -> list[str]:
     """Titles of rules that took everything they saw as known good, so that they could not alert either."""
     return [
         rule.title

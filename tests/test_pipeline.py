@@ -21,9 +21,9 @@ def test_counts_are_those_of_the_capture() -> None:
     counts = pipeline.decoding.counts
     assert counts.packets == len(FRAMES) and counts.bytes == sum(len(data) for _, data in FRAMES)
     assert (counts.first_ns, counts.last_ns) == (FRAMES[0][0], FRAMES[-1][0])
-    assert counts.pdus == {"modbus": 252} and not counts.pdu_anomalies
+    assert pipeline.decoding.pdus == {"modbus": 252} and not pipeline.decoding.anomalies
     assert counts.alerts == sum(map(len, found)) > 0
-    assert counts.directions["to_server"] > 0 and counts.directions["to_client"] > 0
+    assert all(count > 0 for count in pipeline.decoding.flows.directions.values())
 
 
 def test_run_gives_the_report_with_each_batch() -> None:
@@ -79,4 +79,4 @@ def test_decoding_alone_makes_the_tables_that_rules_see() -> None:
         packets, pdus = decoding.tables(batch)
         assert set(pdus) == {"modbus"} and packets.rows == len(batch)
         rows += pdus["modbus"].rows
-    assert rows == decoding.counts.pdus["modbus"] == 252
+    assert rows == decoding.pdus["modbus"] == 252

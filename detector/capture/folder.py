@@ -120,6 +120,7 @@ class FolderSource:
         self._queue: list[tuple[tuple[int, Standing], int, WatchedFile]] = []
         self._queued = 0
         self._aside: list[WatchedFile] = []  # until the next look
+        self._made_of: dict[WatchedFile, WatchedFile] = {}  # a compressed file that waits: what it was made of
         self._opened: dict[WatchedFile, Opened] = {}
         self._next_look = 0.0
         self._is_stopped = False
@@ -222,13 +223,15 @@ class FolderSource:
         if file.is_lost or not self._watch.refresh(file, now):
             self._next_look = 0.0
             return None
-        if (twin := self._twin(file)) is not None:
+        twin = self._twin(file)
+        if twin is not None and twin.is_finished and self._watch.unpacked_size(file.name) == twin.size % 2**32:
             file.packets = twin.packets
-            if twin.is_finished:
-                self._finish(file, twin.state)
-                return None
+            self._finish(file, twin.state)
+            return None
         if not self._is_ready(file, now):
             return None
+        if twin is not None:  # read on behind its packets: it may hold more than was read of the original
+            file.packets = twin.packets
         try:
             raw = cast(BinaryIO, Path(path).open("rb", buffering=0))  # noqa: SIM115 - read until it is finished
         except OSError as error:
@@ -292,6 +295,7 @@ class FolderSource:
     def _finish(self, file: WatchedFile, state: str) -> None:
         """Takes the first file off the queue: nothing of it is left."""
         heapq.heappop(self._queue)
+        self._made_of.pop(file, None)
         if not file.serial:
             self.report.files["read" if state in ("read", "forgotten") else "damaged"] += 1
         self._finished += 1
@@ -339,7 +343,10 @@ class FolderSource:
             self._say(f"{self._root / file.name}: there is more of it than when it was finished; it is read on")
             self._recall(file)
         former = {file.name: file for file in self._recent if file.is_lost} if changes.new else {}
+        gone = {file.name: file for file in changes.gone}
         for file in changes.new:  # per file
+            if (original := gone.get(name := unpacked_name(file.name), self._watch.files.get(name))) is not None:
+                self._made_of[file] = original
             self._welcome(file, former.get(file.name))
         for file in (*changes.grown, *(after for _, after in changes.overwritten)):  # per file
             self._enqueue(file)
@@ -368,6 +375,7 @@ class FolderSource:
         self._queue = [waiting for waiting in self._queue if waiting[2] not in unread]
         heapq.heapify(self._queue)
         for file in unread:  # per file
+            self._made_of.pop(file, None)
             if file.packets:
                 self._recent.append(file)
                 self._entries = None
@@ -392,12 +400,11 @@ class FolderSource:
 
     def _originals(self, file: WatchedFile) -> list[WatchedFile]:
         """Files that have a compressed file's name without its ending."""
-        ending = next((ending for ending in PACKED_NAMES if file.name.endswith(ending)), "")
-        if not ending:
+        name = unpacked_name(file.name)
+        if not name:
             return []
-        name = file.name.removesuffix(ending)
         known = [other for other in (*self._recent, *self._named.values()) if other.name == name]
-        return [*known, *([self._watch.files[name]] if name in self._watch.files else [])]
+        return [*known, *filter(None, (self._made_of.get(file), self._watch.files.get(name)))]
 
     def _put_aside(self, file: WatchedFile) -> bool:
         """A file that was read is being compressed, it seems, which takes its time: others need not wait for it."""
@@ -553,6 +560,11 @@ def checked(settings: FolderSettings) -> Path | None:
         raise InputError(f"{target}: move_to lies on another file system than {root}",
                          hint="files are renamed, never copied: a copy would hold up reading")  # fmt: skip
     return target
+
+
+def unpacked_name(name: str) -> str:
+    """A compressed file's name without its ending; empty for other files."""
+    return next((name.removesuffix(ending) for ending in PACKED_NAMES if name.endswith(ending)), "")
 
 
 def match(entries: Sequence[Remembered], files: Sequence[WatchedFile], watch: Watch) -> dict[WatchedFile, Remembered]:

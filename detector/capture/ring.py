@@ -297,12 +297,12 @@ class RingSource:
         """None: what has passed an interface cannot be read again."""
         return {}
 
+    def release(self, position: Mapping[str, Any]) -> None:
+        """Nothing is kept of what was yielded."""
+
     def stop(self) -> None:
         """Ends the iterator after the packets that have arrived."""
         self._is_stopped = True
-
-    def release(self, position: Mapping[str, Any]) -> None:
-        """Nothing is kept that could be let go."""
 
     def close(self) -> None:
         """Closes all sockets: for a source whose packets are not read to the end."""

@@ -24,7 +24,6 @@ class SeveralSources:
     def __init__(self, sources: Mapping[str, LiveSource]) -> None:
         self.idle_seconds = BATCH_SECONDS
         self._sources = dict(sources)
-        self._is_stopped = False
 
     @property
     def reports(self) -> Mapping[str, SourceReport]:
@@ -54,11 +53,11 @@ class SeveralSources:
         return {name: source.position for name, source in self._sources.items()}
 
     def batches(self) -> Iterator[Batch]:
-        """The packets of all, a batch of each in turn, until `stop` or until every source has ended."""
+        """The packets of all, a batch of each in turn, until every source has ended, as `stop` tells them to."""
         running = {name: source.batches() for name, source in self._sources.items()}
         try:
             until, wait = time.monotonic() + self.idle_seconds, 0.0
-            while running and not self._is_stopped:  # per round
+            while running:  # per round
                 has_packets = False
                 for name in list(running):  # per source
                     source = self._sources[name]
@@ -70,8 +69,6 @@ class SeveralSources:
                         has_packets = True
                         yield batch
                         until = time.monotonic() + self.idle_seconds
-                    if self._is_stopped:
-                        break
                 wait = 0.0 if has_packets or not running else QUIET_SECONDS / len(running)
                 if not has_packets and time.monotonic() >= until:
                     yield no_packets()
@@ -82,7 +79,6 @@ class SeveralSources:
 
     def stop(self) -> None:
         """Ends all after the packets at hand."""
-        self._is_stopped = True
         for source in self._sources.values():  # per source
             source.stop()
 

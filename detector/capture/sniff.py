@@ -177,12 +177,12 @@ class SniffSource:
         """None: what has passed an interface cannot be read again."""
         return {}
 
+    def release(self, position: Mapping[str, Any]) -> None:
+        """Nothing is kept of what was yielded."""
+
     def stop(self) -> None:
         """Ends the iterator after the packets at hand."""
         self._is_stopped = True
-
-    def release(self, position: Mapping[str, Any]) -> None:
-        """Nothing is kept that could be let go."""
 
     def close(self) -> None:
         """Closes all sockets."""
@@ -193,23 +193,25 @@ class SniffSource:
         """The packets as they come."""
         try:
             while not self._is_stopped:  # per batch
-                yield self._next(time.monotonic() + self.idle_seconds)
+                yield self._next()
         finally:
             self.close()
 
-    def _next(self, deadline: float) -> Batch:
-        """What comes before the deadline."""
+    def _next(self) -> Batch:
+        """What comes within idle_seconds, or is there already."""
+        began = time.monotonic()
         found: list[tuple[int, int, int, bytes, int]] = []  # time, interface, number, bytes, length on the wire
         while len(found) < BATCH_PACKETS and not self._is_stopped:  # per wait
             for tap in self._taps:  # per interface
                 tap.retry()
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            for index in self._ready(left):  # per interface
+            left = began + self.idle_seconds - time.monotonic()
+            ready = self._ready(max(0.0, left))
+            for index in ready:  # per interface
                 tap = self._taps[index]
                 if (one := tap.read()) is not None:
                     found.append((one[2], index, tap.report.packets, one[0], one[1]))
+            if left <= 0 and (not ready or time.monotonic() >= began + BATCH_SECONDS):
+                break
         for tap in self._taps:  # per interface
             if tap.socket is not None:
                 tap.count()

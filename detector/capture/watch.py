@@ -203,6 +203,15 @@ class Watch:
         target = bytearray(HEAD_BYTES)
         return bytes(target[: unpacked.readinto(memoryview(target))])
 
+    def unpacked_size(self, name: str) -> int | None:
+        """How long a gzip file says that its content is, modulo 2**32 (RFC 1952, 2.3.1: ISIZE, its last four bytes)."""
+        try:
+            with (self.root / name).open("rb", buffering=0) as raw:
+                raw.seek(-4, os.SEEK_END)
+                return int.from_bytes(raw.read(4), "little") if name.endswith(".gz") else None
+        except OSError:
+            return None
+
     def standing(self, name: str, mtime_ns: int) -> Standing:
         """What a file is ordered by within its generation."""
         return (mtime_ns if self._by_time else 0), natural(name)

@@ -62,7 +62,7 @@ def why_nothing(decoding: Decoding, table: str, condition: str) -> str:
     counts = decoding.counts
     if not counts.packets:
         return "no packet was read"
-    if table != PACKET and not counts.pdus[table]:
+    if table != PACKET and not decoding.pdus[table]:
         return f"no {table} PDU in {counts.packets:,} packets"
     return f"no frame of {counts.packets:,} is selected by {condition!r}"
 

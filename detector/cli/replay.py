@@ -6,12 +6,13 @@ import argparse
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from types import FrameType
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from detector.alerts.alert import Alert
 from detector.capture import open_source
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
 from detector.cli.options import add_rule_options, amount, load_ruleset, pace, positive, time_ns
@@ -21,9 +22,11 @@ from detector.columns import printable
 from detector.errors import InputError
 from detector.exercise.pacing import Pacer
 from detector.packets.decode import DecodeSettings
-from detector.pipeline import Pipeline, PipelineSettings
+from detector.pipeline import Pipeline, PipelineSettings, Run
+from detector.rules.model import Ruleset
 from detector.silence import reasons, still_learning
 from detector.sinks import ConsoleTable, JsonLines, Sink, Summary
+from detector.workers import WorkerPipeline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--batch-packets", type=positive, default=BATCH_PACKETS, metavar="N", help="packets per batch at most"
     )
     parser.add_argument(
+        "--workers",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="processes that follow flows and test rules; the same alerts",
+    )
+    parser.add_argument(
         "--learn-from", action="append", default=[], metavar="CAPTURE", help="known good traffic for new_value rules"
     )
     parser.add_argument("--check-checksums", action="store_true", help="verify IP, TCP, UDP and ICMP checksums")
@@ -74,7 +84,18 @@ def replayed(arguments: argparse.Namespace, startup: ExitStack) -> int:
     """The replay; `startup` is over with the first batch, for which all kernels are loaded."""
     ruleset = load_ruleset(arguments)
     decode = DecodeSettings(check_checksums=arguments.check_checksums, drop_repeats=arguments.drop_repeats)
-    pipeline = Pipeline(ruleset, PipelineSettings(decode=decode, run=arguments.run_name))
+    settings = PipelineSettings(decode=decode, run=arguments.run_name)
+    with closing(pipeline_of(ruleset, settings, arguments.workers)) as pipeline:
+        return run_through(pipeline, arguments, startup)
+
+
+def pipeline_of(ruleset: Ruleset, settings: PipelineSettings, workers: int) -> Run:
+    """A run in this process, or in several."""
+    return WorkerPipeline(ruleset, settings, workers) if workers > 1 else Pipeline(ruleset, settings)
+
+
+def run_through(pipeline: Run, arguments: argparse.Namespace, startup: ExitStack) -> int:
+    """All batches to all sinks, and the summary. Where the next batch may take its time, alerts do not wait for it."""
     if arguments.learn_from:
         startup.close()  # a capture may be long, and what it leaves behind is garbage
         pipeline.learn(open_source(arguments.learn_from))
@@ -84,18 +105,31 @@ def replayed(arguments: argparse.Namespace, startup: ExitStack) -> int:
     console = Terminal(is_error=on_stdout, is_all=not arguments.alerts or on_stdout)
     sinks: list[Sink] = [JsonLines(arguments.alerts)] if arguments.alerts else []
     sinks += [Summary(console)] if on_stdout else [ConsoleTable(console), Summary(console)]
+    is_slow = arguments.follow or arguments.speed > 0 or any(map(is_pipe, arguments.captures))
     began = time.perf_counter()
     pacer = Pacer(arguments.speed, time.monotonic, time.sleep)
     with ended_by_signals(source, pacer), progress(console) as advance:
         for batch in pacer.paced(source.batches()):
-            alerts = pipeline.process(batch)
-            for sink in sinks:
-                sink.write(alerts)
+            write(sinks, pipeline.feed(batch))
+            if is_slow:
+                write(sinks, pipeline.finish())
             advance(source.report)
             startup.close()
+        write(sinks, pipeline.finish())
     for sink in sinks:
         sink.close()
     return summarise(console, pipeline, source.report, time.perf_counter() - began, arguments.strict)
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a capture comes as it is written by another program."""
+    return path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+
+
+def write(sinks: Sequence[Sink], alerts: Sequence[Alert]) -> None:
+    """Alerts to all sinks."""
+    for sink in sinks:
+        sink.write(alerts)
 
 
 def refuse_contradictions(arguments: argparse.Namespace) -> None:
@@ -146,10 +180,10 @@ def progress(console: Terminal) -> Iterator[Advance]:
         )
 
 
-def summarise(console: Terminal, pipeline: Pipeline, report: SourceReport, seconds: float, strict: bool) -> int:
+def summarise(console: Terminal, pipeline: Run, report: SourceReport, seconds: float, strict: bool) -> int:
     """Prints what was seen and what was not; the exit code."""
     counts, engine = pipeline.decoding.counts, pipeline.engine
-    pdus = ", ".join(f"{count:,} {name}" for name, count in counts.pdus.items() if count)
+    pdus = ", ".join(f"{count:,} {name}" for name, count in pipeline.decoding.pdus.items() if count)
     console.say("")
     console.say(
         f"{amount(counts.packets, 'packet')}, {amount(counts.bytes, 'byte')}, {amount(pipeline.decoding.flows.created, 'flow')}, "

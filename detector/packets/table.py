@@ -48,6 +48,7 @@ class PacketTable(Table):
         self.structure = structure
         self.clock = clock
         self.times = times
+        self.seen = seen
         self.fields = fields
         self.spans = spans
         self._has_quotes = bool(structure.is_quoted.any())

@@ -25,7 +25,8 @@ from detector.capture.packet_socket import DirectOpener, Opener
 from detector.capture.several import SeveralSources
 from detector.capture.source import LiveSource
 from detector.errors import InputError
-from detector.pipeline import Pipeline
+from detector.pipeline import Pipeline, Run
+from detector.rules.model import Ruleset
 from detector.service.config import Config, name_of
 from detector.service.control import ControlServer
 from detector.service.daemon import Checkpoints, Daemon
@@ -44,6 +45,7 @@ from detector.sinks.destination import Record
 from detector.sinks.destinations import make
 from detector.sinks.spool import Spool
 from detector.warming import steps
+from detector.workers import WorkerPipeline
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +74,8 @@ class Service:
         self._config, self._logs, self._stack = config, logs, stack
         self._notifier = Notifier()
         ruleset = rules_of(config)
-        for (
-            _,
-            step,
-        ) in steps():  # kernels loaded: no packet waits for them, and Python's files may be out of reach later
-            step()
+        for _, load in steps():  # kernels: no packet shall wait for them, and later Python's files may be out of reach
+            load()
         try_out(ruleset)
         opener = self._opener()
         self._board = Board()
@@ -100,7 +99,8 @@ class Service:
         self._delivery = Delivery(self._spool, [make(one) for one in config.alerts], config.delivery, bounds=LATENCIES)
         stack.callback(self._delivery.close)
         self._reloader = Reloader(path, config, ruleset, time.time)
-        self._pipeline = Pipeline(ruleset, config.pipeline_settings())
+        self._pipeline = run_of(config, ruleset)
+        stack.callback(self._pipeline.close)
         self._pipeline.measure(time.perf_counter_ns)
         checkpoints = Checkpoints(
             Path(config.state) / "checkpoint", config.checkpoint / 1e9, self._pipeline, self._spool
@@ -197,6 +197,12 @@ def handled(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[N
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def run_of(config: Config, ruleset: Ruleset) -> Run:
+    """The stages, in this process or in several."""
+    settings = config.pipeline_settings()
+    return Pipeline(ruleset, settings) if config.workers == 1 else WorkerPipeline(ruleset, settings, config.workers)
 
 
 def source_of(config: Config, opener: Opener, position: Mapping[str, Any]) -> LiveSource:

@@ -23,7 +23,7 @@ from detector.alerts.alert import Alert
 from detector.capture.batch import Batch
 from detector.capture.source import LiveSource
 from detector.errors import InputError
-from detector.pipeline import Pipeline
+from detector.pipeline import Run
 from detector.service import state
 from detector.service.notify import Notifier
 from detector.service.overload import Overload
@@ -46,7 +46,7 @@ class Daemon:
     """The loop."""
 
     def __init__(
-        self, source: LiveSource, pipeline: Pipeline, spool: Spool, reloader: Reloader, publisher: Publisher,
+        self, source: LiveSource, pipeline: Run, spool: Spool, reloader: Reloader, publisher: Publisher,
         notifier: Notifier, checkpoints: Checkpoints, overload: Overload,
     ) -> None:  # fmt: skip
         self._source, self._pipeline, self._spool = source, pipeline, spool
@@ -119,8 +119,9 @@ class Daemon:
     def _swap(self, waiting: Waiting) -> Outcome:
         """New rules in place of the running ones; where that fails the running ones stay."""
         self._hand_on(self._pipeline.finish())
+        self._publisher.publish()  # counts under the titles that rules had
         try:
-            self._pipeline.swap(waiting.ruleset)
+            self._pipeline.exchange_rules(waiting.ruleset)
         except Exception as error:
             log.exception("new rules could not be swapped in")
             return Outcome("failed", f"the rules before go on: {error}", waiting.diff)
@@ -131,7 +132,7 @@ class Daemon:
 
     def _relieve(self, now: float) -> None:
         """Switches rules off where packets come too fast, and back on."""
-        costs = {rule: spent / 1e9 for rule, spent in self._pipeline.totals().rule_ns.items()}
+        costs = {rule: spent / 1e9 for rule, spent in self._pipeline.engine.spent_ns.items()}
         change = self._overload.observe(now, self._publisher.load(), costs)
         if change is not None:
             for line in change.lines:
@@ -145,7 +146,7 @@ class Checkpoints:
     spooled: after `restore`, ids that lie in the spool behind the checkpoint. time: of the last good one, Unix time.
     """
 
-    def __init__(self, path: Path, every_seconds: float, pipeline: Pipeline, spool: Spool) -> None:
+    def __init__(self, path: Path, every_seconds: float, pipeline: Run, spool: Spool) -> None:
         self._path = path
         self._every = every_seconds
         self._pipeline, self._spool = pipeline, spool

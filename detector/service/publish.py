@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,10 @@ from detector import __version__
 from detector.alerts.alert import Alert
 from detector.capture.batch import Batch
 from detector.capture.source import LiveSource
-from detector.pipeline import Pipeline
+from detector.pipeline import Run
 from detector.rules.model import Rule, Ruleset
 from detector.service.config import SOURCES, Config, kind_of, name_of
+from detector.service.counted import Counted, counted
 from detector.service.exporter import Board
 from detector.service.health import Heartbeat
 from detector.service.logs import Logs
@@ -44,7 +45,7 @@ class Publisher:
     """Writes the board and makes the status. Methods of the loop: beat, saw, alerted, publish."""
 
     def __init__(
-        self, config: Config, board: Board, logs: Logs, source: LiveSource, pipeline: Pipeline, spool: Spool,
+        self, config: Config, board: Board, logs: Logs, source: LiveSource, pipeline: Run, spool: Spool,
         delivery: Delivery, reloader: Reloader, checkpoints: Checkpoints,
         overload: Overload,
     ) -> None:  # fmt: skip
@@ -58,6 +59,7 @@ class Publisher:
         self._lag: dict[str, float] = {}
         self._last_packet: dict[str, float] = {}
         self._rules: dict[str, Rule] = {}
+        self._told: defaultdict[str, Counter[str]] = defaultdict(Counter)  # counts by rule that are on the board
         self._packets: Counter[str] = Counter()  # of each source, when it was looked at last
         self._failed: Counter[str] = Counter()  # packets of batches that brought the program to fail, by source
         self._kinds = {name_of(one): kind_of(one, SOURCES) for one in config.sources}
@@ -65,13 +67,18 @@ class Publisher:
             name_of(one): kind_of(one, {kind: of for kind, (of, _) in DESTINATIONS.items()}) for one in config.alerts
         }
         self._checkpoints, self._overload = checkpoints, overload
+        self._base = counted(pipeline)
         self._talkers = Talkers()
-        pipeline.onlooker = self._talkers.add
+        pipeline.watch(self._talkers.add)
         self.is_started = False
         board.set("detector_start_time_seconds", self._started)
         board.declare("source", source.reports)
         board.declare("sink", delivery.counts())
         self.rules_changed(pipeline.ruleset)
+
+    def _totals(self) -> Counted:
+        """What this process has counted: the counts of stages and rules go on over restarts, with their state."""
+        return counted(self._pipeline).since(self._base)
 
     def beat(self) -> None:
         """The loop turns."""
@@ -102,7 +109,9 @@ class Publisher:
         """Alerts are in the spool."""
         if not alerts:
             return
-        self._alerts.update(alert.rule.id for alert in alerts)
+        for rule, count in Counter(alert.rule.id for alert in alerts).items():
+            self._alerts[rule] += count
+            self._board.add("detector_alerts_total", count, rule, self._rules[rule].title, self._rules[rule].level)
         self._board.add("detector_spooled_total", len(alerts))
         late = time.time() - np.array([alert.time_ns for alert in alerts], np.float64) / 1e9
         self._board.observe_all("detector_detection_latency_seconds", late)
@@ -136,8 +145,8 @@ class Publisher:
                 board.set("detector_files_total", files, name, result)
 
     def _publish_stages(self) -> None:
-        board, pipeline = self._board, self._pipeline
-        totals = pipeline.totals()
+        board = self._board
+        totals = self._totals()
         board.set("detector_flows_created_total", totals.flows_created)
         board.set("detector_flows_evicted_total", totals.flows_evicted)
         for direction, packets in totals.directions.items():
@@ -147,11 +156,11 @@ class Publisher:
         for anomaly, rows in totals.anomalies.items():
             board.set("detector_anomalies_total", rows, anomaly)
         board.set("detector_overload_level", self._overload.level)
-        board.set("detector_workers", totals.workers)
+        board.set("detector_workers", self._config.workers)
         board.set("detector_worker_restarts_total", totals.worker_restarts)
 
     def _publish_rules(self) -> None:
-        board, totals = self._board, self._pipeline.totals()
+        board, totals = self._board, self._totals()
         ruleset = self._pipeline.ruleset
         shed = self._overload.shed
         board.set("detector_rules", len(ruleset.active) - len(shed), "active")
@@ -160,17 +169,20 @@ class Publisher:
         for name, counts in (("detector_matches_total", totals.matched), ("detector_suppressed_total", totals.suppressed),
                              ("detector_rule_errors_total", totals.rule_errors),
                              ("detector_rule_groups_lost_total", totals.groups_lost),
-                             ("detector_rule_shed_rows_total", totals.shed_rows)):  # fmt: skip
-            for rule_id, count in counts.items():
-                rule = self._rules.get(rule_id)
-                if rule is not None and not (rule.silent and name == "detector_matches_total"):
-                    board.set(name, count, rule_id, rule.title)
-        for rule_id, spent in totals.rule_ns.items():
-            if rule_id in self._rules:
-                board.set("detector_rule_seconds_total", spent / 1e9, rule_id, self._rules[rule_id].title)
-        for rule_id, count in self._alerts.items():
-            rule = self._rules[rule_id]
-            board.set("detector_alerts_total", count, rule_id, rule.title, rule.level)
+                             ("detector_rule_shed_rows_total", totals.shed_rows),
+                             ("detector_rule_seconds_total", totals.rule_ns)):  # fmt: skip
+            self._add_new(name, counts, 1e-9 if name == "detector_rule_seconds_total" else 1.0)
+
+    def _add_new(self, name: str, counts: Mapping[str, int], unit: float) -> None:
+        """What a count by rule has grown by, under the rule's present title: it may have another one after a reload."""
+        told = self._told[name]
+        for rule_id, count in counts.items():
+            rule = self._rules.get(rule_id)
+            if rule is None or (rule.silent and name == "detector_matches_total"):
+                continue
+            if (new := count - told[rule_id]) > 0:
+                self._board.add(name, new * unit, rule_id, rule.title)
+            told[rule_id] = count
 
     def _publish_delivery(self) -> None:
         board, now = self._board, time.time_ns()
@@ -241,7 +253,7 @@ class Publisher:
 
     def status(self) -> Status:
         """Everything that `detector status` shows."""
-        totals, ruleset, reloader = self._pipeline.totals(), self._pipeline.ruleset, self._reloader
+        totals, ruleset, reloader = self._totals(), self._pipeline.ruleset, self._reloader
         checks, last = self.checks(), self._reloader.last
         checkpoints = self._checkpoints
         return {
@@ -263,7 +275,7 @@ class Publisher:
                          "changed": list(last.diff.changed), "inactive": list(last.diff.inactive)},
             },
             "checkpoint": {"time": checkpoints.time, "ok": not checkpoints.is_failing, "message": checkpoints.message},
-            "workers": {"count": totals.workers, "restarts": totals.worker_restarts},
+            "workers": {"count": self._config.workers, "restarts": totals.worker_restarts},
             "memory_bytes": memory_of(os.getpid()),
             "overload": {"level": self._overload.level, "shed": [self._title(one) for one in sorted(self._overload.shed)]},
             "top": {

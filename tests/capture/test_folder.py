@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from detector.capture import folder as folder_module
 from detector.capture import open_source
@@ -342,6 +343,19 @@ def test_compressed_after_it_was_read(tmp_path: Path, restart: bool) -> None:
     assert source.report.warnings == []
 
 
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_a_compressed_file_may_hold_more_than_was_read(tmp_path: Path, ending: str) -> None:
+    """The original grew a last time, after it was taken as finished and before it was compressed."""
+    (tmp_path / "a.pcap").write_bytes(as_pcap(0, 10))
+    (tmp_path / "b.pcap").write_bytes(as_pcap(100, 10))
+    source = source_of(tmp_path)
+    seen = read_on(source, 20, rest=0.1)
+    pack = gzip.compress if ending == ".gz" else zstandard.compress
+    (tmp_path / f"a.pcap{ending}").write_bytes(pack(as_pcap(0, 15)))
+    (tmp_path / "a.pcap").unlink()
+    assert numbers(seen + read_on(source, 5, rest=0.1)) == [*range(10), *range(100, 110), *range(10, 15)]
+
+
 def test_compressing_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """gzip takes seconds for a large file: what comes after it is read meanwhile."""
     monkeypatch.setattr(folder_module, "PACKED_SECONDS", 60.0)
@@ -415,6 +429,21 @@ def test_a_position_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "t0.5.pcap").write_bytes(as_pcap(8888, 1))  # late
     again = source_of(tmp_path, position)
     assert sorted(numbers(read_on(again, 3, rest=0.2))) == [1500, 7777, 8888]
+
+
+def test_old_files_that_are_compressed_at_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long after they were read, more at once than a position names."""
+    monkeypatch.setattr(folder_module, "RECENT", 3)
+    for number in range(30):
+        (tmp_path / f"t{number}.pcap").write_bytes(as_pcap(number * 10, 10))
+    source = source_of(tmp_path)
+    assert len(read_on(source, 300, rest=0.1)) == 300
+    for number in range(25):
+        path = tmp_path / f"t{number}.pcap"
+        (tmp_path / f"t{number}.pcap.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert read_on(source, 1, seconds=0.5) == []
+    assert numbers(read_on(source_of(tmp_path, source.position), 1, seconds=0.5)) == []
 
 
 def test_a_folder_that_goes_away_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,25 @@ def test_a_source_that_ends_leaves_the_others() -> None:
     assert sorted(seen) == ["e", "o", "o", "o"]
 
 
+def test_after_stop_each_hands_on_what_it_holds() -> None:
+    """A ring still has packets when the daemon is told to end: they are judged, not thrown away."""
+    several = SeveralSources({name: Draining(name, [0.0] * 1000) for name in "ab"})
+    batches = several.batches()
+    seen = [name for _ in range(4) for name, _, _ in packets_of(next(batches))]
+    several.stop()
+    seen += [name for batch in batches for name, _, _ in packets_of(batch)]
+    assert seen.count("a") >= 5 and seen.count("b") >= 5 and len(seen) < 20
+
+
+class Draining(Reusing):
+    """Three packets more after `stop`."""
+
+    def batches(self) -> Iterator[Batch]:
+        yield from super().batches()
+        for _ in range(3):
+            yield self._batch
+
+
 def test_folders_side_by_side_and_after_a_restart(tmp_path: Path) -> None:
     """Two watched folders; the position goes through JSON: every packet of both once, files leave both when released."""
     for name in "xy":

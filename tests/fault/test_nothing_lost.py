@@ -157,7 +157,7 @@ def test_nothing_is_lost_and_nothing_is_twice(major: int, tmp_path: Path) -> Non
         with Nginx(tmp_path / "nginx", server.url) as nginx:
             world = World(tmp_path, server, nginx)
             world.daemon.configure()
-            assert main(["setup", "elasticsearch", "--host", server.url, "--namespace", "chaos"]) == 0
+            assert main(["setup", "elasticsearch", "--config", str(world.daemon.config)]) == 0
             with world.daemon.start():
                 expected = run_through(world)
                 assert_same(expected, stored(world))

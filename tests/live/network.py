@@ -190,6 +190,7 @@ def network() -> Iterator[Cable]:
     try:
         for side in (cable.sender, cable.sensor):
             run("ip", "netns", "add", side.namespace)
+            run("ip", "-n", side.namespace, "link", "set", "lo", "up")
         cable.connect()
         yield cable
     finally:

@@ -28,6 +28,9 @@ public final class Launcher {
         Node node = new Node(environment, plugins);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> close(node)));
         node.start();
+        // Tests that were killed cannot end their servers any more.
+        ProcessHandle.current().parent().ifPresent(
+                parent -> parent.onExit().thenRun(() -> Runtime.getRuntime().halt(1)));
         Thread.currentThread().join();
     }
 

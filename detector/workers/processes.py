@@ -1,0 +1,57 @@
+"""Starting and ending worker processes.
+
+They are forked from a server process that has loaded all kernels and has no threads (Python's forkserver): a worker is
+ready after some milliseconds, also one that takes a dead one's place in a daemon full of threads.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Sequence
+from multiprocessing.reduction import send_handle
+
+from detector.workers.messages import Begin
+from detector.workers.shared import Slot
+from detector.workers.worker import main
+
+GRACE_SECONDS = 5.0
+LOADED = "detector.workers.loaded"
+
+
+class Process:
+    """One worker process, as the coordinator sees it. `is_heard`: it has answered."""
+
+    def __init__(self, number: int, slots: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([LOADED])
+        self.number = number
+        self.is_heard = False
+        self.connection, other = context.Pipe()
+        self._process = context.Process(target=main, args=(other, slots), name=f"detector-worker-{number}", daemon=True)
+        self._process.start()
+        other.close()
+
+    def begin(self, begin: Begin, slots: Sequence[Slot]) -> None:
+        """Hands the worker the slots and says what it is to do."""
+        for slot in slots:  # per slot
+            send_handle(self.connection, slot.descriptor, self.pid)
+        self.connection.send(begin)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def end(self) -> int | None:
+        """Ends the process, which goes when its connection does, and returns its exit code; None: it was ended before."""
+        if self.connection.closed:
+            return None
+        self.connection.close()
+        self._process.join(GRACE_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        code = self._process.exitcode
+        self._process.close()
+        return code

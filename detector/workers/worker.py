@@ -1,0 +1,178 @@
+"""A worker: follows the flows of its shards, tests the rules on its rows, builds the alerts that the coordinator asks for.
+
+It lives as long as its connection: when the coordinator is gone, however it ended, so is the worker.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.alerts.alert import AlertBuilder, Draft
+from detector.capture.batch import batch_of
+from detector.columns import Table
+from detector.detect.costs import Costs
+from detector.detect.engine import Engine, matches_of
+from detector.detect.selector import Selector, Share
+from detector.flows.columns import SHARDS
+from detector.pipeline import Decoding, Following, PipelineSettings
+from detector.rules.model import Rule, Ruleset
+from detector.snapshot import UnfitState
+from detector.workers.messages import Begin, Drafts, Found, Restore, Restored, Rules, Save, Saved, Sparing, Told, Work
+from detector.workers.shared import Slot, read_part
+
+FRAME = bytes(12) + b"\x08\x00" + bytes(46)  # whatever is in it
+
+
+def shards_of(number: int, workers: int) -> NDArray[np.bool_]:
+    """bool[64], the shards of one of so many workers."""
+    mine: NDArray[np.bool_] = np.arange(SHARDS) % workers == number
+    return mine
+
+
+class Worker:
+    """One worker's stages, and the batches that it has not been told about."""
+
+    def __init__(self, begin: Begin, slots: Sequence[Slot]) -> None:
+        self._number, self._slots = begin.number, slots
+        self._shards = shards_of(begin.number, begin.workers)
+        self._following = Following(begin.settings, self._shards)
+        self._selector = Selector(begin.ruleset)
+        self._builder = AlertBuilder(begin.settings.run, begin.settings.observer)
+        self._waiting: dict[int, dict[str, Table]] = {}
+        self._sparing = Sparing(frozenset(), is_measured=False)
+
+    def answer(self, message: object) -> object | None:
+        """What is to be said to a message; None: nothing."""
+        match message:
+            case Work():
+                return self._work(message)
+            case Told(sequence, verdicts):
+                tables = self._waiting.pop(sequence)
+                matches = matches_of(verdicts, self._selector.rules, tables)
+                if not matches:
+                    return None
+                drafts = [self._builder.draft(match, tables) for match in matches]
+                return Drafts(sequence, pickled(drafts, self._selector.rules))
+            case Rules(ruleset):
+                self._selector = Selector(ruleset)
+                self._spare()
+                return None
+            case Sparing():
+                self._sparing = message
+                self._spare()
+                return None
+            case Save():
+                return Saved(self._following.state())
+            case Restore(state):
+                try:
+                    self._following.restore(state)
+                except UnfitState as problem:
+                    return Restored(str(problem))
+                return Restored("")
+        raise TypeError(message)
+
+    def _spare(self) -> None:
+        """Switches rules off, and measures them, as was said last."""
+        self._selector.shed(self._sparing.shed)
+        if self._sparing.is_measured:
+            self._selector.costs = Costs(time.perf_counter_ns)
+
+    def _work(self, work: Work) -> Found:
+        """What the rules find in the worker's part of a batch."""
+        part = read_part(self._slots[work.layout.slot], work.layout, self._number, self._shards)
+        tables: dict[str, Table] = {"packet": part.packets, **self._following.tables(part.packets)}
+        selection = self._selector.select(tables, Share(part.owned, part.places))
+        self._waiting[work.sequence] = tables
+        return Found(work.sequence, selection, self._following.totals)
+
+
+def load_kernels() -> None:
+    """Takes one packet through the stages, so that their kernels are there; compiles those that are not."""
+    packets, pdus = Decoding(PipelineSettings()).tables(batch_of([FRAME], [0]))
+    Engine(Ruleset(())).detect({"packet": packets, **pdus})
+
+
+def main(connection: Connection, slots: int) -> None:
+    """The process: takes the slots, then answers messages until the connection ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # they come to the whole group; the coordinator decides
+        signal.signal(number, signal.SIG_IGN)
+    shared = [Slot(recv_handle(connection)) for _ in range(slots)]
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    # The coordinator must never wait to be heard, or the two could wait for each other; and its end must be seen in the
+    # middle of a batch as well.
+    threading.Thread(target=receive, args=(connection, inbox), daemon=True).start()
+    worker = Worker(inbox.get(), shared)
+    gc.freeze()
+    while True:
+        answer = worker.answer(inbox.get())
+        if answer is not None:
+            send(connection, answer)
+
+
+def receive(connection: Connection, inbox: SimpleQueue[Any]) -> None:
+    """Messages into the inbox; ends the process with the connection."""
+    while True:
+        try:
+            message = connection.recv()
+        except (EOFError, OSError):
+            os._exit(0)
+        inbox.put(message)
+
+
+def send(connection: Connection, message: object) -> None:
+    """Says something; ends the process where nobody listens any more."""
+    try:
+        connection.send(message)
+    except OSError:
+        os._exit(0)
+
+
+class WithoutRules(pickle.Pickler):
+    """Pickles alerts; a rule, which both sides have, is its place."""
+
+    def __init__(self, file: io.BytesIO, rules: Sequence[Rule]) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._places = {id(rule): place for place, rule in enumerate(rules)}
+
+    def persistent_id(self, obj: Any) -> int | None:
+        """The place of a rule."""
+        return self._places.get(id(obj)) if isinstance(obj, Rule) else None
+
+
+class WithRules(pickle.Unpickler):
+    """Reads what WithoutRules has written."""
+
+    def __init__(self, file: io.BytesIO, rules: Sequence[Rule]) -> None:
+        super().__init__(file)
+        self._rules = rules
+
+    def persistent_load(self, pid: int) -> Rule:
+        """The rule at a place."""
+        return self._rules[pid]
+
+
+def pickled(drafts: list[Draft], rules: Sequence[Rule]) -> bytes:
+    """Alerts without their rules."""
+    file = io.BytesIO()
+    WithoutRules(file, rules).dump(drafts)
+    return file.getvalue()
+
+
+def unpickled(data: bytes, rules: Sequence[Rule]) -> list[Draft]:
+    """Alerts with their rules."""
+    drafts: list[Draft] = WithRules(io.BytesIO(data), rules).load()
+    return drafts
