@@ -67,6 +67,9 @@ COVERED_BY = {
     "detect/predicate_kernels.py": "detect/test_predicates.py",
     "detect/state_kernels.py": "detect/test_state.py",
     "sinks/sink.py": "sinks/test_jsonl.py",
+    "workers/loaded.py": "fault/test_workers.py",
+    "workers/messages.py": "workers/test_worker.py",
+    "workers/processes.py": "fault/test_workers.py",
 }
 
 
