@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -75,11 +75,12 @@ def difference(old: Ruleset, new: Ruleset) -> RulesDiff:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a reload came to. result: ok, unchanged or failed."""
+    """What a reload came to. result: ok, unchanged or failed. restart: settings that have changed and wait for a restart."""
 
     result: str
     message: str
     diff: RulesDiff = field(default_factory=RulesDiff)
+    restart: Sequence[str] = ()
 
 
 def rules_of(config: Config) -> Ruleset:
@@ -128,6 +129,7 @@ class Reloader:
     def __init__(self, path: Path, config: Config, ruleset: Ruleset, clock: Callable[[], float]) -> None:
         self._path = path
         self._clock = clock
+        self._running = config  # what a restart would change is told by this one
         self.config, self.ruleset = config, ruleset
         self.counts = Counter[str]()
         self.last, self.last_time = Outcome("ok", "rules as at the start"), clock()
@@ -168,6 +170,7 @@ class Reloader:
         if outcome.result == "ok":
             self.config, self.ruleset = waiting.config, waiting.ruleset
             self.loaded_time = self._clock()
+            outcome = self._with_restart(outcome, waiting.config)
         self._tell(outcome, waiting.answer)
 
     def _work(self) -> None:
@@ -212,26 +215,29 @@ class Reloader:
             return
         self._seen = fingerprint(self._path, config)
         if not diff and ruleset.warnings == self.ruleset.warnings:
-            self._tell(Outcome("unchanged", with_restart(self.config, config, str(diff)), diff), answer)
+            self.config = config
+            self._tell(self._with_restart(Outcome("unchanged", str(diff), diff), config), answer)
             return
         with self._lock:
             replaced, self._waiting = self._waiting, Waiting(config, ruleset, diff, answer)
         if replaced:
             replaced.answer.set_result(Outcome("unchanged", "a later reload took its place"))
 
+    def _with_restart(self, outcome: Outcome, config: Config) -> Outcome:
+        """An outcome that also says what of the new configuration only a restart takes over."""
+        changed = [
+            name
+            for name in settings_of(Config)
+            if name not in RELOADED and getattr(self._running, name) != getattr(config, name)
+        ]
+        message = f"{outcome.message}; only a restart changes {', '.join(changed)}" if changed else outcome.message
+        return replace(outcome, message=message, restart=changed)
+
     def _tell(self, outcome: Outcome, answer: Future[Outcome]) -> None:
         self.counts[outcome.result] += 1
         self.last, self.last_time = outcome, self._clock()
         (log.error if outcome.result == "failed" else log.info)("reload %s: %s", outcome.result, outcome.message)
         answer.set_result(outcome)
-
-
-def with_restart(old: Config, new: Config, message: str) -> str:
-    """A message, with the settings that have changed and need a restart."""
-    changed = [
-        name for name in settings_of(Config) if name not in RELOADED and getattr(old, name) != getattr(new, name)
-    ]
-    return f"{message}; only a restart changes {', '.join(changed)}" if changed else message
 
 
 def fingerprint(path: Path, config: Config) -> dict[str, tuple[int, int, int]]:

@@ -34,7 +34,7 @@ def read_settings(path: Path, declared: type[T], environment: Mapping[str, str])
         InputErrors: every mistake, by position.
         InputError: the file cannot be read.
     """
-    document, nodes = read_documents(path, "a configuration is one YAML file: detector config schema")
+    document, nodes = read_documents(path, "--config names it; docs/detector.yml is one to begin with")
     found = list(nodes)
     reader = SettingsReader(document, environment)
     if len(found) > 1:
