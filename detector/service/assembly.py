@@ -135,10 +135,10 @@ class Service:
             gc.collect()
             gc.freeze()  # modules, rules and kernels need not be looked through again
             self._publisher.is_started = True
-            self._notifier.ready(f"{len(self._pipeline.ruleset.active)} rules, sensor {self._config.observer}")
+            self._notifier.ready(f"{len(self._pipeline.ruleset.alerting)} rules, sensor {self._config.observer}")
             if not self._config.alerts:
                 log.warning("alerts go nowhere: `alerts` names no destination")
-            log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.active),
+            log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.alerting),
                                        "sources": list(self._source.reports)})  # fmt: skip
             self._daemon.run()
         self._notifier.stopping()
@@ -163,7 +163,7 @@ class Service:
         if outcome.result == "failed":
             raise InputError(outcome.message)
         return {"result": outcome.result, "message": outcome.message, "diff": asdict(outcome.diff),
-                "restart": outcome.restart, "active": len(self._reloader.ruleset.active)}  # fmt: skip
+                "restart": outcome.restart, "active": len(self._reloader.ruleset.alerting)}  # fmt: skip
 
     def _checkpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """State on disk now."""
