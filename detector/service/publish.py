@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from detector.service.daemon import Checkpoints
 
 STILL_SECONDS = 30.0  # of the loop, after which the daemon is not well
+RECENT_SECONDS = 1.0  # a lag is of packets that were judged within that time: silence is no lag
 MOST_SHOWN = 20  # rules and talkers in the status
 
 
@@ -57,6 +58,7 @@ class Publisher:
         self._alerts: Counter[str] = Counter()
         self._clock_ns = 0
         self._lag: dict[str, float] = {}
+        self._judged: dict[str, float] = {}  # when packets of a source were judged last, by a steady clock
         self._last_packet: dict[str, float] = {}
         self._rules: dict[str, Rule] = {}
         self._told: defaultdict[str, Counter[str]] = defaultdict(Counter)  # counts by rule that are on the board
@@ -103,6 +105,7 @@ class Publisher:
             if packets:
                 self._last_packet[name] = last
                 self._lag[name] = time.time() - last
+                self._judged[name] = time.monotonic()
                 self._failed[name] += 0 if is_judged else packets
 
     def alerted(self, alerts: Sequence[Alert]) -> None:
@@ -217,8 +220,10 @@ class Publisher:
     def load(self) -> Load:
         """How the interfaces stand. A watched folder that is behind loses nothing."""
         live = [(name, one) for name, one in self._source.reports.items() if self._kinds.get(name) == "interface"]
+        now = time.monotonic()
+        lags = [self._lag[name] for name, _ in live if now - self._judged.get(name, now - 60.0) < RECENT_SECONDS]
         return Load(
-            max((self._lag.get(name, 0.0) for name, _ in live), default=0.0),
+            max(lags, default=0.0),
             max((one.fill for _, one in live), default=0.0),
             sum(one.dropped["ring"] for _, one in live),
         )
