@@ -351,7 +351,11 @@ def main() -> int:
     parser.add_argument("--reload", type=float, default=Plan.reload_seconds, help="seconds between two reloads")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="detector-soak-") as name:
-        result = soak(Path(name), Plan(given.minutes, given.pps, given.workers, given.reload), lambda line: print(line, flush=True))
+        result = soak(
+            Path(name),
+            Plan(given.minutes, given.pps, given.workers, given.reload),
+            lambda line: print(line, flush=True),
+        )
     print("\n".join(result.lines()))
     return 1 if result.mistakes() else 0
 
