@@ -25,8 +25,8 @@ test: $(VENV)/installed
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
 
 lint: $(VENV)/installed
-	$(BIN)/ruff format --check detector tests replay_pcaps docs dashboards
-	$(BIN)/ruff check detector tests replay_pcaps docs dashboards
+	$(BIN)/ruff format --check detector tests replay_pcaps docs dashboards compose
+	$(BIN)/ruff check detector tests replay_pcaps docs dashboards compose
 	$(BIN)/detector lint rules
 
 types: $(VENV)/installed

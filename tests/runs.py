@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
 from detector.alerts.alert import Alert
 from detector.capture import Source, open_source
 from detector.exercise.synthesis import PCAP_HEADER
-from detector.pipeline import Pipeline, PipelineSettings
+from detector.pipeline import Pipeline, PipelineSettings, Run
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
 from detector.sinks import JsonLines
+from detector.workers import WorkerPipeline
 
 ROOT = Path(__file__).parent.parent
 RULES = ROOT / "rules"
@@ -46,12 +48,32 @@ def frames_of(capture: Path, first: int = 0, count: int = 10**9) -> list[Frame]:
     return found[first : first + count]
 
 
-def alerts_of(source: Source, ruleset: Ruleset | None = None, settings: PipelineSettings | None = None) -> list[Alert]:
-    """All alerts of a source."""
-    pipeline = Pipeline(ruleset or shipped_rules(), settings)
-    found = [alert for batch in source.batches() for alert in pipeline.process(batch)]
+def alerts_of(
+    source: Source, ruleset: Ruleset | None = None, settings: PipelineSettings | None = None, workers: int = 0
+) -> list[Alert]:
+    """All alerts of a source; workers: processes beside this one."""
+    rules = ruleset or shipped_rules()
+    with closing(WorkerPipeline(rules, settings, workers) if workers else Pipeline(rules, settings)) as pipeline:
+        return fed(pipeline, source)
+
+
+def fed(pipeline: Run, source: Source) -> list[Alert]:
+    """All alerts of a source from a run; no rule may fail, and no worker die."""
+    found = [alert for batch in source.batches() for alert in pipeline.feed(batch)] + pipeline.finish()
     assert not pipeline.engine.rule_errors, pipeline.engine.rule_errors
+    assert not pipeline.decoding.counts.worker_restarts
     return found
+
+
+def counts_of(pipeline: Run) -> dict[str, object]:
+    """Everything that a run has counted."""
+    decoding, engine = pipeline.decoding, pipeline.engine
+    return {
+        "counts": decoding.counts, "anomalies": decoding.anomalies, "flows": decoding.flows, "pdus": decoding.pdus,
+        "links": decoding.decoder.unknown_link_types, "repeats": decoding.decoder.repeats, "matched": engine.matched,
+        "suppressed": engine.suppressed, "errors": engine.rule_errors, "rows": engine.rows_by_table,
+        "lost": engine.lost_groups,
+    }  # fmt: skip
 
 
 def lines_of(alerts: Sequence[Alert], folder: Path) -> list[bytes]:
@@ -63,6 +85,8 @@ def lines_of(alerts: Sequence[Alert], folder: Path) -> list[bytes]:
     return path.read_bytes().splitlines()
 
 
-def replayed(capture: Path, batch_packets: int = 16384) -> list[bytes]:
+def replayed(capture: Path, batch_packets: int = 16384, workers: int = 0) -> list[bytes]:
     """Alert lines of a capture."""
-    return lines_of(alerts_of(open_source([str(capture)], batch_packets=batch_packets)), capture.parent)
+    return lines_of(
+        alerts_of(open_source([str(capture)], batch_packets=batch_packets), workers=workers), capture.parent
+    )

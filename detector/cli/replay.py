@@ -95,7 +95,7 @@ def pipeline_of(ruleset: Ruleset, settings: PipelineSettings, workers: int) -> R
 
 
 def run_through(pipeline: Run, arguments: argparse.Namespace, startup: ExitStack) -> int:
-    """All batches to all sinks, and the summary."""
+    """All batches to all sinks, and the summary. Where the next batch may take its time, alerts do not wait for it."""
     if arguments.learn_from:
         startup.close()  # a capture may be long, and what it leaves behind is garbage
         pipeline.learn(open_source(arguments.learn_from))
@@ -105,17 +105,25 @@ def run_through(pipeline: Run, arguments: argparse.Namespace, startup: ExitStack
     console = Terminal(is_error=on_stdout, is_all=not arguments.alerts or on_stdout)
     sinks: list[Sink] = [JsonLines(arguments.alerts)] if arguments.alerts else []
     sinks += [Summary(console)] if on_stdout else [ConsoleTable(console), Summary(console)]
+    is_slow = arguments.follow or arguments.speed > 0 or any(map(is_pipe, arguments.captures))
     began = time.perf_counter()
     pacer = Pacer(arguments.speed, time.monotonic, time.sleep)
     with ended_by_signals(source, pacer), progress(console) as advance:
         for batch in pacer.paced(source.batches()):
             write(sinks, pipeline.feed(batch))
+            if is_slow:
+                write(sinks, pipeline.finish())
             advance(source.report)
             startup.close()
         write(sinks, pipeline.finish())
     for sink in sinks:
         sink.close()
     return summarise(console, pipeline, source.report, time.perf_counter() - began, arguments.strict)
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a capture comes as it is written by another program."""
+    return path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
 
 
 def write(sinks: Sequence[Sink], alerts: Sequence[Alert]) -> None:
@@ -180,7 +188,7 @@ def summarise(console: Terminal, pipeline: Run, report: SourceReport, seconds: f
     console.say(
         f"{amount(counts.packets, 'packet')}, {amount(counts.bytes, 'byte')}, {amount(pipeline.decoding.flows.created, 'flow')}, "
         f"PDUs: {pdus or 'none'}; {amount(counts.alerts, 'alert')} from "
-        f"{amount(sum(not rule.silent for rule in pipeline.ruleset.active), 'rule')}; {seconds:.1f} s"
+        f"{amount(len(pipeline.ruleset.alerting), 'rule')}; {seconds:.1f} s"
     )
     if suppressed := sum(engine.suppressed.values()):
         console.say(f"{amount(suppressed, 'more match', 'more matches')} held back by the rules' limits")

@@ -61,6 +61,10 @@ class ListValue:
     name: str
     entries: tuple[Literal_, ...]
 
+    def __hash__(self) -> int:
+        """Of the name: rules are hashed again and again as they are compiled, and a list may have 50,000 entries."""
+        return hash((self.name, len(self.entries)))
+
 
 Operand = FieldValue | Literal_ | Call | Arithmetic
 
@@ -237,3 +241,8 @@ class Ruleset:
     def active(self) -> tuple[Rule, ...]:
         """The rules that are run."""
         return tuple(rule for rule in self.rules if not rule.inactive)
+
+    @property
+    def alerting(self) -> tuple[Rule, ...]:
+        """Those of them that make alerts of their own: what a person counts as the rules that run."""
+        return tuple(rule for rule in self.active if not rule.silent)

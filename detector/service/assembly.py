@@ -42,7 +42,7 @@ from detector.service.publish import Publisher
 from detector.service.reload import Reloader, rules_of, try_out
 from detector.sinks.delivery import Delivery
 from detector.sinks.destination import Record
-from detector.sinks.destinations import make
+from detector.sinks.destinations import class_of, make
 from detector.sinks.spool import Spool
 from detector.warming import steps
 from detector.workers import WorkerPipeline
@@ -73,9 +73,12 @@ class Service:
     def __init__(self, path: Path, config: Config, logs: Logs, stack: ExitStack) -> None:
         self._config, self._logs, self._stack = config, logs, stack
         self._notifier = Notifier()
+        self._stops = 0  # signals that ask for the end
         ruleset = rules_of(config)
         for _, load in steps():  # kernels: no packet shall wait for them, and later Python's files may be out of reach
             load()
+        for one in config.alerts:
+            class_of(one)
         try_out(ruleset)
         opener = self._opener()
         self._board = Board()
@@ -90,7 +93,7 @@ class Service:
                 "privileges are dropped", extra={"user": proof.user, "group": proof.group, "threads": proof.threads}
             )
         self._control = ControlServer(config.control, {
-            "status": lambda request: {"status": self._publisher.status()},
+            "status": lambda request: self._publisher.status(),
             "reload": self._reload, "checkpoint": self._checkpoint, "test-alert": self._test_alert,
         })  # fmt: skip
         stack.callback(self._control.close)
@@ -98,9 +101,9 @@ class Service:
         stack.callback(self._spool.close)
         self._delivery = Delivery(self._spool, [make(one) for one in config.alerts], config.delivery, bounds=LATENCIES)
         stack.callback(self._delivery.close)
-        self._reloader = Reloader(path, config, ruleset, time.time)
         self._pipeline = run_of(config, ruleset)
         stack.callback(self._pipeline.close)
+        self._reloader = Reloader(path, config, ruleset, self._pipeline.prepare, time.time)
         self._pipeline.measure(time.perf_counter_ns)
         checkpoints = Checkpoints(
             Path(config.state) / "checkpoint", config.checkpoint / 1e9, self._pipeline, self._spool
@@ -124,7 +127,7 @@ class Service:
         return process.opener
 
     def run(self) -> None:
-        """Starts what runs beside the loop, then the loop."""
+        """Starts what runs beside the loop, then the loop; and the end, in which only haste can still be asked for."""
         self._health.start()
         self._control.start()
         self._delivery.start()
@@ -133,21 +136,27 @@ class Service:
             gc.collect()
             gc.freeze()  # modules, rules and kernels need not be looked through again
             self._publisher.is_started = True
-            self._notifier.ready(f"{len(self._pipeline.ruleset.active)} rules, sensor {self._config.observer}")
-            log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.active),
+            self._notifier.ready(f"{len(self._pipeline.ruleset.alerting)} rules, sensor {self._config.observer}")
+            if not self._config.alerts:
+                log.warning("alerts go nowhere: `alerts` names no destination")
+            log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.alerting),
                                        "sources": list(self._source.reports)})  # fmt: skip
             self._daemon.run()
-        self._notifier.stopping()
-        self._reloader.close()
-        if not self._delivery.drain(self._config.shutdown / 1e9):
-            log.warning("alerts are left in the spool: they are delivered after the next start")
-        log.info("stopped")
+            self._notifier.stopping()
+            self._reloader.close()
+            if not self._delivery.drain(self._config.shutdown / 1e9, lambda: self._stops > 1):
+                log.warning("alerts are left in the spool: they are delivered after the next start")
+            log.info("stopped")
 
     def _stop(self) -> None:
+        """SIGTERM, SIGINT: no more packets. A second one: no more waiting for sinks."""
+        self._stops += 1
         self._source.stop()
 
     def _hang_up(self) -> None:
         """SIGHUP: rules, certificates and files anew."""
+        if self._stops:
+            return
         self._notifier.reloading()
         self._health.reopen()
         self._delivery.reopen()
@@ -158,7 +167,8 @@ class Service:
         outcome = self._reloader.request("asked for").result(RELOAD_SECONDS)
         if outcome.result == "failed":
             raise InputError(outcome.message)
-        return {"result": outcome.result, "message": outcome.message, "diff": asdict(outcome.diff)}
+        return {"result": outcome.result, "message": outcome.message, "diff": asdict(outcome.diff),
+                "restart": outcome.restart, "active": len(self._reloader.ruleset.alerting)}  # fmt: skip
 
     def _checkpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """State on disk now."""
@@ -180,7 +190,8 @@ class Service:
                 for name, one in counts.items()
             }
             if set(sinks.values()) <= {"delivered"} or time.monotonic() >= deadline:
-                return {"id": record.id, "sinks": sinks | dict.fromkeys(self._delivery.refusing(record.id), "refused")}
+                refusals = {name: f"refused: {why}" for name, why in self._delivery.refusals(record.id).items()}
+                return {"id": record.id, "sinks": sinks | refusals}
             time.sleep(0.05)
 
 

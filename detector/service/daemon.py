@@ -104,6 +104,7 @@ class Daemon:
         if now - self._published >= PUBLISH_SECONDS:
             self._published = now
             self._relieve(now)
+            self._tell()
             self._publisher.publish()
             self._notifier.watchdog()
 
@@ -121,14 +122,21 @@ class Daemon:
         self._hand_on(self._pipeline.finish())
         self._publisher.publish()  # counts under the titles that rules had
         try:
-            self._pipeline.exchange_rules(waiting.ruleset)
+            self._pipeline.exchange_rules(waiting.prepared)
         except Exception as error:
             log.exception("new rules could not be swapped in")
             return Outcome("failed", f"the rules before go on: {error}", waiting.diff)
-        self._overload.reload(waiting.ruleset.active)
+        self._overload.reload(waiting.prepared.ruleset.active)
         self._pipeline.shed(self._overload.shed)
-        self._publisher.rules_changed(waiting.ruleset)
+        self._publisher.rules_changed(waiting.prepared.ruleset)
         return Outcome("ok", str(waiting.diff), waiting.diff)
+
+    def _tell(self) -> None:
+        """What sources have to say, to the log."""
+        for name, report in self._source.reports.items():
+            said, report.warnings = report.warnings, []
+            for warning in said:
+                log.warning("%s: %s", name, warning)
 
     def _relieve(self, now: float) -> None:
         """Switches rules off where packets come too fast, and back on."""
@@ -206,6 +214,9 @@ class Checkpoints:
             return  # the one before is still being written: the disk is slow
         self.wait()
         self._next = time.monotonic() + self._every
+        if unwritten := self._spool.level().unwritten:  # judged, and not on disk: a crash must judge them again
+            self._failed(f"{unwritten} alerts wait in memory for the disk")
+            return
         place, position = self._spool.end, source.position
         header = {"format": FORMAT, "position": position, "spool": list(place), "written": time.time(),
                   "spooled": sorted(self.spooled)}  # fmt: skip
@@ -214,6 +225,12 @@ class Checkpoints:
         self._thread.start()
         if is_last:
             self.wait()
+
+    def _failed(self, why: str) -> None:
+        self.failed += 1
+        self.is_failing = True
+        self.message = why
+        log.error("no checkpoint could be written, a crash would begin at the one before: %s", why)
 
     def wait(self) -> None:
         """Until the one that is being written is on disk."""
@@ -225,11 +242,8 @@ class Checkpoints:
         try:
             self._spool.sync()
             frozen.write(self._path)
-        except Exception as error:
-            self.failed += 1
-            self.is_failing = True
-            self.message = f"{self._path}: {error}"
-            log.exception("no checkpoint could be written: a crash would begin at the one before")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on without a checkpoint
+            self._failed(f"{self._path}: {error}")
             return
         self.ok += 1
         self.is_failing = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from detector.service.daemon import Checkpoints
 
 STILL_SECONDS = 30.0  # of the loop, after which the daemon is not well
+RECENT_SECONDS = 1.0  # a lag is of packets that were judged within that time: silence is no lag
 MOST_SHOWN = 20  # rules and talkers in the status
+RECENT = 16  # batches; more than workers ever have at once
 
 
 class Publisher:
@@ -57,11 +59,14 @@ class Publisher:
         self._alerts: Counter[str] = Counter()
         self._clock_ns = 0
         self._lag: dict[str, float] = {}
+        self._judged: dict[str, float] = {}  # when packets of a source were judged last, by a steady clock
         self._last_packet: dict[str, float] = {}
         self._rules: dict[str, Rule] = {}
         self._told: defaultdict[str, Counter[str]] = defaultdict(Counter)  # counts by rule that are on the board
         self._packets: Counter[str] = Counter()  # of each source, when it was looked at last
         self._failed: Counter[str] = Counter()  # packets of batches that brought the program to fail, by source
+        self._lost: Counter[str] = Counter()  # packets that were lost with workers, by source
+        self._recent: deque[Mapping[str, int]] = deque(maxlen=RECENT)  # packets of the last batches, by source
         self._kinds = {name_of(one): kind_of(one, SOURCES) for one in config.sources}
         self._kinds |= {
             name_of(one): kind_of(one, {kind: of for kind, (of, _) in DESTINATIONS.items()}) for one in config.alerts
@@ -87,7 +92,7 @@ class Publisher:
     def rules_changed(self, ruleset: Ruleset) -> None:
         """Other rules run now."""
         self._rules |= {rule.id: rule for rule in ruleset.rules}
-        self._board.declare_rules((rule.id, rule.title, rule.level) for rule in ruleset.active if not rule.silent)
+        self._board.declare_rules((rule.id, rule.title, rule.level) for rule in ruleset.alerting)
 
     def saw(self, batch: Batch, *, is_judged: bool = True) -> None:
         """A batch has been judged, or it brought the program to fail. It is of the sources whose packets have grown."""
@@ -99,10 +104,12 @@ class Publisher:
             return
         self._clock_ns = max(self._clock_ns, int(batch.times[-1]))
         last = float(batch.times[-1]) / 1e9
+        self._recent.append(grown)
         for name, packets in grown.items():
             if packets:
                 self._last_packet[name] = last
                 self._lag[name] = time.time() - last
+                self._judged[name] = time.monotonic()
                 self._failed[name] += 0 if is_judged else packets
 
     def alerted(self, alerts: Sequence[Alert]) -> None:
@@ -125,15 +132,24 @@ class Publisher:
             self._publish_delivery()
             self._publish_operations()
 
+    def _count_lost(self) -> None:
+        """Tells packets that were lost with workers apart by source: in the proportion of the last batches."""
+        new = self._totals().lost_packets - self._lost.total()
+        recent = sum(map(Counter, self._recent), start=Counter())  # type: ignore[arg-type]
+        for name, share in sorted(shares(new, recent).items()):  # per source
+            self._lost[name] += share
+
     def _publish_sources(self) -> None:
         board = self._board
+        self._count_lost()
         for name, report in self._source.reports.items():
-            failed = self._failed[name]
+            failed, lost = self._failed[name], self._lost[name]
             dropped = sum(report.dropped.values())
             board.set("detector_source_up", report.is_up, name)
             board.set("detector_source_reconnects_total", report.reconnects, name)
             board.set("detector_packets_seen_total", report.packets + dropped, name)
-            board.set("detector_packets_decoded_total", report.packets - failed, name)
+            board.set("detector_packets_decoded_total", report.packets - failed - lost, name)
+            board.set("detector_packets_dropped_total", lost, name, "worker")
             board.set("detector_packets_dropped_total", failed, name, "error")
             for cause, packets in report.dropped.items():
                 board.set("detector_packets_dropped_total", packets, name, cause)
@@ -162,8 +178,8 @@ class Publisher:
     def _publish_rules(self) -> None:
         board, totals = self._board, self._totals()
         ruleset = self._pipeline.ruleset
-        shed = self._overload.shed
-        board.set("detector_rules", len(ruleset.active) - len(shed), "active")
+        shed = self._overload.shed & {rule.id for rule in ruleset.alerting}
+        board.set("detector_rules", len(ruleset.alerting) - len(shed), "active")
         board.set("detector_rules", len(shed), "shed")
         board.set("detector_rules", len(ruleset.rules) - len(ruleset.active), "inactive")
         for name, counts in (("detector_matches_total", totals.matched), ("detector_suppressed_total", totals.suppressed),
@@ -180,9 +196,9 @@ class Publisher:
             rule = self._rules.get(rule_id)
             if rule is None or (rule.silent and name == "detector_matches_total"):
                 continue
-            if (new := count - told[rule_id]) > 0:
+            if (new := count - told[rule_id]) > 0:  # it may be less: a match that was lost with a worker is taken back
                 self._board.add(name, new * unit, rule_id, rule.title)
-            told[rule_id] = count
+                told[rule_id] = count
 
     def _publish_delivery(self) -> None:
         board, now = self._board, time.time_ns()
@@ -217,8 +233,10 @@ class Publisher:
     def load(self) -> Load:
         """How the interfaces stand. A watched folder that is behind loses nothing."""
         live = [(name, one) for name, one in self._source.reports.items() if self._kinds.get(name) == "interface"]
+        now = time.monotonic()
+        lags = [self._lag[name] for name, _ in live if now - self._judged.get(name, now - 60.0) < RECENT_SECONDS]
         return Load(
-            max((self._lag.get(name, 0.0) for name, _ in live), default=0.0),
+            max(lags, default=0.0),
             max((one.fill for _, one in live), default=0.0),
             sum(one.dropped["ring"] for _, one in live),
         )
@@ -261,7 +279,7 @@ class Publisher:
             "ready": all(check["ok"] for check in checks), "checks": checks,
             "sources": [self._source_status(name) for name in self._source.reports],
             "rules": {
-                "active": len(ruleset.active),
+                "active": len(ruleset.alerting),
                 "inactive": [{"title": rule.title, "why": rule.inactive} for rule in ruleset.rules if rule.inactive],
                 "shed": [self._title(rule_id) for rule_id in sorted(self._overload.shed)],
                 "errors": [{"rule": rule_id, "title": self._title(rule_id), "count": count}
@@ -295,10 +313,10 @@ class Publisher:
         return self._rules[rule_id].title if rule_id in self._rules else rule_id
 
     def _source_status(self, name: str) -> SourceStatus:
-        report = self._source.reports[name]
+        report, failed, lost = self._source.reports[name], self._failed[name], self._lost[name]
         return {
-            "name": name, "kind": self._kinds.get(name, ""), "up": report.is_up, "packets": report.packets - self._failed[name], "bytes": report.bytes,
-            "dropped": dict(report.dropped + Counter(error=self._failed[name])), "lag_seconds": self._lag.get(name, 0.0),
+            "name": name, "kind": self._kinds.get(name, ""), "up": report.is_up, "packets": report.packets - failed - lost, "bytes": report.bytes,
+            "dropped": dict(report.dropped + Counter(error=failed, worker=lost)), "lag_seconds": self._lag.get(name, 0.0),
             "last_packet": self._last_packet.get(name, 0.0), "reconnects": report.reconnects,
         }  # fmt: skip
 
@@ -309,6 +327,15 @@ class Publisher:
             "waiting": counts.waiting, "oldest_seconds": oldest, "quarantined": counts.quarantined, "lost": counts.lost,
             "failures": counts.failures, "last_error": counts.last_error,
         }  # fmt: skip
+
+
+def shares(total: int, weights: Mapping[str, int]) -> dict[str, int]:
+    """A number of packets split in the proportion of weights; what cannot be split goes to the heaviest."""
+    if not total or not weights:
+        return {}
+    split = {name: total * weight // sum(weights.values()) for name, weight in weights.items()}
+    split[max(weights, key=weights.__getitem__)] += total - sum(split.values())
+    return split
 
 
 def memory_of(pid: int) -> int:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from detector.alerts.dissection import scapy_class
+from detector.protocols import PROTOCOLS
 from detector.workers.worker import load_kernels
 
 load_kernels()
+for name in ("scapy.layers.inet.IP", *(name for protocol in PROTOCOLS for name in protocol.scapy.values())):
+    scapy_class(name)

@@ -44,7 +44,9 @@ class Process:
         return self._process.pid
 
     def end(self) -> int | None:
-        """Ends the process, which goes when its connection does, and returns its exit code."""
+        """Ends the process, which goes when its connection does, and returns its exit code; None: it was ended before."""
+        if self.connection.closed:
+            return None
         self.connection.close()
         self._process.join(GRACE_SECONDS)
         if self._process.is_alive():

@@ -300,7 +300,7 @@ def finish(daemon: RunningDaemon, result: Result) -> None:
     """Waits until all that was sent is judged and delivered, notes what the daemon says of it, and stops it."""
 
     def judged() -> int:
-        source = daemon.ask("status")["status"]["sources"][0]
+        source = daemon.ask("status")["sources"][0]
         result.decoded, result.dropped = source["packets"], source["dropped"]
         return int(source["packets"] + sum(source["dropped"].values()))
 

@@ -6,23 +6,13 @@ import email
 import subprocess
 import sys
 import time
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from detector.capture import open_source
+from tests.compose.scripts import script
 from tests.runs import ROOT, SCENARIOS, alerts_of, frames_of
-
-
-def script(name: str) -> ModuleType:
-    """A script of compose/."""
-    spec = spec_from_file_location(name, ROOT / "compose" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def ended(daemon: RunningDaemon, packets: int) -> list[dict[str, Any]]:
 
 def seen(daemon: RunningDaemon) -> dict[str, Any]:
     """What the daemon says of its first source."""
-    found: dict[str, Any] = daemon.ask("status")["status"]["sources"][0]
+    found: dict[str, Any] = daemon.ask("status")["sources"][0]
     return found
 
 
@@ -100,15 +100,19 @@ def test_in_its_own_time_a_scenario_alerts_as_offline(tmp_path: Path) -> None:
     for folder in folders.values():
         folder.mkdir()
     attack, polling = MINUTES
-    with network() as one, network() as two:
-        with sensor(one, folders[attack]) as first, sensor(two, folders[polling]) as second:
-            with recorded(one, folders[attack] / "r.pcap"), recorded(two, folders[polling] / "r.pcap"):
-                sending = [
-                    cable.start_replay(SCENARIOS / scenario / "capture.pcap", "--multiplier", "1")
-                    for cable, scenario in ((one, attack), (two, polling))
-                ]
-                packets = [sent(process.communicate(timeout=120)[0]).packets for process in sending]
-            found = {attack: ended(first, packets[0]), polling: ended(second, packets[1])}
+    with (
+        network() as one,
+        network() as two,
+        sensor(one, folders[attack]) as first,
+        sensor(two, folders[polling]) as second,
+    ):
+        with recorded(one, folders[attack] / "r.pcap"), recorded(two, folders[polling] / "r.pcap"):
+            sending = [
+                cable.start_replay(SCENARIOS / scenario / "capture.pcap", "--multiplier", "1")
+                for cable, scenario in ((one, attack), (two, polling))
+            ]
+            packets = [sent(process.communicate(timeout=120)[0]).packets for process in sending]
+        found = {attack: ended(first, packets[0]), polling: ended(second, packets[1])}
     for scenario in MINUTES:
         offline = of_recording(SCENARIOS / scenario / "capture.pcap")
         assert ids_of(found[scenario]) == ids_of(of_recording(folders[scenario] / "r.pcap"))

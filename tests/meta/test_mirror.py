@@ -74,6 +74,11 @@ COVERED_BY = {
     "detect/state_kernels.py": "detect/test_state.py",
     "cli/page.py": "cli/test_status.py",
     "cli/running.py": "cli/test_status.py",
+    "settings.py": "service/test_settings_reader.py",
+    "service/assembly.py": "service/test_daemon.py",
+    "service/counted.py": "service/test_daemon.py",
+    "service/publish.py": "service/test_daemon.py",
+    "service/preflight.py": "cli/test_config.py",
     "service/metrics.py": "service/test_exporter.py",
     "service/status.py": "cli/test_status.py",
     "sinks/sink.py": "sinks/test_jsonl.py",
@@ -86,6 +91,9 @@ COVERED_BY = {
     "sinks/files.py": "sinks/test_delivery.py",
     "sinks/position.py": "sinks/test_delivery.py",
     "sinks/destination.py": "sinks/test_delivery.py",
+    "workers/loaded.py": "fault/test_workers.py",
+    "workers/messages.py": "workers/test_worker.py",
+    "workers/processes.py": "fault/test_workers.py",
 }
 
 

@@ -43,6 +43,22 @@ def test_the_batch_size_changes_nothing(capture: Path) -> None:
         assert replayed(capture, batch_packets) == whole, f"batches of {batch_packets}"
 
 
+def test_the_number_of_workers_changes_nothing(capture: Path) -> None:
+    """Nor does it with any batch size: what a worker shared with another, or told too late, would show."""
+    whole = replayed(capture)
+    for workers, batch_packets in ((1, 16384), (2, 7), (3, 1000), (4, 64)):
+        assert replayed(capture, batch_packets, workers) == whole, f"{workers} workers, batches of {batch_packets}"
+
+
+def test_alerts_of_a_prefix_are_a_prefix_with_workers_too(capture: Path, tmp_path: Path) -> None:
+    whole, frames = replayed(capture), frames_of(capture)
+    part = tmp_path / "capture.pcap"
+    count = random.Random(SEED).randrange(len(frames) // 2, len(frames))
+    part.write_bytes(pcap_bytes(frames[:count]))
+    found = [line.replace(str(part).encode(), str(capture).encode()) for line in replayed(part, 100, 3)]
+    assert found == whole[: len(found)], f"the first {count} packets"
+
+
 def test_alerts_of_a_prefix_are_a_prefix(capture: Path, tmp_path: Path) -> None:
     """A replay that is stopped early, and a sensor's alerts so far, are never taken back by what comes later."""
     whole, frames = replayed(capture), frames_of(capture)

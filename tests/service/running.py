@@ -85,7 +85,7 @@ class RunningDaemon:
     def _is_ready(self) -> bool:
         assert self.process.poll() is None, f"the daemon ended with {self.process.returncode}:\n{self.log_text()}"
         with contextlib.suppress(OSError, AssertionError):
-            return bool(self.ask("status")["status"]["ready"])
+            return bool(self.ask("status")["ready"])
         return False
 
     @property

@@ -314,13 +314,41 @@ def test_privileges_are_dropped(folder: Path) -> None:
             assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapInh"], 16) == 0
             assert status["NoNewPrivs"] == "1"
             cable.disconnect()
-            until(lambda: not daemon.ask("status")["status"]["sources"][0]["up"], 20, "the interface to be missed")
+            until(lambda: not daemon.ask("status")["sources"][0]["up"], 20, "the interface to be missed")
             cable.connect()
-            until(lambda: daemon.ask("status")["status"]["sources"][0]["up"], 20, "the interface to be found again")
+            until(lambda: daemon.ask("status")["sources"][0]["up"], 20, "the interface to be found again")
             cable.replay(SCENARIOS / "minute-attack" / "capture.pcap")
             delivered(daemon, 1)
-            assert daemon.ask("status")["status"]["sources"][0]["reconnects"] == 1
+            assert daemon.ask("status")["sources"][0]["reconnects"] == 1
             assert daemon.stop() == 0
+
+
+def test_under_overload_rules_go_by_the_written_order_and_come_back(folder: Path) -> None:
+    """Each is named and what it did not see is counted; rules of level critical stay."""
+    capture = folder / "traffic.pcap"
+    capture.write_bytes(pcap_bytes(writes(20_000)))
+    with network() as cable:
+        daemon = daemon_in(folder, sources=[{"interface": {"name": cable.sensor.interface}}],
+                           overload={"lag": "300ms", "after": "0s", "recover": "1s"})  # fmt: skip
+        daemon.namespace = cable.sensor.namespace
+        (folder / "grave.yml").write_text(RULE.replace("Every write", "A grave write").replace("7a01", "7a02")
+                                          .replace("level: high", "level: critical").replace("limit: none", "limit: {count: 1, every: 1h}"))  # fmt: skip
+        daemon.options["rules"] = [str(folder / "every-write.yml"), str(folder / "grave.yml")]
+        with daemon.start():
+            sending = cable.start_replay(capture, "--pps", "2000", "--loop", "1")
+            until(lambda: daemon.metric("detector_packets_decoded_total") > 0, 20, "the first packets")
+            daemon.process.send_signal(signal.SIGSTOP)
+            time.sleep(1.5)
+            daemon.process.send_signal(signal.SIGCONT)
+            until(lambda: "rule off: Every write" in daemon.log_text(), 20, "a rule to be switched off")
+            until(lambda: "rule on again: Every write" in daemon.log_text(), 30, "it to come back")
+            sending.communicate(timeout=60)
+            until(lambda: daemon.metric("detector_overload_level") == 0, 10, "the metric to say so")
+            unseen = daemon.metric("detector_rule_shed_rows_total", title="Every write")
+            matched = daemon.metric("detector_matches_total", title="Every write")
+            assert unseen > 0 and unseen + matched == daemon.metric("detector_packets_decoded_total")
+            assert daemon.stop() == 0
+    assert "rule off: A grave write" not in daemon.log_text()
 
 
 def test_memory_and_descriptors_come_back_after_many_reloads(folder: Path) -> None:
