@@ -57,7 +57,7 @@ def check(path: Path, config: Config) -> int:
     ruleset = rules_of(config)
     found = obstacles(path.resolve(), config)
     inactive = sum(bool(rule.inactive) for rule in ruleset.rules)
-    rules = f"{amount(len(ruleset.active), 'rule')} active, {inactive} inactive"
+    rules = f"{amount(len(ruleset.alerting), 'rule')} active, {inactive} inactive"
     if found:
         print(f"{path}: is well written, but a daemon could not run with it here ({rules})")
     else:

@@ -134,11 +134,12 @@ class Service:
         with handled({signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._hang_up}):
             gc.collect()
             gc.freeze()  # modules, rules and kernels need not be looked through again
+            gc.collect()  # counts what is left, or the next full one would wait for a quarter of all that was frozen
             self._publisher.is_started = True
-            self._notifier.ready(f"{len(self._pipeline.ruleset.active)} rules, sensor {self._config.observer}")
+            self._notifier.ready(f"{len(self._pipeline.ruleset.alerting)} rules, sensor {self._config.observer}")
             if not self._config.alerts:
                 log.warning("alerts go nowhere: `alerts` names no destination")
-            log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.active),
+            log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.alerting),
                                        "sources": list(self._source.reports)})  # fmt: skip
             self._daemon.run()
         self._notifier.stopping()
@@ -163,7 +164,7 @@ class Service:
         if outcome.result == "failed":
             raise InputError(outcome.message)
         return {"result": outcome.result, "message": outcome.message, "diff": asdict(outcome.diff),
-                "restart": outcome.restart, "active": len(self._reloader.ruleset.active)}  # fmt: skip
+                "restart": outcome.restart, "active": len(self._reloader.ruleset.alerting)}  # fmt: skip
 
     def _checkpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """State on disk now."""

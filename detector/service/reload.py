@@ -6,6 +6,7 @@ newer one takes its place.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -19,7 +20,7 @@ from queue import Empty, SimpleQueue
 
 from detector.capture.batch import batch_of
 from detector.detect.engine import Engine
-from detector.detect.judge import same_meaning
+from detector.detect.judge import EngineSettings, same_meaning
 from detector.errors import InputError, InputErrors
 from detector.flows.streams import StreamSettings
 from detector.flows.table import FlowSettings
@@ -103,7 +104,7 @@ def try_out(ruleset: Ruleset) -> None:
     """
     decoding = Decoding(PipelineSettings(flows=FlowSettings(flows=1024), streams=StreamSettings(memory_bytes=2**20)))
     packets, pdus = decoding.tables(batch_of(traffic(), range(len(traffic()))))
-    engine = Engine(ruleset)
+    engine = Engine(ruleset, EngineSettings(groups=64))
     engine.detect({"packet": packets, **pdus})
     if engine.rule_errors:
         titles = [rule.title for rule in ruleset.rules if engine.rule_errors[rule.id]]
@@ -237,6 +238,7 @@ class Reloader:
         self.counts[outcome.result] += 1
         self.last, self.last_time = outcome, self._clock()
         (log.error if outcome.result == "failed" else log.info)("reload %s: %s", outcome.result, outcome.message)
+        gc.collect()  # rules and their state, up to hundreds of MB, refer to each other: they would stay for many minutes
         answer.set_result(outcome)
 
 
