@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from detector.packets.decode import DecodeSettings, PacketDecoder
 from detector.packets.table import PacketTable
 from detector.protocols import PROTOCOLS
 from detector.protocols.table import PduTable
-from detector.rules.model import Ruleset
+from detector.rules.model import Rule, Ruleset
 from detector.snapshot import UnfitState
 
 
@@ -277,6 +277,15 @@ class Judged(Protocol):
         ...
 
 
+class Prepared(Protocol):
+    """Rules made ready for exchange_rules of the run that was asked."""
+
+    @property
+    def ruleset(self) -> Ruleset:
+        """The rules."""
+        ...
+
+
 class Run(Protocol):
     """A run of one ruleset, in this process (Pipeline) or in several (WorkerPipeline)."""
 
@@ -304,7 +313,11 @@ class Run(Protocol):
         """Takes a source as known good."""
         ...
 
-    def exchange_rules(self, ruleset: Ruleset) -> frozenset[str]:
+    def prepare(self, ruleset: Ruleset) -> Prepared:
+        """Compiles rules beside the running ones, for exchange_rules. Another thread may do so meanwhile."""
+        ...
+
+    def exchange_rules(self, ruleset: Ruleset | Prepared) -> frozenset[str]:
         """Goes on with other rules from the next batch; ids of those whose state was kept."""
         ...
 
@@ -331,6 +344,20 @@ class Run(Protocol):
     def close(self) -> None:
         """Ends what runs beside this process."""
         ...
+
+
+class PreparedEngine(NamedTuple):
+    """Rules compiled for a Pipeline. kept: ids of those whose state goes on where `before` are the rules that run."""
+
+    ruleset: Ruleset
+    engine: Engine
+    before: Sequence[Rule]
+    kept: frozenset[str]
+
+
+def ruleset_of(given: Ruleset | Prepared) -> Ruleset:
+    """The rules, prepared or not."""
+    return given if isinstance(given, Ruleset) else given.ruleset
 
 
 class Pipeline:
@@ -374,15 +401,21 @@ class Pipeline:
             packets, pdus = decoding.tables(batch)
             self.engine.learn({"packet": packets, **pdus})
 
-    def exchange_rules(self, ruleset: Ruleset) -> frozenset[str]:
+    def prepare(self, ruleset: Ruleset) -> PreparedEngine:
+        """Compiles rules beside the running ones, for exchange_rules. Another thread may do so meanwhile."""
+        engine, before = Engine(ruleset, self._settings.engine), self.engine.judge.rules
+        return PreparedEngine(ruleset, engine, before, kept_rules(before, engine.judge.rules))
+
+    def exchange_rules(self, ruleset: Ruleset | Prepared) -> frozenset[str]:
         """Goes on with other rules from the next batch; ids of those that mean what they meant, whose state goes on."""
-        engine = Engine(ruleset, self._settings.engine)
-        kept = kept_rules(self.engine.judge.rules, engine.judge.rules)
-        engine.judge.adopt(self.engine.judge, kept)
+        new = ruleset if isinstance(ruleset, PreparedEngine) else self.prepare(ruleset_of(ruleset))
+        running = self.engine.judge
+        kept = new.kept if new.before is running.rules else kept_rules(running.rules, new.engine.judge.rules)
+        new.engine.judge.adopt(running, kept)
         if self._clock is not None:
-            engine.measure(self._clock)
-        engine.shed(self._shed)
-        self.ruleset, self.engine = ruleset, engine
+            new.engine.measure(self._clock)
+        new.engine.shed(self._shed)
+        self.ruleset, self.engine = new.ruleset, new.engine
         return kept
 
     def measure(self, clock: Clock) -> None:

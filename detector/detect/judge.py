@@ -246,6 +246,11 @@ class Judge:
             cells[:, IS_FULL] = found.is_full[chosen]
         return cells
 
+    def forget(self, verdicts: Verdicts) -> None:
+        """Rows that will not alert after all: they are lost with their packets, and count as no match."""
+        for place, rows in Counter(verdicts.cells[:, RULE].tolist()).items():  # per rule
+            self.matched[self.rules[place].id] -= rows
+
     def state(self) -> JudgeState:
         """What a checkpoint keeps."""
         counts = {name: getattr(self, name) for name in COUNTS}

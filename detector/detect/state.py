@@ -19,6 +19,7 @@ WAYS = 8
 STATE_BYTES = 16 * 2**20  # of a correlation's lists: fewer groups where each needs a longer list
 
 PACKED = "packed"
+TOUCHED = "_touched"  # sets of places in which a group was put ever; a checkpoint need not look at others
 
 Clocks = NDArray[np.int64]
 
@@ -29,18 +30,20 @@ class LimitState:
     def __init__(self, limit: Limit, groups: int) -> None:
         self._limit = limit
         self._keys, self._entries = make_groups(groups)
+        self._touched = np.zeros(groups // WAYS, np.bool_)
         self.lost = 0
 
     def pass_events(self, hashes: Hashes, clocks: Clocks) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """(which events pass, how many each stands for)."""
         passed, stood_for = np.zeros(len(hashes), np.bool_), np.zeros(len(hashes), np.int64)
+        touch(self._touched, hashes)
         self.lost += kernels.limit_events(
             hashes, clocks, self._keys, self._entries, self._limit.count, self._limit.every_ns, passed, stood_for
         )
         return passed, stood_for
 
     def __getstate__(self) -> dict[str, Any]:
-        return packed(self.__dict__, self._entries[:, 0] != 0, ("_keys", "_entries"))
+        return packed(self.__dict__, used_places(self._touched, self._entries), ("_keys", "_entries"))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= unpacked(state)
@@ -55,6 +58,7 @@ class CorrelationState:
         per_group = size * (16 if correlation.kind == "value_count" else 8)
         groups = max(WAYS, min(groups, STATE_BYTES // per_group // WAYS * WAYS))
         self._keys, self._entries = make_groups(groups)
+        self._touched = np.zeros(groups // WAYS, np.bool_)
         self._clocks = np.zeros((groups, size), np.int64)
         self._values = np.zeros((groups if correlation.kind == "value_count" else 0, size), np.uint64)
         self.lost = 0
@@ -62,6 +66,7 @@ class CorrelationState:
     def count(self, hashes: Hashes, clocks: Clocks, values: NDArray[np.uint64] | None) -> NDArray[np.int64]:
         """int64[events]: what each event's window holds, itself included."""
         counts = np.zeros(len(hashes), np.int64)
+        touch(self._touched, hashes)
         timespan = self._correlation.timespan_ns
         if values is None:
             self.lost += kernels.count_events(hashes, clocks, self._keys, self._entries, self._clocks, timespan, counts)
@@ -81,7 +86,7 @@ class CorrelationState:
 
     def __getstate__(self) -> dict[str, Any]:
         names = ("_keys", "_entries", "_clocks", *(("_values",) if len(self._values) else ()))
-        return packed(self.__dict__, self._entries[:, 0] != 0, names)
+        return packed(self.__dict__, used_places(self._touched, self._entries), names)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= unpacked(state)
@@ -123,16 +128,29 @@ class NewValueState:
         return out
 
     def __getstate__(self) -> dict[str, Any]:
-        return packed(self.__dict__, self._used, ("_keys", "_used"))
+        return packed(self.__dict__, np.flatnonzero(self._used), ("_keys", "_used"))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= unpacked(state)
 
 
-def packed(attributes: dict[str, Any], is_used: NDArray[np.bool_], names: Sequence[str]) -> dict[str, Any]:
-    """Attributes in which the named arrays are cut down to the places that are used."""
-    arrays = {name: (attributes[name].shape, attributes[name][is_used]) for name in names}
-    return {**attributes, **dict.fromkeys(names), PACKED: (np.flatnonzero(is_used), arrays)}
+def touch(touched: NDArray[np.bool_], hashes: Hashes) -> None:
+    """Notes the sets of places in which groups may be from now on."""
+    touched[hashes[:, 0] % np.uint64(len(touched))] = True
+
+
+def used_places(touched: NDArray[np.bool_], entries: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places that hold a group. To look at every place of 800 limits took 0.4 s, at those of touched sets 5 ms."""
+    places = (np.flatnonzero(touched)[:, None] * WAYS + np.arange(WAYS)).reshape(-1)
+    used: NDArray[np.int64] = places[entries[places, 0] != 0]
+    return used
+
+
+def packed(attributes: dict[str, Any], places: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
+    """Attributes in which the named arrays are cut down to the places that are used, and what follows from them is left out."""
+    arrays = {name: (attributes[name].shape, attributes[name][places]) for name in names}
+    kept = {name: value for name, value in attributes.items() if name != TOUCHED}
+    return {**kept, **dict.fromkeys(names), PACKED: (places, arrays)}
 
 
 def unpacked(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -142,6 +160,9 @@ def unpacked(attributes: dict[str, Any]) -> dict[str, Any]:
     for name, (shape, values) in arrays.items():  # per array
         whole[name] = np.zeros(shape, values.dtype)
         whole[name][places] = values
+    if "_entries" in arrays:
+        whole[TOUCHED] = np.zeros(len(whole["_entries"]) // WAYS, np.bool_)
+        whole[TOUCHED][places // WAYS] = True
     return whole
 
 

@@ -61,6 +61,10 @@ class ListValue:
     name: str
     entries: tuple[Literal_, ...]
 
+    def __hash__(self) -> int:
+        """Of the name: rules are hashed again and again as they are compiled, and a list may have 50,000 entries."""
+        return hash((self.name, len(self.entries)))
+
 
 Operand = FieldValue | Literal_ | Call | Arithmetic
 

@@ -37,6 +37,7 @@ class Variables:
 
     entries: Mapping[str, Sequence[Entry]]
     missing: set[str] = field(default_factory=set)
+    _read: dict[tuple[str, str], tuple[Literal_, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def membership(
         self, left: Operand, name: str, kind: Field, quantifier: Quantifier, ignore_case: bool = False
@@ -55,7 +56,15 @@ class Variables:
         return Membership(left, (ListValue(name, self.values(name, kind)),), quantifier, ignore_case)
 
     def values(self, name: str, kind: Field) -> tuple[Literal_, ...]:
-        """The entries of a variable as values of a field; addresses of the other IP version are left to its own field."""
+        """The entries of a variable as values of a field; addresses of the other IP version are left to its own field.
+
+        They are read once: hundreds of rules may ask for one list of 50,000.
+        """
+        if (name, kind.name) not in self._read:
+            self._read[name, kind.name] = self._values(name, kind)
+        return self._read[name, kind.name]
+
+    def _values(self, name: str, kind: Field) -> tuple[Literal_, ...]:
         found = []
         for entry in self.entries[name]:
             try:

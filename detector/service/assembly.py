@@ -73,6 +73,7 @@ class Service:
     def __init__(self, path: Path, config: Config, logs: Logs, stack: ExitStack) -> None:
         self._config, self._logs, self._stack = config, logs, stack
         self._notifier = Notifier()
+        self._stops = 0  # signals that ask for the end
         ruleset = rules_of(config)
         for _, load in steps():  # kernels: no packet shall wait for them, and later Python's files may be out of reach
             load()
@@ -100,9 +101,9 @@ class Service:
         stack.callback(self._spool.close)
         self._delivery = Delivery(self._spool, [make(one) for one in config.alerts], config.delivery, bounds=LATENCIES)
         stack.callback(self._delivery.close)
-        self._reloader = Reloader(path, config, ruleset, time.time)
         self._pipeline = run_of(config, ruleset)
         stack.callback(self._pipeline.close)
+        self._reloader = Reloader(path, config, ruleset, self._pipeline.prepare, time.time)
         self._pipeline.measure(time.perf_counter_ns)
         checkpoints = Checkpoints(
             Path(config.state) / "checkpoint", config.checkpoint / 1e9, self._pipeline, self._spool
@@ -126,7 +127,7 @@ class Service:
         return process.opener
 
     def run(self) -> None:
-        """Starts what runs beside the loop, then the loop."""
+        """Starts what runs beside the loop, then the loop; and the end, in which only haste can still be asked for."""
         self._health.start()
         self._control.start()
         self._delivery.start()
@@ -142,17 +143,21 @@ class Service:
             log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.alerting),
                                        "sources": list(self._source.reports)})  # fmt: skip
             self._daemon.run()
-        self._notifier.stopping()
-        self._reloader.close()
-        if not self._delivery.drain(self._config.shutdown / 1e9):
-            log.warning("alerts are left in the spool: they are delivered after the next start")
-        log.info("stopped")
+            self._notifier.stopping()
+            self._reloader.close()
+            if not self._delivery.drain(self._config.shutdown / 1e9, lambda: self._stops > 1):
+                log.warning("alerts are left in the spool: they are delivered after the next start")
+            log.info("stopped")
 
     def _stop(self) -> None:
+        """SIGTERM, SIGINT: no more packets. A second one: no more waiting for sinks."""
+        self._stops += 1
         self._source.stop()
 
     def _hang_up(self) -> None:
         """SIGHUP: rules, certificates and files anew."""
+        if self._stops:
+            return
         self._notifier.reloading()
         self._health.reopen()
         self._delivery.reopen()

@@ -122,13 +122,13 @@ class Daemon:
         self._hand_on(self._pipeline.finish())
         self._publisher.publish()  # counts under the titles that rules had
         try:
-            self._pipeline.exchange_rules(waiting.ruleset)
+            self._pipeline.exchange_rules(waiting.prepared)
         except Exception as error:
             log.exception("new rules could not be swapped in")
             return Outcome("failed", f"the rules before go on: {error}", waiting.diff)
-        self._overload.reload(waiting.ruleset.active)
+        self._overload.reload(waiting.prepared.ruleset.active)
         self._pipeline.shed(self._overload.shed)
-        self._publisher.rules_changed(waiting.ruleset)
+        self._publisher.rules_changed(waiting.prepared.ruleset)
         return Outcome("ok", str(waiting.diff), waiting.diff)
 
     def _tell(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 STILL_SECONDS = 30.0  # of the loop, after which the daemon is not well
 RECENT_SECONDS = 1.0  # a lag is of packets that were judged within that time: silence is no lag
 MOST_SHOWN = 20  # rules and talkers in the status
+RECENT = 16  # batches; more than workers ever have at once
 
 
 class Publisher:
@@ -64,6 +65,8 @@ class Publisher:
         self._told: defaultdict[str, Counter[str]] = defaultdict(Counter)  # counts by rule that are on the board
         self._packets: Counter[str] = Counter()  # of each source, when it was looked at last
         self._failed: Counter[str] = Counter()  # packets of batches that brought the program to fail, by source
+        self._lost: Counter[str] = Counter()  # packets that were lost with workers, by source
+        self._recent: deque[Mapping[str, int]] = deque(maxlen=RECENT)  # packets of the last batches, by source
         self._kinds = {name_of(one): kind_of(one, SOURCES) for one in config.sources}
         self._kinds |= {
             name_of(one): kind_of(one, {kind: of for kind, (of, _) in DESTINATIONS.items()}) for one in config.alerts
@@ -101,6 +104,7 @@ class Publisher:
             return
         self._clock_ns = max(self._clock_ns, int(batch.times[-1]))
         last = float(batch.times[-1]) / 1e9
+        self._recent.append(grown)
         for name, packets in grown.items():
             if packets:
                 self._last_packet[name] = last
@@ -128,15 +132,24 @@ class Publisher:
             self._publish_delivery()
             self._publish_operations()
 
+    def _count_lost(self) -> None:
+        """Tells packets that were lost with workers apart by source: in the proportion of the last batches."""
+        new = self._totals().lost_packets - self._lost.total()
+        recent = sum(map(Counter, self._recent), start=Counter())  # type: ignore[arg-type]
+        for name, share in sorted(shares(new, recent).items()):  # per source
+            self._lost[name] += share
+
     def _publish_sources(self) -> None:
         board = self._board
+        self._count_lost()
         for name, report in self._source.reports.items():
-            failed = self._failed[name]
+            failed, lost = self._failed[name], self._lost[name]
             dropped = sum(report.dropped.values())
             board.set("detector_source_up", report.is_up, name)
             board.set("detector_source_reconnects_total", report.reconnects, name)
             board.set("detector_packets_seen_total", report.packets + dropped, name)
-            board.set("detector_packets_decoded_total", report.packets - failed, name)
+            board.set("detector_packets_decoded_total", report.packets - failed - lost, name)
+            board.set("detector_packets_dropped_total", lost, name, "worker")
             board.set("detector_packets_dropped_total", failed, name, "error")
             for cause, packets in report.dropped.items():
                 board.set("detector_packets_dropped_total", packets, name, cause)
@@ -183,9 +196,9 @@ class Publisher:
             rule = self._rules.get(rule_id)
             if rule is None or (rule.silent and name == "detector_matches_total"):
                 continue
-            if (new := count - told[rule_id]) > 0:
+            if (new := count - told[rule_id]) > 0:  # it may be less: a match that was lost with a worker is taken back
                 self._board.add(name, new * unit, rule_id, rule.title)
-            told[rule_id] = count
+                told[rule_id] = count
 
     def _publish_delivery(self) -> None:
         board, now = self._board, time.time_ns()
@@ -300,10 +313,10 @@ class Publisher:
         return self._rules[rule_id].title if rule_id in self._rules else rule_id
 
     def _source_status(self, name: str) -> SourceStatus:
-        report = self._source.reports[name]
+        report, failed, lost = self._source.reports[name], self._failed[name], self._lost[name]
         return {
-            "name": name, "kind": self._kinds.get(name, ""), "up": report.is_up, "packets": report.packets - self._failed[name], "bytes": report.bytes,
-            "dropped": dict(report.dropped + Counter(error=self._failed[name])), "lag_seconds": self._lag.get(name, 0.0),
+            "name": name, "kind": self._kinds.get(name, ""), "up": report.is_up, "packets": report.packets - failed - lost, "bytes": report.bytes,
+            "dropped": dict(report.dropped + Counter(error=failed, worker=lost)), "lag_seconds": self._lag.get(name, 0.0),
             "last_packet": self._last_packet.get(name, 0.0), "reconnects": report.reconnects,
         }  # fmt: skip
 
@@ -314,6 +327,15 @@ class Publisher:
             "waiting": counts.waiting, "oldest_seconds": oldest, "quarantined": counts.quarantined, "lost": counts.lost,
             "failures": counts.failures, "last_error": counts.last_error,
         }  # fmt: skip
+
+
+def shares(total: int, weights: Mapping[str, int]) -> dict[str, int]:
+    """A number of packets split in the proportion of weights; what cannot be split goes to the heaviest."""
+    if not total or not weights:
+        return {}
+    split = {name: total * weight // sum(weights.values()) for name, weight in weights.items()}
+    split[max(weights, key=weights.__getitem__)] += total - sum(split.values())
+    return split
 
 
 def memory_of(pid: int) -> int:

@@ -24,7 +24,7 @@ from detector.detect.judge import EngineSettings, same_meaning
 from detector.errors import InputError, InputErrors
 from detector.flows.streams import StreamSettings
 from detector.flows.table import FlowSettings
-from detector.pipeline import Decoding, PipelineSettings
+from detector.pipeline import Decoding, PipelineSettings, Prepared
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
 from detector.service.config import Config, read_config
@@ -116,7 +116,7 @@ class Waiting:
     """Rules that are ready to be swapped in, and who waits to hear of it."""
 
     config: Config
-    ruleset: Ruleset
+    prepared: Prepared
     diff: RulesDiff
     answer: Future[Outcome]
 
@@ -127,18 +127,24 @@ class Reloader:
     `last` is the latest outcome, `last_time` when it came, `loaded_time` when the running rules came (Unix time).
     """
 
-    def __init__(self, path: Path, config: Config, ruleset: Ruleset, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, path: Path, config: Config, ruleset: Ruleset, prepare: Callable[[Ruleset], Prepared],
+        clock: Callable[[], float],
+    ) -> None:  # fmt: skip
         self._path = path
+        self._prepared = prepare
         self._clock = clock
         self._running = config  # what a restart would change is told by this one
         self.config, self.ruleset = config, ruleset
         self.counts = Counter[str]()
         self.last, self.last_time = Outcome("ok", "rules as at the start"), clock()
         self.loaded_time = self.last_time
+        self._read = config  # the last that could be read: its files are watched
         self._seen = fingerprint(path, config)
         self._requests: SimpleQueue[tuple[str, Future[Outcome]] | None] = SimpleQueue()
         self._waiting: Waiting | None = None
-        self._lock = threading.Lock()
+        self._is_swapping = False  # the loop has taken some, and has not said yet what became of them
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name="reload", daemon=True)
 
     def start(self) -> None:
@@ -162,16 +168,20 @@ class Reloader:
         """The rules that wait to be swapped in, if there are some: for the loop, between two batches."""
         if self._waiting is None:  # without the lock: this is asked at every batch
             return None
-        with self._lock:
+        with self._changed:
             waiting, self._waiting = self._waiting, None
+            self._is_swapping = waiting is not None
         return waiting
 
     def done(self, waiting: Waiting, outcome: Outcome) -> None:
         """What became of rules that were taken."""
-        if outcome.result == "ok":
-            self.config, self.ruleset = waiting.config, waiting.ruleset
-            self.loaded_time = self._clock()
-            outcome = self._with_restart(outcome, waiting.config)
+        with self._changed:
+            if outcome.result == "ok":
+                self.config, self.ruleset = waiting.config, waiting.prepared.ruleset
+                self.loaded_time = self._clock()
+                outcome = self._with_restart(outcome, waiting.config)
+            self._is_swapping = False
+            self._changed.notify_all()
         self._tell(outcome, waiting.answer)
 
     def _work(self) -> None:
@@ -191,22 +201,23 @@ class Reloader:
         """Whether a file is another than when rules were last loaded, and whoever writes it has finished."""
         if not self.config.watch_rules:
             return False
-        now = fingerprint(self._path, self.config)
+        now = fingerprint(self._path, self._read)
         if now == self._seen:
             return False
         time.sleep(SETTLE_SECONDS)
-        return fingerprint(self._path, self.config) == now
+        return fingerprint(self._path, self._read) == now
 
     def _prepare(self, why: str, answer: Future[Outcome]) -> None:
         """Reads, checks and tries the rules that the files hold now."""
         log.info("rules are loaded: %s", why)
-        self._seen = fingerprint(self._path, self.config)
+        self._seen = fingerprint(self._path, self._read)
         try:
             config = read_config(self._path)
+            self._read, self._seen = config, fingerprint(self._path, config)
             ruleset = rules_of(config)
-            diff = difference(self.ruleset, ruleset)
-            if diff:
+            if difference(self.ruleset, ruleset):
                 try_out(ruleset)
+            prepared = self._prepared(ruleset)
         except (InputError, InputErrors) as error:
             self._tell(Outcome("failed", f"the rules before go on: {error}"), answer)
             return
@@ -214,15 +225,20 @@ class Reloader:
             log.exception("reload failed")
             self._tell(Outcome("failed", f"the rules before go on: {type(error).__name__}: {error}"), answer)
             return
-        self._seen = fingerprint(self._path, config)
-        if not diff and ruleset.warnings == self.ruleset.warnings:
+        self._offer(config, prepared, answer)
+
+    def _offer(self, config: Config, prepared: Prepared, answer: Future[Outcome]) -> None:
+        """Has the loop take rules, where they are others than those that run; they take the place of others that wait."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_swapping)  # what runs is not known before
+            diff = difference(self.ruleset, prepared.ruleset)
+            is_new = bool(diff) or prepared.ruleset.warnings != self.ruleset.warnings
+            replaced, self._waiting = self._waiting, Waiting(config, prepared, diff, answer) if is_new else None
+        if replaced:
+            self._tell(Outcome("unchanged", "a later reload took its place", replaced.diff), replaced.answer)
+        if not is_new:
             self.config = config
             self._tell(self._with_restart(Outcome("unchanged", str(diff), diff), config), answer)
-            return
-        with self._lock:
-            replaced, self._waiting = self._waiting, Waiting(config, ruleset, diff, answer)
-        if replaced:
-            replaced.answer.set_result(Outcome("unchanged", "a later reload took its place"))
 
     def _with_restart(self, outcome: Outcome, config: Config) -> Outcome:
         """An outcome that also says what of the new configuration only a restart takes over."""

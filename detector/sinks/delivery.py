@@ -146,8 +146,11 @@ class Delivery:
             feed.is_reopening = True
         self._wake()
 
-    def drain(self, seconds: float) -> bool:
-        """Waits until everything is delivered, that long at most; ends waits after failures. Whether it was."""
+    def drain(self, seconds: float, is_enough: Callable[[], bool] = lambda: False) -> bool:
+        """Waits until everything is delivered, that long at most and until it is enough; ends waits after failures.
+
+        Whether everything was delivered.
+        """
         self.resume()
         self._spool.flush()
         for feed in self._feeds:
@@ -155,7 +158,7 @@ class Delivery:
         self._wake()
         deadline = time.monotonic() + seconds
         while any(feed.counts().waiting for feed in self._feeds):
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or is_enough():
                 return False
             time.sleep(min(0.02, seconds))
         return True

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.util import Finalize
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,12 +27,13 @@ from detector.detect.costs import Clock, Costs
 from detector.detect.judge import ORIGIN, Judge, Verdicts, kept_rules
 from detector.detect.selection import Selection
 from detector.detect.selector import Selector
+from detector.flows.columns import SHARDS
 from detector.flows.table import FlowTable
 from detector.packets.decode import PacketDecoder
 from detector.packets.table import PacketTable
-from detector.pipeline import Counts, Decoding, FlowTotals, PipelineSettings, Totals
+from detector.pipeline import Counts, Decoding, FlowTotals, PipelineSettings, Prepared, Totals, ruleset_of
 from detector.protocols import PROTOCOLS
-from detector.rules.model import Ruleset
+from detector.rules.model import Rule, Ruleset
 from detector.snapshot import UnfitState
 from detector.workers.messages import Begin, Drafts, Found, Restore, Restored, Rules, Save, Saved, Sparing, Told, Work
 from detector.workers.processes import Process
@@ -51,7 +52,10 @@ class WorkerError(RuntimeError):
 
 @dataclass
 class UnderWay:
-    """A batch that is not done. silent: workers that are not heard yet, of what they found and then of their alerts."""
+    """A batch that is not done. silent: workers that are not heard yet, of what they found and then of their alerts.
+
+    bereft: those that died before they had handed on their part.
+    """
 
     sequence: int
     layout: Layout
@@ -59,6 +63,16 @@ class UnderWay:
     selections: dict[int, Selection] = field(default_factory=dict)
     verdicts: Verdicts | None = None
     drafts: dict[int, list[Draft]] = field(default_factory=dict)
+    bereft: set[int] = field(default_factory=set)
+
+
+class PreparedJudge(NamedTuple):
+    """Rules made ready for a WorkerPipeline. kept: ids of those whose state goes on where `before` are the rules that run."""
+
+    ruleset: Ruleset
+    judge: Judge
+    before: Sequence[Rule]
+    kept: frozenset[str]
 
 
 class GatheredDecoding:
@@ -169,17 +183,23 @@ class WorkerPipeline:
             packets, pdus = decoding.tables(batch)
             self.engine.learn(selector.known({"packet": packets, **pdus}))
 
-    def exchange_rules(self, ruleset: Ruleset) -> frozenset[str]:
+    def prepare(self, ruleset: Ruleset) -> PreparedJudge:
+        """Makes rules ready beside the running ones, for exchange_rules. Another thread may do so meanwhile."""
+        judge, before = Judge(ruleset, self._settings.engine), self.engine.rules
+        return PreparedJudge(ruleset, judge, before, kept_rules(before, judge.rules))
+
+    def exchange_rules(self, ruleset: Ruleset | Prepared) -> frozenset[str]:
         """Goes on with other rules from the next batch; ids of those that mean what they meant, whose state goes on."""
+        new = ruleset if isinstance(ruleset, PreparedJudge) else self.prepare(ruleset_of(ruleset))
         while self._under_way:  # their alerts are of the rules of before
             self._hear(None)
-        judge = Judge(ruleset, self._settings.engine)
-        kept = kept_rules(self.engine.rules, judge.rules)
-        judge.adopt(self.engine, kept)
-        judge.costs = self.engine.costs
-        self.ruleset, self.engine = ruleset, judge
+        running = self.engine
+        kept = new.kept if new.before is running.rules else kept_rules(running.rules, new.judge.rules)
+        new.judge.adopt(running, kept)
+        new.judge.costs = running.costs
+        self.ruleset, self.engine = new.ruleset, new.judge
         for number in range(self.workers):  # per worker
-            self._send(number, Rules(ruleset))
+            self._send(number, Rules(new.ruleset))
         return kept
 
     def measure(self, clock: Clock) -> None:
@@ -332,12 +352,7 @@ class WorkerPipeline:
         """Puts another worker into the place of one that has died; what that had not handed on is counted."""
         process = self._processes[number]
         code = process.end()
-        lost = 0
-        for one in self._under_way:  # per batch under way
-            if number in one.silent or one.verdicts is None:
-                lost += packets_of(self._slots[one.layout.slot], one.layout, shards_of(number, self.workers))
-                one.silent.discard(number)
-                one.selections.pop(number, None)
+        lost = sum(self._lose(one, number) for one in self._under_way)
         counts, decoding = self.decoding.counts, self.decoding
         counts.worker_restarts += 1
         counts.lost_packets += lost
@@ -347,6 +362,25 @@ class WorkerPipeline:
         if self._failures >= MOST_FAILURES:
             raise WorkerError(f"{self._failures} workers in a row died before they had done anything: see the log")
         self._processes[number] = self._begin(number)
+
+    def _lose(self, one: UnderWay, number: int) -> int:
+        """Goes on without a dead worker's part of a batch; how many packets are lost with it."""
+        if number not in one.silent and one.verdicts is not None:
+            return 0
+        before = self._lost_of(one)
+        one.silent.discard(number)
+        one.selections.pop(number, None)
+        one.bereft.add(number)
+        if one.verdicts is not None:
+            self.engine.forget(one.verdicts.of(number))
+        return self._lost_of(one) - before
+
+    def _lost_of(self, one: UnderWay) -> int:
+        """How many packets of a batch had a row with a worker that died."""
+        shards = np.zeros(SHARDS, np.bool_)
+        for number in one.bereft:  # per worker
+            shards |= shards_of(number, self.workers)
+        return packets_of(self._slots[one.layout.slot], one.layout, shards)
 
 
 def close_all(processes: list[Process], slots: list[Slot]) -> None:

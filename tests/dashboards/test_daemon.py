@@ -121,7 +121,9 @@ def play(cable: Cable, daemon: RunningDaemon, folder: Path) -> None:
         for scenario in SCENARIOS_SENT:
             sent += cable.replay(SCENARIOS / scenario / "capture.pcap", "--pps", "5000").packets
         time.sleep(0.5)
-    until(lambda: daemon.metric("detector_packets_seen_total", source=cable.sensor.interface) == sent, 30, "all packets")
+    until(
+        lambda: daemon.metric("detector_packets_seen_total", source=cable.sensor.interface) == sent, 30, "all packets"
+    )
     until(lambda: daemon.metric("detector_spool_waiting") == 0, 30, "all alerts to be delivered")
 
 
@@ -168,7 +170,10 @@ def test_every_elasticsearch_query_of_the_dashboards_has_data(watched: Watched) 
     """A field that the daemon does not fill in leaves a panel empty."""
     wrong = []
     for query in elasticsearch_queries_of_dashboards(
-        start_ms=watched.began_ms - 3_600_000, stop_ms=int(time.time() * 1000), sensor=f'("{SENSOR}")', namespace=f'("{NAMESPACE}")'
+        start_ms=watched.began_ms - 3_600_000,
+        stop_ms=int(time.time() * 1000),
+        sensor=f'("{SENSOR}")',
+        namespace=f'("{NAMESPACE}")',
     ):
         try:
             answer = watched.elasticsearch.call("POST", "/logs-detector.alert-*/_search", query.body)
@@ -207,5 +212,9 @@ def test_every_metric_of_the_catalogue_is_on_the_page(watched: Watched) -> None:
 
 def test_the_exceptions_are_panels() -> None:
     """What is no longer there needs no exception."""
-    panels = {f"{name}: {panel['title']}" for name, dashboard in grafana_dashboards().items() for panel in panels_of(dashboard)}
+    panels = {
+        f"{name}: {panel['title']}"
+        for name, dashboard in grafana_dashboards().items()
+        for panel in panels_of(dashboard)
+    }
     assert set(EMPTY_WHERE_WELL) <= panels
