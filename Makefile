@@ -1,10 +1,10 @@
-# make demo: see it work.  make test: everything the tests need, then the tests.  make bench: speed beside Suricata.
+# make demo: see it work.  make test: everything the tests need, then the tests.  make bench: speed beside Suricata.  make soak: 20 minutes live.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench captures dashboards docs clean
+.PHONY: demo test lint types bench soak captures dashboards docs clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
@@ -35,6 +35,11 @@ types: $(VENV)/installed
 bench: $(VENV)/installed
 	tests/install_tools.sh
 	$(BIN)/python -m tests.bench.bench
+
+soak: $(VENV)/installed
+	tests/install_tools.sh
+	$(BIN)/detector warm
+	$(BIN)/python -m tests.bench.soak --minutes 20
 
 captures: $(VENV)/installed
 	$(BIN)/python replay_pcaps/build.py

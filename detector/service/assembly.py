@@ -135,7 +135,6 @@ class Service:
         with handled({signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._hang_up}):
             gc.collect()
             gc.freeze()  # modules, rules and kernels need not be looked through again
-            gc.collect()  # counts what is left, or the next full one would wait for a quarter of all that was frozen
             self._publisher.is_started = True
             self._notifier.ready(f"{len(self._pipeline.ruleset.alerting)} rules, sensor {self._config.observer}")
             if not self._config.alerts:

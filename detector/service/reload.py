@@ -6,7 +6,6 @@ newer one takes its place.
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
@@ -104,7 +103,7 @@ def try_out(ruleset: Ruleset) -> None:
     """
     decoding = Decoding(PipelineSettings(flows=FlowSettings(flows=1024), streams=StreamSettings(memory_bytes=2**20)))
     packets, pdus = decoding.tables(batch_of(traffic(), range(len(traffic()))))
-    engine = Engine(ruleset, EngineSettings(groups=64))
+    engine = Engine(ruleset, EngineSettings(groups=64))  # state of full size would be a hundred MB for a moment
     engine.detect({"packet": packets, **pdus})
     if engine.rule_errors:
         titles = [rule.title for rule in ruleset.rules if engine.rule_errors[rule.id]]
@@ -254,7 +253,6 @@ class Reloader:
         self.counts[outcome.result] += 1
         self.last, self.last_time = outcome, self._clock()
         (log.error if outcome.result == "failed" else log.info)("reload %s: %s", outcome.result, outcome.message)
-        gc.collect()  # rules and their state, up to hundreds of MB, refer to each other: they would stay for many minutes
         answer.set_result(outcome)
 
 

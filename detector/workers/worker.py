@@ -70,7 +70,6 @@ class Worker:
             case Rules(ruleset):
                 self._selector = Selector(ruleset)
                 self._spare()
-                gc.collect()  # rules of before refer to each other, and nothing else brings a full collection for long
                 return None
             case Sparing():
                 self._sparing = message

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -179,7 +180,8 @@ def soak(folder: Path, plan: Plan, say: Callable[[str], None] = lambda _: None) 
     capture, writes_in_capture, packets_in_capture = traffic(folder, result)
     loops = max(1, round(plan.minutes * 60 * plan.pps / packets_in_capture))
     write_rules(folder, 0)
-    with network() as cable, daemon_on(cable, folder, plan).start() as daemon:
+    with network() as cable, daemon_on(cable, folder, plan) as daemon:
+        daemon.start()
         # Some packets at once and then a rest: tcpreplay would keep a core busy with waiting otherwise.
         options = ("--pps", str(plan.pps), "--pps-multi", str(max(1, plan.pps // 1000)), "--loop", str(loops))
         sending = cable.start_replay(capture, *options)
@@ -350,6 +352,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=Plan.workers)
     parser.add_argument("--reload", type=float, default=Plan.reload_seconds, help="seconds between two reloads")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends daemon, sender and network as well
     with tempfile.TemporaryDirectory(prefix="detector-soak-") as name:
         result = soak(
             Path(name),

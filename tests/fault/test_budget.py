@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,11 +20,12 @@ from threading import Lock, Thread
 import pytest
 
 from tests.live.network import Cable, network
+from tests.live.network import sent as said_of
 from tests.runs import pcap_bytes
 from tests.service.running import RunningDaemon, ids_of, lines_of, until
 from tests.service.writes import RULE, write_rule, writes
 
-QUIET_SECONDS = 4.0  # longer than the daemon gives the same answer to scrapes
+QUIET_SECONDS = 1.5  # longer than counts are published apart, and than the longest wait of a delivery
 LIMITED = (
     RULE.replace("Every write", "The first writes of a station")
     .replace("8d1b7a54", "8d1b7a55")
@@ -152,6 +154,17 @@ def quiet(daemon: RunningDaemon, sent: int) -> Page:
             return page
 
 
+def under_load(daemon: RunningDaemon, sending: subprocess.Popen[str]) -> int:
+    """Looks at pages while packets are sent; how many were."""
+    looks = 0
+    while sending.poll() is None:
+        Page(daemon).assert_within()
+        looks += 1
+        time.sleep(0.2)
+    assert looks > 5
+    return said_of(sending.communicate()[0]).packets
+
+
 @pytest.fixture
 def cable() -> Iterator[Cable]:
     with network() as cable:
@@ -183,7 +196,7 @@ def test_every_packet_and_every_alert_is_accounted_for(cable: Cable, tmp_path: P
             assert receiver.answers["503"] and receiver.answers["0"]
 
             receiver.mood = "away"
-            sent += cable.replay(capture, "--pps", "4000", "--limit", "20000").packets
+            sent += under_load(daemon, cable.start_replay(capture, "--pps", "4000", "--limit", "20000"))
             page = quiet(daemon, sent)
             assert page.of("webhook", "alerts_lost_total oldest") > 1000
             assert page.of("webhook", "spool_waiting") > 0
