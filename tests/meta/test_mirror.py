@@ -130,7 +130,12 @@ def test_the_table_is_no_longer_than_it_must_be() -> None:
 def test_every_test_has_its_module() -> None:
     """tests/<part>/test_<name>.py in a part of the package tests a module of it, or what goes through several."""
     parts = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
-    several = set(COVERED_BY.values()) | {"capture/test_live.py", "rules/test_cases.py", "rules/test_messages.py"}
+    several = set(COVERED_BY.values()) | {
+        "capture/test_live.py",
+        "rules/test_cases.py",
+        "rules/test_messages.py",
+        "service/test_workers.py",
+    }
     orphans = [
         test
         for test in sorted(TESTS)
