@@ -74,6 +74,7 @@ COVERED_BY = {
     "detect/state_kernels.py": "detect/test_state.py",
     "cli/page.py": "cli/test_status.py",
     "cli/running.py": "cli/test_status.py",
+    "service/dropped.py": "service/test_workers.py",
     "service/metrics.py": "service/test_exporter.py",
     "service/status.py": "cli/test_status.py",
     "sinks/sink.py": "sinks/test_jsonl.py",
