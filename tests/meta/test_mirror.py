@@ -79,6 +79,7 @@ COVERED_BY = {
     "service/counted.py": "service/test_daemon.py",
     "service/publish.py": "service/test_daemon.py",
     "service/preflight.py": "cli/test_config.py",
+    "service/dropped.py": "service/test_workers.py",
     "service/metrics.py": "service/test_exporter.py",
     "service/status.py": "cli/test_status.py",
     "sinks/sink.py": "sinks/test_jsonl.py",
