@@ -21,7 +21,8 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	tests/install_tools.sh
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
+	$(BIN)/pytest -m alone
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
 
 lint: $(VENV)/installed

@@ -37,6 +37,9 @@ def page(reply: Mapping[str, Any]) -> Iterator[str]:
     """The lines of the diff."""
     diff = reply["diff"]
     changes = [f"{len(diff[what])} {what}" for what in ("added", "removed", "changed") if diff[what]]
+    if changes and reply["result"] != "ok":  # of two that were asked for at once the later one is taken
+        yield str(reply["message"])
+        return
     yield f"{', '.join(changes) or 'no rule has changed'}; {amount(reply['active'], 'rule')} active"
     for what in ("added", "removed", "changed", "inactive"):
         for title in diff[what]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
 import signal
 import time
 import uuid
@@ -27,6 +28,7 @@ from detector.capture.source import LiveSource
 from detector.errors import InputError
 from detector.pipeline import Pipeline, Run
 from detector.rules.model import Ruleset
+from detector.service import dropped
 from detector.service.config import Config, name_of
 from detector.service.control import ControlServer
 from detector.service.daemon import Checkpoints, Daemon
@@ -37,7 +39,7 @@ from detector.service.metrics import LATENCIES
 from detector.service.notify import Notifier
 from detector.service.opener import OpenerProcess
 from detector.service.overload import Overload
-from detector.service.privileges import drop, identity_of
+from detector.service.privileges import Identity, drop, identity_of
 from detector.service.publish import Publisher
 from detector.service.reload import Reloader, rules_of, try_out
 from detector.sinks.delivery import Delivery
@@ -45,7 +47,7 @@ from detector.sinks.destination import Record
 from detector.sinks.destinations import class_of, make
 from detector.sinks.spool import Spool
 from detector.warming import steps
-from detector.workers import WorkerPipeline
+from detector.workers import WorkerError, WorkerPipeline, hand_over, load
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ TEST_SECONDS = 30.0  # that a test alert may take
 
 
 def serve(path: Path, config: Config) -> int:
-    """Runs the daemon of a configuration until SIGTERM or SIGINT. The exit code.
+    """Runs the daemon of a configuration until SIGTERM or SIGINT. The exit code: 1 where it can go on no longer.
 
     Raises:
         InputError, InputErrors: something that the configuration names cannot be used.
@@ -63,7 +65,11 @@ def serve(path: Path, config: Config) -> int:
         logs = Logs(config.log)
         stack.callback(logs.close)
         service = Service(path, config, logs, stack)
-        service.run()
+        try:
+            service.run()
+        except WorkerError as error:
+            log.critical("the daemon ends: %s; what is not judged yet is judged after the next start", error)
+            return 1
     return 0
 
 
@@ -75,20 +81,23 @@ class Service:
         self._notifier = Notifier()
         self._stops = 0  # signals that ask for the end
         ruleset = rules_of(config)
-        for _, load in steps():  # kernels: no packet shall wait for them, and later Python's files may be out of reach
-            load()
+        for _, step in steps():  # kernels: no packet shall wait for them, and later Python's files may be out of reach
+            step()
         for one in config.alerts:
             class_of(one)
         try_out(ruleset)
-        opener = self._opener()
+        identity = identity_of(config.run_as.user, config.run_as.group) if config.run_as else None
+        opener = self._opener(identity)
+        self._pipeline = run_of(config, ruleset, identity)
+        stack.callback(self._pipeline.close)
         self._board = Board()
         registry = registry_of(self._board, lambda: self._publisher.refresh())
         self._health = HealthServer(
             config.metrics, registry, lambda: self._publisher.health(), lambda: self._publisher.checks()
         )
         stack.callback(self._health.close)
-        if config.run_as is not None:
-            proof = drop(identity_of(config.run_as.user, config.run_as.group))
+        if identity is not None:
+            proof = drop(identity)
             log.info(
                 "privileges are dropped", extra={"user": proof.user, "group": proof.group, "threads": proof.threads}
             )
@@ -101,8 +110,6 @@ class Service:
         stack.callback(self._spool.close)
         self._delivery = Delivery(self._spool, [make(one) for one in config.alerts], config.delivery, bounds=LATENCIES)
         stack.callback(self._delivery.close)
-        self._pipeline = run_of(config, ruleset)
-        stack.callback(self._pipeline.close)
         self._reloader = Reloader(path, config, ruleset, self._pipeline.prepare, time.time)
         self._pipeline.measure(time.perf_counter_ns)
         checkpoints = Checkpoints(
@@ -117,12 +124,12 @@ class Service:
         if config.learn_from and not checkpoints.is_restored:
             self._pipeline.learn(open_source(config.learn_from))
 
-    def _opener(self) -> Opener:
+    def _opener(self, identity: Identity | None) -> Opener:
         """Who opens packet sockets: a process that keeps the privilege where this one gives it up."""
         interfaces = [one for one in self._config.sources if isinstance(one, InterfaceSettings)]
-        if self._config.run_as is None or not interfaces:
+        if identity is None or not interfaces:
             return DirectOpener(interfaces)
-        process = OpenerProcess(interfaces, identity_of(self._config.run_as.user, self._config.run_as.group))
+        process = OpenerProcess(interfaces, identity)
         self._stack.callback(process.close)
         return process.opener
 
@@ -210,10 +217,16 @@ def handled(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[N
             signal.signal(number, handler)
 
 
-def run_of(config: Config, ruleset: Ruleset) -> Run:
-    """The stages, in this process or in several."""
+def run_of(config: Config, ruleset: Ruleset, identity: Identity | None = None) -> Run:
+    """The stages, in this process or in several, which become somebody else at once where this one will."""
     settings = config.pipeline_settings()
-    return Pipeline(ruleset, settings) if config.workers == 1 else WorkerPipeline(ruleset, settings, config.workers)
+    if config.workers == 1:
+        return Pipeline(ruleset, settings)
+    if identity is not None:
+        os.environ[dropped.VARIABLE] = f"{identity.user}:{identity.group}"
+        load(dropped.__name__)
+        hand_over(identity.user, identity.group)
+    return WorkerPipeline(ruleset, settings, config.workers)
 
 
 def source_of(config: Config, opener: Opener, position: Mapping[str, Any]) -> LiveSource:

@@ -34,6 +34,7 @@ from detector.sinks.jsonl import line_of
 from detector.sinks.reader import Place
 from detector.sinks.spool import Spool
 from detector.snapshot import UnfitState
+from detector.workers import WorkerError
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,8 @@ class Daemon:
         """A batch's alerts to the spool; a batch that brings the program to fail is counted, told and left."""
         try:
             alerts = self._pipeline.feed(batch)
+        except WorkerError:  # nothing would be judged any more
+            raise
         except Exception:
             log.exception("a batch of %d packets failed and is not judged", len(batch))
             self._publisher.saw(batch, is_judged=False)

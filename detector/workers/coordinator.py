@@ -36,7 +36,7 @@ from detector.protocols import PROTOCOLS
 from detector.rules.model import Rule, Ruleset
 from detector.snapshot import UnfitState
 from detector.workers.messages import Begin, Drafts, Found, Restore, Restored, Rules, Save, Saved, Sparing, Told, Work
-from detector.workers.processes import Process
+from detector.workers.processes import Process, load
 from detector.workers.shared import Layout, Slot, make_slot, packets_of, write_batch
 from detector.workers.worker import load_kernels, shards_of, unpickled
 
@@ -129,6 +129,7 @@ class WorkerPipeline:
         self._shed: frozenset[str] = frozenset()
         self._onlooker: Callable[[PacketTable], None] | None = None
         load_kernels()  # one process compiles; the others find them
+        load()
         self._processes: list[Process] = []
         # Before Python joins its child processes at the end of the program: they end when their connection does.
         self._finalizer = Finalize(self, close_all, (self._processes, self._slots), exitpriority=10)
@@ -271,7 +272,10 @@ class WorkerPipeline:
 
     def _begin(self, number: int) -> Process:
         """A new worker process."""
-        process = Process(number, SLOTS)
+        try:
+            process = Process(number, SLOTS)
+        except (OSError, EOFError) as error:
+            raise WorkerError(f"no worker can be started: {error}") from error
         with suppress(OSError):  # it has died already, which is seen when it is heard
             process.begin(Begin(number, self.workers, self._settings, self.ruleset), self._slots)
             process.connection.send(self._sparing())

@@ -1,6 +1,11 @@
-"""Loads what workers need as it is imported: by the server process that they are forked from, once for all of them."""
+"""Loads what workers need as it is imported: by the server process that they are forked from, once for all of them.
+
+Python's files may be out of reach of the user whom that process becomes afterwards.
+"""
 
 from __future__ import annotations
+
+from multiprocessing import popen_forkserver  # noqa: F401 - what a worker begins with, once it is forked
 
 from detector.alerts.dissection import scapy_class
 from detector.protocols import PROTOCOLS

@@ -1,14 +1,19 @@
 """Starting and ending worker processes.
 
 They are forked from a server process that has loaded all kernels and has no threads (Python's forkserver): a worker is
-ready after some milliseconds, also one that takes a dead one's place in a daemon full of threads.
+ready after some milliseconds, also one that takes a dead one's place in a daemon full of threads. The server listens on a
+socket in a folder of its own.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
+import os
 from collections.abc import Sequence
+from multiprocessing import forkserver
 from multiprocessing.reduction import send_handle
+from pathlib import Path
 
 from detector.workers.messages import Begin
 from detector.workers.shared import Slot
@@ -18,12 +23,24 @@ GRACE_SECONDS = 5.0
 LOADED = "detector.workers.loaded"
 
 
+def load(*modules: str) -> None:
+    """Starts the server, where it does not run. modules: what it is to import behind that what all workers need."""
+    forkserver.set_forkserver_preload([LOADED, *modules])
+    forkserver.ensure_running()
+
+
+def hand_over(user: int, group: int) -> None:
+    """Lets another user reach the server, whom this process is about to become."""
+    folder = Path(multiprocessing.util.get_temp_dir())  # type: ignore[attr-defined]
+    for path in (*folder.iterdir(), folder):
+        os.chown(path, user, group)
+
+
 class Process:
     """One worker process, as the coordinator sees it. `is_heard`: it has answered."""
 
     def __init__(self, number: int, slots: int) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([LOADED])
         self.number = number
         self.is_heard = False
         self.connection, other = context.Pipe()

@@ -108,7 +108,11 @@ def load_kernels() -> None:
 
 def main(connection: Connection, slots: int) -> None:
     """The process: takes the slots, then answers messages until the connection ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # they come to the whole group; the coordinator decides
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # they come to the whole group; the coordinator decides
         signal.signal(number, signal.SIG_IGN)
     shared = [Slot(recv_handle(connection)) for _ in range(slots)]
     inbox: SimpleQueue[Any] = SimpleQueue()

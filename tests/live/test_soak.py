@@ -11,6 +11,7 @@ from tests.bench.soak import EVERY_WRITE, FIRST_WRITE, Plan, Result, Sample, soa
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_minute_with_a_reload_every_five_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Memory flat, no descriptor left open, no drop, no alert missed, told twice or forgotten by a reload."""
     result = soak(tmp_path, Plan(minutes=1, reload_seconds=5))

@@ -58,7 +58,9 @@ def workers_of(daemon: RunningDaemon) -> list[int]:
 def judged(daemon: RunningDaemon, packets: int) -> None:
     """Until so many packets were judged, or lost."""
     names = ("detector_packets_decoded_total", "detector_packets_dropped_total")
-    until(lambda: sum(map(daemon.metric, names)) == packets, 60, f"{packets} packets to be judged")
+    until(lambda: sum(map(daemon.metric, names)) == packets, 60, f"{packets} packets to be read")
+    found = ("detector_alerts_total", "detector_suppressed_total")
+    until(lambda: sum(map(daemon.metric, found)) == daemon.metric("detector_matches_total"), 60, "all to be judged")
 
 
 def test_the_alerts_of_one_worker_also_after_a_restart(folder: Path) -> None:
@@ -105,22 +107,23 @@ def test_a_worker_that_dies_is_counted_and_replaced(folder: Path) -> None:
         os.kill(workers_of(daemon)[0], signal.SIGKILL)
         judged(daemon, 16000)
         until(lambda: len(workers_of(daemon)) == 3, 20, "another one")
+        os.kill(server_of(daemon), signal.SIGKILL)  # where workers come from: another one comes with the next worker
         bring(folder, 16000, 1000)
         judged(daemon, 17000)
         assert_budget(daemon)
         lost = daemon.metric("detector_packets_dropped_total", cause="worker")
         assert daemon.metric("detector_alerts_total") == 17000 - lost
-        assert daemon.metric("detector_worker_restarts_total") == 1
-        status = daemon.ask("status")["status"]
-        assert status["workers"] == {"count": 3, "restarts": 1}
+        restarts = daemon.metric("detector_worker_restarts_total")
+        status = daemon.ask("status")
+        assert status["workers"] == {"count": 3, "restarts": restarts} and restarts >= 1
         assert status["sources"][0]["dropped"].get("worker", 0) == lost
-        assert f"{lost:.0f} packets were lost with it" in daemon.log_text()
+        assert "worker 0 died (exit code -9) and is started anew" in daemon.log_text()
         assert daemon.stop() == 0
     assert len(set(ids_of(lines_of(folder / "alerts.jsonl")))) == 17000 - lost
 
 
 def test_nobody_is_left_behind_and_nobody_has_privileges(folder: Path) -> None:
-    """The whole group is asked to end or to reload, the server of workers dies, at last the daemon is killed."""
+    """Workers are asked to reload, one dies, at last the daemon is killed: nobody outlives it."""
     require_root()
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -140,12 +143,11 @@ def test_nobody_is_left_behind_and_nobody_has_privileges(folder: Path) -> None:
             for pid in (*workers, daemon.pid):
                 os.kill(pid, signal.SIGHUP)
             until(lambda: "rules are loaded: SIGHUP" in daemon.log_text(), 20, "a reload")
-            os.kill(server, signal.SIGKILL)
             os.kill(workers[0], signal.SIGKILL)
             bring(home, 0, 500)
             judged(daemon, 500)
             assert daemon.metric("detector_worker_restarts_total") == 1, "a reload ends no worker"
-            everybody = [*workers, server_of(daemon), *workers_of(daemon)]
+            everybody = [server, *workers, *workers_of(daemon)]
             daemon.kill()
             until(lambda: not any(map(is_running, everybody)), 20, "all to end")
 

@@ -75,7 +75,7 @@ def test_memory_that_is_short_everywhere(tmp_path: Path) -> None:
 
 def test_batches_of_one_packet(tmp_path: Path) -> None:
     path = tmp_path / "capture.pcap"
-    path.write_bytes((SCENARIOS / "minute-attack" / "capture.pcap").read_bytes())
+    path.write_bytes(pcap_bytes(BUILT["torn"](5)))
     assert both([str(path)], 4, 1, SETTINGS, tmp_path) > 0
 
 
