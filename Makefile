@@ -1,10 +1,10 @@
-# make demo: see it work.  make test: everything the tests need, then the tests.  make bench: speed beside Suricata.
+# make demo: see it work.  make test: everything the tests need, then the tests.  make bench: speed beside Suricata.  make soak: 20 minutes live.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench captures dashboards docs clean
+.PHONY: demo test lint types bench soak captures dashboards docs clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
@@ -21,7 +21,8 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	tests/install_tools.sh
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
+	$(BIN)/pytest -m alone
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
 
 lint: $(VENV)/installed
@@ -35,6 +36,11 @@ types: $(VENV)/installed
 bench: $(VENV)/installed
 	tests/install_tools.sh
 	$(BIN)/python -m tests.bench.bench
+
+soak: $(VENV)/installed
+	tests/install_tools.sh
+	$(BIN)/detector warm
+	$(BIN)/python -m tests.bench.soak --minutes 20
 
 captures: $(VENV)/installed
 	$(BIN)/python replay_pcaps/build.py

@@ -61,7 +61,7 @@ def test_a_state_of_other_ceilings_is_refused() -> None:
     state = pickle.loads(pickle.dumps(Pipeline(shipped_rules(), SETTINGS).state()))
     with pytest.raises(UnfitState, match="other ceilings"):
         Pipeline(shipped_rules()).restore(state)
-    state["decoding"]["readers"]["other"] = []
+    state["decoding"]["following"]["readers"]["other"] = []
     with pytest.raises(UnfitState, match="other protocols"):
         Pipeline(shipped_rules(), SETTINGS).restore(state)
 

@@ -71,6 +71,15 @@ class FolderSettings:
         least=SECOND,
     )
 
+    def mistakes(self) -> Iterator[tuple[str, str, str]]:
+        """Of settings together."""
+        if self.finished == "move" and not self.move_to:
+            yield (
+                "finished",
+                "files are to be moved, and move_to does not say where",
+                "move_to: /var/spool/captures-done",
+            )
+
 
 class Opened:
     """A file being read. skip: packets of it that were yielded before it was opened."""

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from detector.cli.options import amount
 from detector.service.config import Config, read_config
+from detector.service.preflight import obstacles, remarks
 from detector.service.reload import rules_of
 from detector.service.settings_reader import schema_of, shown
 
@@ -21,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         choices=("check", "show", "schema"),
-        help="check: every mistake in it and in its rules; show: all settings as the daemon takes them, secrets hidden; "
+        metavar="check|show|schema",
+        help="check: every mistake in it and in its rules, and what it names on this machine; show: all settings as the daemon takes them, secrets hidden; "
         "schema: JSON Schema, for editors",
     )
     add_config_option(parser)
@@ -42,12 +45,28 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "show":
         yaml.safe_dump(shown(config), sys.stdout, sort_keys=False, allow_unicode=True, width=120)
         return 0
+    return check(Path(arguments.config), config)
+
+
+def check(path: Path, config: Config) -> int:
+    """Says what is wrong on this machine, and what is worth knowing; 1 where a daemon would not start.
+
+    Raises:
+        InputErrors: mistakes in the rules.
+    """
     ruleset = rules_of(config)
+    found = obstacles(path.resolve(), config)
     inactive = sum(bool(rule.inactive) for rule in ruleset.rules)
-    print(f"{arguments.config}: fine; {len(ruleset.active)} rules are active, {inactive} inactive")
-    for warning in ruleset.warnings:
-        print(f"  - {warning}")
+    rules = f"{amount(len(ruleset.alerting), 'rule')} active, {inactive} inactive"
+    if found:
+        print(f"{path}: is well written, but a daemon could not run with it here ({rules})")
+    else:
+        print(f"{path}: fine; {rules}")
+    for error in found:
+        print(f"  error: {error}")
+    for text in (*remarks(config), *map(str, ruleset.warnings)):
+        print(f"  - {text}")
     for rule in ruleset.rules:
         if rule.inactive:
             print(f"  - inactive, {rule.inactive}: {rule.title}")
-    return 0
+    return 1 if found else 0

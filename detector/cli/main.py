@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from detector import __version__
 from detector.cli.startup import kept_for_good, open_streams
@@ -28,6 +28,9 @@ COMMANDS = {
     "config": "check or show the daemon's configuration",
     "status": "show how the running daemon is; 0 where it is healthy, 1 where it is not",
     "top": "show what the running daemon does, renewed every second",
+    "reload": "have the running daemon load its rules, lists and variables anew",
+    "test-alert": "send a marked alert through the running daemon to every destination",
+    "spool": "show alerts that wait or were refused; deliver those again, or drop them",
 }
 
 
@@ -54,9 +57,13 @@ def build_parsers(command: str | None) -> dict[str, Parser]:
     for name, text in COMMANDS.items():
         parsers[name] = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == command:
-            # The one import inside a function: each command loads only what it needs.
-            import_module(f"detector.cli.{name}").add_arguments(parsers[name])
+            module_of(name).add_arguments(parsers[name])
     return parsers
+
+
+def module_of(command: str) -> Any:
+    """A command's module: the one import inside a function, since each command loads only what it needs."""
+    return import_module(f"detector.cli.{command.replace('-', '_')}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with kept_for_good():
         command, parsed = parse(words)
     try:
-        code = int(import_module(f"detector.cli.{command}").run(parsed))
+        code = int(module_of(command).run(parsed))
         sys.stdout.flush()
         return code
     except (InputError, InputErrors) as error:

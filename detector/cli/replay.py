@@ -188,7 +188,7 @@ def summarise(console: Terminal, pipeline: Run, report: SourceReport, seconds: f
     console.say(
         f"{amount(counts.packets, 'packet')}, {amount(counts.bytes, 'byte')}, {amount(pipeline.decoding.flows.created, 'flow')}, "
         f"PDUs: {pdus or 'none'}; {amount(counts.alerts, 'alert')} from "
-        f"{amount(sum(not rule.silent for rule in pipeline.ruleset.active), 'rule')}; {seconds:.1f} s"
+        f"{amount(len(pipeline.ruleset.alerting), 'rule')}; {seconds:.1f} s"
     )
     if suppressed := sum(engine.suppressed.values()):
         console.say(f"{amount(suppressed, 'more match', 'more matches')} held back by the rules' limits")

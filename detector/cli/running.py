@@ -39,12 +39,21 @@ def control_path(arguments: argparse.Namespace) -> Path:
     """
     if arguments.control or not arguments.config:
         return Path(arguments.control or USUAL)
-    document, nodes = read_documents(Path(arguments.config), "a configuration is one YAML file")
+    return named_path(Path(arguments.config), "control", USUAL)
+
+
+def named_path(config: Path, wanted: str, usual: str) -> Path:
+    """The path that one setting of a configuration names, the usual one where it does not.
+
+    Raises:
+        InputErrors: the configuration cannot be read.
+    """
+    document, nodes = read_documents(config, "a configuration is one YAML file")
     reader = SettingsReader(document, {})
-    found: Any = USUAL
+    found: Any = usual
     for node in nodes:
         for name, (_, value) in document.mapping(node, "the configuration").items():
-            found = reader.value(value, Setting("path", ""), name) if name == "control" else found
+            found = reader.value(value, Setting("path", ""), name) if name == wanted else found
     if document.errors or found is UNKNOWN:
         raise InputErrors(document.errors)
     return Path(found)

@@ -43,14 +43,21 @@ def group_hashes(table: Table, fields: Sequence[str], rows: NDArray[np.int64]) -
     """uint64[rows, 2], the group of each chosen row; a row without a value is in the group of those without."""
     hashes = np.zeros((len(rows), 2), np.uint64)
     for name in fields:  # per field
-        column = table.column(name).take(rows)
-        words = words_of(column)
-        for lane, seed in enumerate(LANES):  # per half of the hash
-            each = np.full(len(words), seed, np.uint64)
-            for word in range(words.shape[1]):  # per word
-                each = mixed(each * LANES[0] + words[:, word])
-            hashes[:, lane] = mixed(hashes[:, lane] * seed + of_rows(column, each, len(rows)))
+        hashes = with_field(hashes, table, name, rows)
     return hashes
+
+
+def with_field(hashes: Hashes, table: Table, field: str, rows: NDArray[np.int64]) -> Hashes:
+    """The groups of rows by one more field."""
+    column = table.column(field).take(rows)
+    words = words_of(column)
+    made = np.empty_like(hashes)
+    for lane, seed in enumerate(LANES):  # per half of the hash
+        each = np.full(len(words), seed, np.uint64)
+        for word in range(words.shape[1]):  # per word
+            each = mixed(each * LANES[0] + words[:, word])
+        made[:, lane] = mixed(hashes[:, lane] * seed + of_rows(column, each, len(rows)))
+    return made
 
 
 def has_values(table: Table, field: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -211,7 +211,8 @@ class Judge:
         """Events of a correlation: those of its base rules at which its condition holds."""
         rule = self.rules[place]
         keys = np.concatenate([found.keys[one.of] for found, one in parts])
-        order = np.lexsort(keys.T[::-1])
+        # One base rule's rows are in order already.
+        order = np.lexsort(keys.T[::-1]) if len(parts) > 1 else np.arange(len(keys))
         keys = keys[order]
         groups = np.concatenate([one.groups for _, one in parts])[order]
         state = self._correlations[rule.id]

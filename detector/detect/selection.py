@@ -40,10 +40,14 @@ class Counted:
 
     def kept(self, is_kept: NDArray[np.bool_]) -> Counted:
         """What is left where only some rows of the base rule are."""
-        chosen = is_kept[self.of]
+        made = self.kept_at(np.flatnonzero(is_kept[self.of]))
+        return replace(made, of=(np.cumsum(is_kept) - 1)[made.of])
+
+    def kept_at(self, chosen: Rows) -> Counted:
+        """Some of the counted rows."""
         return replace(
             self,
-            of=(np.cumsum(is_kept) - 1)[self.of[chosen]],
+            of=self.of[chosen],
             groups=self.groups[chosen],
             values=None if self.values is None else self.values[chosen],
             limits=None if self.limits is None else self.limits[chosen],
@@ -126,10 +130,10 @@ def joined(parts: Sequence[tuple[int, Found]], is_one_batch: bool) -> Found:
     """One rule's rows from several selectors, in order."""
     keys = np.concatenate([found.keys for _, found in parts])
     origins = np.concatenate([np.full(len(found.keys), origin) for origin, found in parts])
-    columns = [keys[:, CLOCK], keys[:, PACKET], keys[:, PACKET_ROW], keys[:, ROW]]
-    if not is_one_batch:
-        columns.insert(1, origins)
-    order = np.lexsort(columns[::-1])
+    if is_one_batch:  # packet rows are in the order of clock and packet, and each is one selector's
+        order = np.argsort(keys[:, PACKET_ROW], kind="stable")
+    else:
+        order = np.lexsort((keys[:, ROW], keys[:, PACKET_ROW], keys[:, PACKET], origins, keys[:, CLOCK]))
     first = np.cumsum([0, *(len(found.keys) for _, found in parts)])
     return Found(
         parts[0][1].rule,
@@ -158,7 +162,7 @@ def recounted(parts: Sequence[Sequence[Counted]], order: Rows) -> tuple[Counted,
     made = []
     for correlation, several in by_correlation.items():  # per correlation
         of = places[np.concatenate([one.of for one in several])]
-        sorting = np.argsort(of)
+        sorting = np.argsort(of, kind="stable")
         made.append(
             Counted(
                 correlation,

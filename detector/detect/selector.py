@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from detector.columns import Table
 from detector.detect.candidates import Candidates
 from detector.detect.costs import Costs
-from detector.detect.groups import Hashes, group_hashes, has_values
+from detector.detect.groups import Hashes, group_hashes, has_values, with_field
 from detector.detect.predicates import Atom, Compiler, Scope
 from detector.detect.selection import Counted, Found, Rows, Selection
 from detector.packets.rows import Cell
@@ -38,17 +38,17 @@ class Share:
 
 
 class Hashing:
-    """Groups of chosen rows of a table, each worked out once."""
+    """Groups of chosen rows of a table, each worked out once: a group by two fields is on the way to one by three."""
 
     def __init__(self, table: Table, rows: Rows) -> None:
         self._table, self._rows = table, rows
-        self._made: dict[tuple[str, ...], Hashes] = {}
+        self._made: dict[tuple[str, ...], Hashes] = {(): np.zeros((len(rows), 2), np.uint64)}
 
     def __call__(self, fields: Sequence[str]) -> Hashes:
         """uint64[rows, 2], the group of each row by some fields."""
         names = tuple(fields)
         if names not in self._made:
-            self._made[names] = group_hashes(self._table, names, self._rows)
+            self._made[names] = with_field(self(names[:-1]), self._table, names[-1], self._rows)
         return self._made[names]
 
 
@@ -170,15 +170,18 @@ class Selector:
             is_counted &= self._atoms[place](scope)[rows]
         if correlation.field:
             is_counted &= has_values(table, correlation.field, rows)
-        if not is_counted.any():
+        of = np.flatnonzero(is_counted)
+        if not len(of):
             return
-        yield Counted(
+        values = hashing((correlation.field,))[:, 0] if correlation.field else None
+        made = Counted(
             place,
-            np.flatnonzero(is_counted),
-            hashing(correlation.group_by)[is_counted],
-            hashing((correlation.field,))[is_counted, 0] if correlation.field else None,
-            None if rule.silent else hashing(rule.limit.by)[is_counted],
+            np.arange(len(rows)),
+            hashing(correlation.group_by),
+            values,
+            None if rule.silent else hashing(rule.limit.by),
         )
+        yield made if len(of) == len(rows) else made.kept_at(of)
 
 
 def keys_of(table: Table, rows: Rows, place: int, share: Share | None) -> Rows:

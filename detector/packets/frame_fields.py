@@ -119,12 +119,18 @@ def comments(table: PacketTable, field: Field) -> Column:
 
 
 def anomalies(table: PacketTable, field: Field) -> Column:
-    """The set bits of the anomaly words."""
+    """The set bits of the anomaly words. Few anomalies occur in a batch, though one may be on every row."""
     words = table.structure.anomalies
-    rows = np.flatnonzero(words.any(axis=1))
-    bits = (words[rows][:, :, None] >> np.arange(64, dtype=np.uint64)) & np.uint64(1)
-    at, bit = np.nonzero(bits.reshape(len(rows), 128))
-    return ragged(field, bit.astype(np.uint8), rows[at], table.rows)
+    occurring = np.flatnonzero(
+        np.bitwise_or.reduce(words, axis=0)[:, None] >> np.arange(64, dtype=np.uint64) & np.uint64(1)
+    )
+    found = [
+        (bit, np.flatnonzero(words[:, bit >> 6] >> np.uint64(bit & 63) & np.uint64(1))) for bit in occurring.tolist()
+    ]
+    rows = np.concatenate([np.zeros(0, np.int64), *(rows for _, rows in found)])
+    bits = np.repeat(occurring.astype(np.uint8), [len(rows) for _, rows in found])
+    order = np.argsort(rows, kind="stable")
+    return ragged(field, bits[order], rows[order], table.rows)
 
 
 FIELDS: tuple[PacketField, ...] = (

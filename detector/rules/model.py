@@ -241,3 +241,8 @@ class Ruleset:
     def active(self) -> tuple[Rule, ...]:
         """The rules that are run."""
         return tuple(rule for rule in self.rules if not rule.inactive)
+
+    @property
+    def alerting(self) -> tuple[Rule, ...]:
+        """Those of them that make alerts of their own: what a person counts as the rules that run."""
+        return tuple(rule for rule in self.active if not rule.silent)

@@ -44,7 +44,7 @@ from detector.service.publish import Publisher
 from detector.service.reload import Reloader, rules_of, try_out
 from detector.sinks.delivery import Delivery
 from detector.sinks.destination import Record
-from detector.sinks.destinations import make
+from detector.sinks.destinations import class_of, make
 from detector.sinks.spool import Spool
 from detector.warming import steps
 from detector.workers import WorkerError, WorkerPipeline, hand_over, load
@@ -88,6 +88,8 @@ class Service:
         ruleset = rules_of(config)
         for _, step in steps():  # kernels: no packet shall wait for them, and later Python's files may be out of reach
             step()
+        for one in config.alerts:
+            class_of(one)
         try_out(ruleset)
         identity = identity_of(config.run_as.user, config.run_as.group) if config.run_as else None
         opener = self._opener(identity)
@@ -146,8 +148,10 @@ class Service:
             gc.collect()
             gc.freeze()  # modules, rules and kernels need not be looked through again
             self._publisher.is_started = True
-            self._notifier.ready(f"{len(self._pipeline.ruleset.active)} rules, sensor {self._config.observer}")
-            log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.active),
+            self._notifier.ready(f"{len(self._pipeline.ruleset.alerting)} rules, sensor {self._config.observer}")
+            if not self._config.alerts:
+                log.warning("alerts go nowhere: `alerts` names no destination")
+            log.info("started", extra={"version": __version__, "rules": len(self._pipeline.ruleset.alerting),
                                        "sources": list(self._source.reports)})  # fmt: skip
             self._daemon.run()
             self._notifier.stopping()
@@ -175,7 +179,8 @@ class Service:
         outcome = self._reloader.request("asked for").result(RELOAD_SECONDS)
         if outcome.result == "failed":
             raise InputError(outcome.message)
-        return {"result": outcome.result, "message": outcome.message, "diff": asdict(outcome.diff)}
+        return {"result": outcome.result, "message": outcome.message, "diff": asdict(outcome.diff),
+                "restart": outcome.restart, "active": len(self._reloader.ruleset.alerting)}  # fmt: skip
 
     def _checkpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """State on disk now."""
@@ -197,7 +202,8 @@ class Service:
                 for name, one in counts.items()
             }
             if set(sinks.values()) <= {"delivered"} or time.monotonic() >= deadline:
-                return {"id": record.id, "sinks": sinks | dict.fromkeys(self._delivery.refusing(record.id), "refused")}
+                refusals = {name: f"refused: {why}" for name, why in self._delivery.refusals(record.id).items()}
+                return {"id": record.id, "sinks": sinks | refusals}
             time.sleep(0.05)
 
 

@@ -115,7 +115,11 @@ class Config:
             try:
                 make_variables(variables, self.home_net)
             except InputError as error:
-                yield what, error.problem, error.hint
+                yield (
+                    what,
+                    error.problem.replace("--home-net", "home_net"),
+                    error.hint.replace("--home-net", "home_net"),
+                )
                 return
 
     @property

@@ -161,6 +161,10 @@ class ControlServer:
             return failed(f"{name} failed: the daemon's log says why")
 
 
+class Refused(InputError):
+    """The daemon has answered, and did not do what was asked."""
+
+
 class ControlClient:
     """Asks a running daemon, over one connection."""
 
@@ -179,11 +183,12 @@ class ControlClient:
         """The reply, without its `ok`.
 
         Raises:
-            InputError: the daemon refuses, or does not answer in time.
+            Refused: the daemon refuses, and says why.
+            InputError: it does not answer in time.
         """
         reply = self._exchange(as_line({"command": command, **fields}), timeout)
         if not isinstance(reply, dict) or not reply.pop("ok", False):
-            raise InputError(str(reply.get("error", "refused")) if isinstance(reply, dict) else "no reply of a daemon")
+            raise Refused(str(reply.get("error", "refused")) if isinstance(reply, dict) else "no reply of a daemon")
         return reply
 
     def _exchange(self, line: bytes, timeout: float) -> Any:

@@ -14,6 +14,7 @@ import pwd
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,16 +70,34 @@ def identity_of(user: str, group: str = "") -> Identity:
         InputError: there is none of that name, or it is root.
     """
     try:
-        known = pwd.getpwnam(user)
-    except KeyError:
+        known = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except (KeyError, OverflowError):
         raise InputError(f"there is no user {user!r}", hint="useradd --system --no-create-home makes one") from None
     try:
-        group_id = grp.getgrnam(group).gr_gid if group else known.pw_gid
+        group_id = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid if group else known.pw_gid
     except KeyError:
         raise InputError(f"there is no group {group!r}") from None
     if known.pw_uid == 0:
         raise InputError(f"user {user!r} is root: no privilege would be dropped")
     return Identity(known.pw_uid, group_id)
+
+
+@contextmanager
+def acting_as(identity: Identity | None) -> Iterator[None]:
+    """Within it, files are opened, made and judged as another user, if it is root who runs this. None: as oneself."""
+    if identity is None or os.geteuid() != 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([identity.group])
+    os.setegid(identity.group)
+    os.seteuid(identity.user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def drop(identity: Identity | None, keep: frozenset[int] = frozenset()) -> Proof:

@@ -92,7 +92,7 @@ class Publisher:
     def rules_changed(self, ruleset: Ruleset) -> None:
         """Other rules run now."""
         self._rules |= {rule.id: rule for rule in ruleset.rules}
-        self._board.declare_rules((rule.id, rule.title, rule.level) for rule in ruleset.active if not rule.silent)
+        self._board.declare_rules((rule.id, rule.title, rule.level) for rule in ruleset.alerting)
 
     def saw(self, batch: Batch, *, is_judged: bool = True) -> None:
         """A batch has been judged, or it brought the program to fail. It is of the sources whose packets have grown."""
@@ -178,8 +178,8 @@ class Publisher:
     def _publish_rules(self) -> None:
         board, totals = self._board, self._totals()
         ruleset = self._pipeline.ruleset
-        shed = self._overload.shed
-        board.set("detector_rules", len(ruleset.active) - len(shed), "active")
+        shed = self._overload.shed & {rule.id for rule in ruleset.alerting}
+        board.set("detector_rules", len(ruleset.alerting) - len(shed), "active")
         board.set("detector_rules", len(shed), "shed")
         board.set("detector_rules", len(ruleset.rules) - len(ruleset.active), "inactive")
         for name, counts in (("detector_matches_total", totals.matched), ("detector_suppressed_total", totals.suppressed),
@@ -279,7 +279,7 @@ class Publisher:
             "ready": all(check["ok"] for check in checks), "checks": checks,
             "sources": [self._source_status(name) for name in self._source.reports],
             "rules": {
-                "active": len(ruleset.active),
+                "active": len(ruleset.alerting),
                 "inactive": [{"title": rule.title, "why": rule.inactive} for rule in ruleset.rules if rule.inactive],
                 "shed": [self._title(rule_id) for rule_id in sorted(self._overload.shed)],
                 "errors": [{"rule": rule_id, "title": self._title(rule_id), "count": count}

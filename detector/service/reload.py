@@ -14,14 +14,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from detector.capture.batch import batch_of
 from detector.detect.engine import Engine
-from detector.detect.judge import same_meaning
+from detector.detect.judge import EngineSettings, same_meaning
 from detector.errors import InputError, InputErrors
 from detector.flows.streams import StreamSettings
 from detector.flows.table import FlowSettings
@@ -78,11 +78,12 @@ def difference(old: Ruleset, new: Ruleset) -> RulesDiff:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a reload came to. result: ok, unchanged or failed."""
+    """What a reload came to. result: ok, unchanged or failed. restart: settings that have changed and wait for a restart."""
 
     result: str
     message: str
     diff: RulesDiff = field(default_factory=RulesDiff)
+    restart: Sequence[str] = ()
 
 
 def rules_of(config: Config) -> Ruleset:
@@ -105,7 +106,7 @@ def try_out(ruleset: Ruleset) -> None:
     """
     decoding = Decoding(PipelineSettings(flows=FlowSettings(flows=1024), streams=StreamSettings(memory_bytes=2**20)))
     packets, pdus = decoding.tables(batch_of(traffic(), range(len(traffic()))))
-    engine = Engine(ruleset)
+    engine = Engine(ruleset, EngineSettings(groups=64))  # state of full size would be a hundred MB for a moment
     engine.detect({"packet": packets, **pdus})
     if engine.rule_errors:
         titles = [rule.title for rule in ruleset.rules if engine.rule_errors[rule.id]]
@@ -160,6 +161,7 @@ class Reloader:
         self._path = path
         self._prepared = prepare
         self._clock = clock
+        self._running = config  # what a restart would change is told by this one
         self.config, self.ruleset = config, ruleset
         self.counts = Counter[str]()
         self.last, self.last_time = Outcome("ok", "rules as at the start"), clock()
@@ -205,6 +207,7 @@ class Reloader:
             if outcome.result == "ok":
                 self.config, self.ruleset = waiting.config, waiting.prepared.ruleset
                 self.loaded_time = self._clock()
+                outcome = self._with_restart(outcome, waiting.config)
             self._is_swapping = False
             self._changed.notify_all()
         self._tell(outcome, waiting.answer)
@@ -269,21 +272,24 @@ class Reloader:
         if replaced:
             self._tell(Outcome("unchanged", "a later reload took its place", replaced.diff), replaced.answer)
         if not is_new:
-            self._tell(Outcome("unchanged", with_restart(self.config, config, str(diff)), diff), answer)
+            self.config = config
+            self._tell(self._with_restart(Outcome("unchanged", str(diff), diff), config), answer)
+
+    def _with_restart(self, outcome: Outcome, config: Config) -> Outcome:
+        """An outcome that also says what of the new configuration only a restart takes over."""
+        changed = [
+            name
+            for name in settings_of(Config)
+            if name not in RELOADED and getattr(self._running, name) != getattr(config, name)
+        ]
+        message = f"{outcome.message}; only a restart changes {', '.join(changed)}" if changed else outcome.message
+        return replace(outcome, message=message, restart=changed)
 
     def _tell(self, outcome: Outcome, answer: Future[Outcome]) -> None:
         self.counts[outcome.result] += 1
         self.last, self.last_time = outcome, self._clock()
         (log.error if outcome.result == "failed" else log.info)("reload %s: %s", outcome.result, outcome.message)
         answer.set_result(outcome)
-
-
-def with_restart(old: Config, new: Config, message: str) -> str:
-    """A message, with the settings that have changed and need a restart."""
-    changed = [
-        name for name in settings_of(Config) if name not in RELOADED and getattr(old, name) != getattr(new, name)
-    ]
-    return f"{message}; only a restart changes {', '.join(changed)}" if changed else message
 
 
 def fingerprint(path: Path, config: Config) -> dict[str, tuple[int, int, int]]:

@@ -24,6 +24,7 @@ SPANS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400
 ADDRESS = re.compile(r"(?:(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):)?([0-9]{1,5})")
 LARGEST_SECRET = 64 * 2**10
 LARGEST_INTEGER = 2**53  # beyond it a JSON number is not exact
+LARGEST_AMOUNT = 100 * 365 * 86400 * 10**9  # of a span: a century; of a size: two exabytes
 UNKNOWN: Any = object()  # a value that was refused: its mistake is noted
 
 
@@ -34,7 +35,7 @@ def read_settings(path: Path, declared: type[T], environment: Mapping[str, str])
         InputErrors: every mistake, by position.
         InputError: the file cannot be read.
     """
-    document, nodes = read_documents(path, "a configuration is one YAML file: detector config schema")
+    document, nodes = read_documents(path, "--config names it; docs/detector.yml is one to begin with")
     found = list(nodes)
     reader = SettingsReader(document, environment)
     if len(found) > 1:
@@ -106,10 +107,10 @@ class SettingsReader:
 
     def _bounded(self, node: Any, number: int, setting: Setting, what: str, written: str) -> Any:
         least = 0 if setting.least is None else setting.least
-        most = LARGEST_INTEGER if setting.most is None else setting.most
+        usual = LARGEST_INTEGER if setting.kind == "number" else LARGEST_AMOUNT
+        most = usual if setting.most is None else setting.most
         if not least <= number <= most:
-            shown = (written_as(least, setting.kind), written_as(most, setting.kind))
-            bound = f"at least {shown[0]}" if number < least else f"at most {shown[1]}"
+            bound = f"at {'least' if number < least else 'most'} {written_as(least if number < least else most, setting.kind)}"
             return self._error(node, f"{what} must be {bound}, not {written}", f"for example {example_of(setting)}")
         return number
 
@@ -177,7 +178,9 @@ class SettingsReader:
         if found is None or not 0 <= int(found[2]) <= 65535:
             return (
                 self._error(
-                    node, f"{what} must be host:port, not {text!r}", "for example 127.0.0.1:9108, [::1]:9108 or 9108"
+                    node,
+                    f"{what} must be host:port, not {text!r}",
+                    f"for example {setting.example or '127.0.0.1:9108, [::1]:9108 or 9108'}",
                 )
                 if text
                 else UNKNOWN

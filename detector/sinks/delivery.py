@@ -125,9 +125,9 @@ class Delivery:
         """The counts of each destination, by its name."""
         return {feed.name: feed.counts() for feed in self._feeds}
 
-    def refusing(self, record_id: str) -> list[str]:
-        """Names of the destinations that have this record in quarantine."""
-        return [feed.name for feed in self._feeds if feed.has_refused(record_id)]
+    def refusals(self, record_id: str) -> dict[str, str]:
+        """Why destinations have this record in quarantine, by their names."""
+        return {feed.name: why for feed in self._feeds if (why := feed.refusal(record_id)) is not None}
 
     def pause(self) -> None:
         """Begins no more deliveries; those that are under way end as they do."""
@@ -242,9 +242,9 @@ class Feed:
                 tuple(self._seconds), self._seconds_sum,
             )  # fmt: skip
 
-    def has_refused(self, record_id: str) -> bool:
-        """Whether a record is in this destination's quarantine."""
-        return any(one.record.id == record_id for one in self._quarantine.listed())
+    def refusal(self, record_id: str) -> str | None:
+        """Why a record is in this destination's quarantine, None where it is not."""
+        return next((one.reason for one in self._quarantine.listed() if one.record.id == record_id), None)
 
     def end(self) -> None:
         """The thread's last act, or instead of it."""

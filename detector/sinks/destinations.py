@@ -3,7 +3,9 @@ the client of a server may take long to load, and most commands need none."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 from detector.sinks.destination import Destination
 from detector.sinks.elasticsearch_settings import ElasticsearchSettings
@@ -19,11 +21,16 @@ DESTINATIONS: dict[str, tuple[type, str]] = {
 }
 
 
-def make(settings: object) -> Destination:
-    """The destination that these settings are of."""
+def class_of(settings: object) -> Callable[[Any], Destination]:
+    """The class that these settings are of, imported."""
     for declared, dotted in DESTINATIONS.values():
         if type(settings) is declared:
             module, _, name = dotted.rpartition(".")
-            made: Destination = getattr(import_module(module), name)(settings)
-            return made
+            found: Callable[[Any], Destination] = getattr(import_module(module), name)
+            return found
     raise TypeError(f"{type(settings).__name__} are no settings of a destination")
+
+
+def make(settings: object) -> Destination:
+    """The destination that these settings are of."""
+    return class_of(settings)(settings)

@@ -48,8 +48,8 @@ def survey(folder: Path) -> Survey:
     """
     try:
         reader = SpoolReader(folder)
-    except OSError as error:
-        raise InputError(f"{folder}: no spool is there: {error.strerror}") from None
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no spool is there", hint="it lies in the folder `state` of detector.yml, once a daemon has run") from None  # fmt: skip
     standings = [standing(reader, folder / FOLDER / name) for name in destinations(folder)]
     return Survey(reader.size, reader.first, reader.end, standings)
 

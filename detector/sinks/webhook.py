@@ -13,7 +13,7 @@ import http.client
 import logging
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -49,6 +49,13 @@ class WebhookSettings:
     key: str = setting("path", "the key of our certificate, in PEM", "")
     timeout: int = setting("span", "longest wait for the receiver", 10 * 10**9, least=10**8)
     batch: int = setting("number", "alerts of one request; their ids are listed in a header", 100, least=1, most=150)
+
+    def mistakes(self) -> Iterator[tuple[str, str, str]]:
+        """Of the address."""
+        try:
+            checked_url(self.url)
+        except InputError as error:
+            yield "url", error.problem, error.hint or "https://host/path"
 
 
 @dataclass(frozen=True)

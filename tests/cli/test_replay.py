@@ -409,3 +409,50 @@ def test_the_shipped_demo_alerts(tmp_path: Path) -> None:
     files = {Path(alert["log"]["file"]["path"]).parent.name for alert in alerts_in(tmp_path / "alerts.jsonl")}
     assert {"modbus-takeover", "register-scan", "syn-flood", "arp-man-in-the-middle", "mixed-day"} <= files
     assert os.listdir(tmp_path) == ["alerts.jsonl"]
+
+
+def test_workers_change_nothing_that_is_shown_or_written(tmp_path: Path) -> None:
+    """All of the output but the seconds; with captures of several kinds, and from a pipe."""
+    captures = [SCENARIOS / name / "capture.pcap" for name in ("mixed-day", "register-scan", "minute-attack")]
+    shown, written = [], []
+    for workers in (1, 3):
+        path = tmp_path / f"{workers}.jsonl"
+        done = detector("replay", *captures, *EVERYTHING, "--alerts", path, "--workers", workers, "--strict")
+        shown.append(
+            (
+                done.code,
+                done.err,
+                [line.rpartition(";")[0] if line.endswith(" s") else line for line in done.out.splitlines()],
+            )
+        )
+        written.append(path.read_bytes())
+    assert shown[0] == shown[1] and written[0] == written[1] and written[0]
+
+
+def test_a_worker_that_dies_is_told(tmp_path: Path) -> None:
+    """And fails --strict: silence of what it had at hand means nothing."""
+    growing, alerts = tmp_path / "capture.pcap", tmp_path / "alerts.jsonl"
+    growing.write_bytes(pcap_bytes(FRAMES))
+    program = subprocess.Popen(
+        [sys.executable, "-m", "detector", "replay", "--follow", str(growing), "--alerts", str(alerts), "--workers", "2",
+         "--strict", *FEW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())  # fmt: skip
+    until = time.monotonic() + 60
+    while (not alerts.exists() or not alerts.read_bytes()) and time.monotonic() < until:
+        time.sleep(0.05)
+    server = next(pid for pid in below(program.pid) if below(pid))
+    os.kill(below(server)[0], signal.SIGKILL)
+    with growing.open("ab") as file:
+        file.write(pcap_bytes([(time_ns + 60 * SECOND, data) for time_ns, data in FRAMES])[24:])
+    before = alerts.stat().st_size
+    while alerts.stat().st_size == before and time.monotonic() < until:
+        time.sleep(0.05)
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=30)
+    assert program.returncode == 1, err
+    assert "  - 1 times a worker died and was started anew: " in out
+    assert "worker" in err and "died (exit code" in err
+
+
+def below(pid: int) -> list[int]:
+    """Child processes of a process, of all its threads."""
+    return [int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]

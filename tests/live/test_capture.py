@@ -486,6 +486,7 @@ def test_listening_is_by_rings_or_by_scapy(cable: Cable) -> None:
             listen(settings, fanout=fanout)
 
 
+@pytest.mark.alone
 def test_a_hundred_thousand_packets_a_second(cable: Cable, tmp_path: Path) -> None:
     """The budget of one worker, through all stages and the shipped rules. Figures are printed; no drop is forgiven
     where the sender was no faster than asked."""

@@ -121,6 +121,7 @@ def test_in_its_own_time_a_scenario_alerts_as_offline(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_hundred_thousand_packets_a_second_without_a_drop(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One worker, half a minute, an alert every thousandth packet; how late alerts are is measured on the way."""
     capture = tmp_path / "traffic.pcap"

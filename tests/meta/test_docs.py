@@ -44,7 +44,7 @@ def test_pages_name_everything() -> None:
     fields = (ROOT / "docs" / "fields.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^\| `([^`]+)` \|", fields, re.MULTILINE)) == len(FIELDS)
     commands = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert re.findall(r"^## detector (\w+)$", commands, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^## detector ([\w-]+)$", commands, re.MULTILINE) == list(COMMANDS)
 
 
 def test_what_has_no_meaning_stops_the_builder() -> None:

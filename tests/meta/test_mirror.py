@@ -74,6 +74,11 @@ COVERED_BY = {
     "detect/state_kernels.py": "detect/test_state.py",
     "cli/page.py": "cli/test_status.py",
     "cli/running.py": "cli/test_status.py",
+    "settings.py": "service/test_settings_reader.py",
+    "service/assembly.py": "service/test_daemon.py",
+    "service/counted.py": "service/test_daemon.py",
+    "service/publish.py": "service/test_daemon.py",
+    "service/preflight.py": "cli/test_config.py",
     "service/dropped.py": "service/test_workers.py",
     "service/metrics.py": "service/test_exporter.py",
     "service/status.py": "cli/test_status.py",
@@ -87,6 +92,9 @@ COVERED_BY = {
     "sinks/files.py": "sinks/test_delivery.py",
     "sinks/position.py": "sinks/test_delivery.py",
     "sinks/destination.py": "sinks/test_delivery.py",
+    "workers/loaded.py": "fault/test_workers.py",
+    "workers/messages.py": "workers/test_worker.py",
+    "workers/processes.py": "fault/test_workers.py",
 }
 
 
@@ -123,7 +131,12 @@ def test_the_table_is_no_longer_than_it_must_be() -> None:
 def test_every_test_has_its_module() -> None:
     """tests/<part>/test_<name>.py in a part of the package tests a module of it, or what goes through several."""
     parts = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
-    several = set(COVERED_BY.values()) | {"capture/test_live.py", "rules/test_cases.py", "rules/test_messages.py"}
+    several = set(COVERED_BY.values()) | {
+        "capture/test_live.py",
+        "rules/test_cases.py",
+        "rules/test_messages.py",
+        "service/test_workers.py",
+    }
     orphans = [
         test
         for test in sorted(TESTS)

@@ -21,7 +21,7 @@ from tests.servers.ports import free_ports, wait_until
 UNIT = ROOT / "packaging" / "systemd" / "detector.service"
 TEXT = UNIT.read_text()
 MOST_EXPOSURE = 2.1
-START_SECONDS = 90
+START_SECONDS = 300  # kernels are compiled first, beside whatever else the machine does
 
 
 def values(key: str) -> list[str]:

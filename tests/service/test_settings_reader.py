@@ -45,6 +45,7 @@ class Sample:
     nets: tuple[str, ...] = setting("texts", "networks", ())
     files: tuple[str, ...] = setting("paths", "files", ())
     names: dict[str, str] = setting("table", "names", {})
+    long: int = setting("span", "how long it is kept", 365 * 86400 * 10**9, least=10**9)
     key: Secret | None = setting("secret", "a key", None)
     users: dict[str, Secret] = setting("secrets", "users", {})
     inner: Inner | None = setting("section", "a section", None, of=Inner)
@@ -76,6 +77,7 @@ listen: "[::1]:80"
 nets: [10.0.0.0/8, 192.168.0.0/16]
 files: a.txt
 names: {MASTERS: [10.0.0.1, 10.0.0.2], RANGE: 0..99}
+long: 730d
 key: {file: key}
 users: {anna: {env: ANNA}, otto: plain}
 inner: {host: h, wait: 5m}
@@ -89,7 +91,7 @@ many:
     assert made == Sample(
         sensor="plant-a", mode="slow", count=4, share=0.25, on=True, room=65536, listen=("::1", 80),
         nets=("10.0.0.0/8", "192.168.0.0/16"), files=(str(tmp_path / "a.txt"),),
-        names={"MASTERS": "10.0.0.1,10.0.0.2", "RANGE": "0..99"}, key=Secret("s3cret"),
+        names={"MASTERS": "10.0.0.1,10.0.0.2", "RANGE": "0..99"}, long=730 * 86400 * 10**9, key=Secret("s3cret"),
         users={"anna": Secret("a"), "otto": Secret("plain")}, inner=Inner("h", 300 * 10**9),
         many=(Other("/x"), Inner("i")),
     )  # fmt: skip
@@ -124,6 +126,9 @@ WRONG = {
     "key: {env: NOPE}": ("1:12", "key: the environment has no NOPE", "set it for the daemon, or use {file: PATH}"),
     "inner: {}": ("1:8", "inner has no 'host'", "add a line host: ..."),
     "inner: {host: h, wait: 5}": ("1:24", "inner.wait must be a duration, not '5'", "a number and a unit: 500ms, 30s, 10m, 2h, 7d"),
+    "inner: {host: h, wait: 5ms}": ("1:24", "inner.wait must be at least 1s, not 5ms", "for example 1s"),
+    "long: 1ms": ("1:7", "long must be at least 1s, not 1ms", "for example 1s"),
+    "long: 5300w": ("1:7", "long must be at most 36500d, not 5300w", "for example 1s"),
     "inner: {host: h, wait: 2h}": ("1:24", "inner.wait must be at most 1h, not 2h", "for example 1s"),
     "many: {inner: {host: h}}": ("1:7", "many must be a list", "write - inner: ... on lines of their own"),
     "many: [{iner: {}}]": ("1:9", "unknown key 'iner' in an entry of many", "did you mean inner?"),

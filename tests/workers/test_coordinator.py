@@ -73,6 +73,12 @@ def test_memory_that_is_short_everywhere(tmp_path: Path) -> None:
         both([str(path)], 3, 300, settings, tmp_path)
 
 
+def test_batches_of_one_packet(tmp_path: Path) -> None:
+    path = tmp_path / "capture.pcap"
+    path.write_bytes(pcap_bytes(BUILT["torn"](5)))
+    assert both([str(path)], 4, 1, SETTINGS, tmp_path) > 0
+
+
 def test_a_tunnel_whose_rows_lie_with_different_workers(tmp_path: Path) -> None:
     """Of the rows of one packet the innermost alerts, whoever has it; its frame, its outer VLAN and its id are the packet's."""
     frames = []
