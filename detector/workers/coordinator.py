@@ -332,6 +332,7 @@ class WorkerPipeline:
     def _judge(self, one: UnderWay) -> None:
         """Says which rows of a batch alert, and tells their workers."""
         one.verdicts = self.engine.judge([one.selections.get(number, Selection()) for number in range(self.workers)])
+        self.engine.hold(one.verdicts)
         alerting = {int(origin) for origin in np.unique(one.verdicts.cells[:, ORIGIN])}
         one.silent = alerting
         for number in list(one.selections):  # per worker that waits to be told
@@ -344,6 +345,8 @@ class WorkerPipeline:
         for origin in one.verdicts.cells[:, ORIGIN].tolist():  # per alert
             if origin in drafts:
                 self._ready.append(self._occurrences.settle(next(drafts[origin])))
+        for origin in drafts:  # per worker with alerts
+            self.engine.release(one.verdicts.of(origin))
         self._free.append(one.layout.slot)
 
     def _taken(self) -> list[Alert]:
@@ -375,8 +378,6 @@ class WorkerPipeline:
         one.silent.discard(number)
         one.selections.pop(number, None)
         one.bereft.add(number)
-        if one.verdicts is not None:
-            self.engine.forget(one.verdicts.of(number))
         return self._lost_of(one) - before
 
     def _lost_of(self, one: UnderWay) -> int:

@@ -114,7 +114,10 @@ def main(connection: Connection, slots: int) -> None:
         signal.SIGHUP,
     ):  # they come to the whole group; the coordinator decides
         signal.signal(number, signal.SIG_IGN)
-    shared = [Slot(recv_handle(connection)) for _ in range(slots)]
+    try:
+        shared = [Slot(recv_handle(connection)) for _ in range(slots)]
+    except (EOFError, OSError):  # the coordinator ended just now
+        return
     inbox: SimpleQueue[Any] = SimpleQueue()
     # The coordinator must never wait to be heard, or the two could wait for each other; and its end must be seen in the
     # middle of a batch as well.
