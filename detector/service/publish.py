@@ -100,10 +100,14 @@ class Publisher:
         for name, report in self._source.reports.items():
             grown[name] = report.packets - self._packets[name]
             self._packets[name] = report.packets
-        if not len(batch):
+        if self._config.feed == "fanout" and any(grown.values()):  # packets are with workers
+            last_ns = self._pipeline.decoding.counts.last_ns
+        elif len(batch):
+            last_ns = int(batch.times[-1])
+        else:
             return
-        self._clock_ns = max(self._clock_ns, int(batch.times[-1]))
-        last = float(batch.times[-1]) / 1e9
+        self._clock_ns = max(self._clock_ns, last_ns)
+        last = last_ns / 1e9
         self._recent.append(grown)
         for name, packets in grown.items():
             if packets:
