@@ -33,7 +33,7 @@ from detector.packets.table import PacketTable
 from detector.pipeline import PipelineSettings, Prepared, ruleset_of
 from detector.rules.model import Ruleset
 from detector.workers.crew import Crew, PreparedJudge, WorkerError
-from detector.workers.fanout_worker import load_ring_kernels, main
+from detector.workers.fanout_worker import main
 from detector.workers.messages import (
     Drafts,
     Ended,
@@ -139,7 +139,6 @@ class FanoutRun(Crew):
         self._reports = {one.name: SourceReport() for one in interfaces}
         self._gone: dict[str, SourceReport] = {one.name: SourceReport() for one in interfaces}  # with workers that died
         self._gone_unclaimed: Counter[str] = Counter()
-        load_ring_kernels()
         super().__init__(ruleset, settings, workers)
 
     # --- the source

@@ -92,6 +92,8 @@ COVERED_BY = {
     "sinks/files.py": "sinks/test_delivery.py",
     "sinks/position.py": "sinks/test_delivery.py",
     "sinks/destination.py": "sinks/test_delivery.py",
+    "workers/crew.py": "workers/test_coordinator.py",
+    "workers/fanout_worker.py": "live/test_fanout.py",
     "workers/loaded.py": "fault/test_workers.py",
     "workers/messages.py": "workers/test_worker.py",
     "workers/processes.py": "fault/test_workers.py",
