@@ -20,7 +20,7 @@ import numpy as np
 
 from detector.capture.batch import Batch, batch_of
 from detector.capture.packet_socket import DirectOpener
-from detector.capture.ring import Columns, Ring, RingSource, in_order
+from detector.capture.ring import SLACK_NS, Columns, Ring, RingSource, in_order
 from detector.columns import Table
 from detector.detect.engine import matches_of
 from detector.detect.selector import Selector
@@ -43,7 +43,6 @@ from detector.workers.messages import (
 from detector.workers.worker import FRAME, Member, begun, pickled, send
 
 IDLE_SECONDS = 0.02  # others wait for the word that nothing has come
-SLACK_NS = 10 * 10**6  # by which a block may come later than its timeout, on a busy machine
 MOST_WAITING = 64  # batches with findings that are not judged
 SMALLEST_RING = 2 * 65536
 

@@ -93,6 +93,7 @@ COVERED_BY = {
     "sinks/position.py": "sinks/test_delivery.py",
     "sinks/destination.py": "sinks/test_delivery.py",
     "workers/crew.py": "workers/test_coordinator.py",
+    "workers/fanout.py": "live/test_fanout.py",
     "workers/fanout_worker.py": "live/test_fanout.py",
     "workers/loaded.py": "fault/test_workers.py",
     "workers/messages.py": "workers/test_worker.py",
