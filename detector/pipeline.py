@@ -446,8 +446,12 @@ class Pipeline:
         Rules that are new or mean something else begin anew.
 
         Raises:
-            UnfitState: it was made with other ceilings; this Pipeline has not changed.
+            UnfitState: it was made with other ceilings, or by several processes; this Pipeline has not changed.
         """
+        if workers := state.get("workers"):
+            raise UnfitState(
+                f"the saved state was made with {workers} workers, and there is none beside this process now"
+            )
         decoding = Decoding(self._settings)
         decoding.restore(state["decoding"])
         self.decoding = decoding

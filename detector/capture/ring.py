@@ -112,6 +112,7 @@ class Lane:
         self._memory: mmap.mmap | None = None
         self._said = self._seen = "up"
         self._received = self._walked = self._unclaimed = 0  # packets of this ring
+        self._unclaimed_earlier = 0  # of rings before
         self._watched = 0  # of them, when the interface was looked after last
         self._overrun = self._freezes = 0  # of which the log does not tell yet
         self._lost_earlier = self._lost = 0  # by the interface: before it was opened, since then
@@ -129,6 +130,7 @@ class Lane:
         memory = np.frombuffer(self._memory, np.uint8)
         self.ring = Ring(memory, self.settings.block, tag_at.get(self.link_type, kernels.NO_TAG))
         self.socket = opened
+        self._unclaimed_earlier += self._unclaimed
         self._received = self._walked = self._watched = self._unclaimed = self._lost = 0
         self._lost_earlier = lost_before_capture(self.name)
 
@@ -146,6 +148,11 @@ class Lane:
             self._memory.close()
         self.socket.close()
         self.socket = self._memory = None
+
+    @property
+    def unclaimed(self) -> int:
+        """Packets so far that Linux counts as dropped by the interface though they were captured."""
+        return self._unclaimed_earlier + self._unclaimed
 
     def take(self, columns: Columns, ready: int, until: int, now: int) -> int:
         """Walks the ring; returns how many packets came out."""
@@ -281,6 +288,14 @@ class RingSource:
     def reports(self) -> Mapping[str, SourceReport]:
         """What was captured so far on each interface."""
         return {lane.name: lane.report for lane in self._lanes}
+
+    @property
+    def unclaimed(self) -> Mapping[str, int]:
+        """Of each interface, packets that came here and that Linux counts as dropped by it: taken off that cause already.
+
+        Whoever shares an interface with others has taken off its own only.
+        """
+        return {lane.name: lane.unclaimed for lane in self._lanes}
 
     @property
     def report(self) -> SourceReport:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
@@ -60,6 +60,15 @@ class Verdicts(NamedTuple):
     def of(self, origin: int) -> Verdicts:
         """Those of one selection."""
         return Verdicts(self.cells[self.cells[:, ORIGIN] == origin])
+
+    def of_some(self, origins: Collection[int]) -> Verdicts:
+        """Those of several selections."""
+        return Verdicts(self.cells[np.isin(self.cells[:, ORIGIN], list(origins))])
+
+    def origins(self) -> list[int]:
+        """The selection behind each row."""
+        found: list[int] = self.cells[:, ORIGIN].tolist()
+        return found
 
 
 def rows_by_rule(verdicts: Verdicts) -> list[tuple[int, int]]:

@@ -82,6 +82,12 @@ class Found:
             origins=None if self.origins is None else self.origins[is_kept],
         )
 
+    def not_before(self, clock: int) -> Found:
+        """The same rows, none earlier than a clock."""
+        keys = self.keys.copy()
+        keys[:, CLOCK] = np.maximum(keys[:, CLOCK], clock)
+        return replace(self, keys=keys)
+
 
 @dataclass
 class Selection:
@@ -99,6 +105,23 @@ class Selection:
     errors: dict[int, str] = field(default_factory=dict)
     spent_ns: dict[int, int] = field(default_factory=dict)
     shed: dict[int, int] = field(default_factory=dict)
+
+    def before(self, clock: int) -> tuple[Selection, Selection]:
+        """What was found before a clock, with everything that was counted, and what was found from then on."""
+        early, late = {}, {}
+        for place, found in self.found.items():  # per rule that matched
+            is_early = found.keys[:, CLOCK] < clock
+            if is_early.all():
+                early[place] = found
+            elif not is_early.any():
+                late[place] = found
+            else:
+                early[place], late[place] = found.kept(is_early), found.kept(~is_early)
+        return replace(self, found=early), Selection(found=late)
+
+    def not_before(self, clock: int) -> Selection:
+        """The same, judged at this clock where it would be earlier."""
+        return replace(self, found={place: found.not_before(clock) for place, found in self.found.items()})
 
 
 def merged(selections: Sequence[Selection], rules: Sequence[Rule], is_one_batch: bool) -> dict[int, Found]:

@@ -37,7 +37,7 @@ from detector.service.health import HealthServer
 from detector.service.logs import Logs
 from detector.service.metrics import LATENCIES
 from detector.service.notify import Notifier
-from detector.service.opener import OpenerProcess
+from detector.service.opener import OpenerProcess, RemoteOpener
 from detector.service.overload import Overload
 from detector.service.privileges import Identity, drop, identity_of
 from detector.service.publish import Publisher
@@ -47,7 +47,7 @@ from detector.sinks.destination import Record
 from detector.sinks.destinations import class_of, make
 from detector.sinks.spool import Spool
 from detector.warming import steps
-from detector.workers import WorkerError, WorkerPipeline, hand_over, load
+from detector.workers import FanoutRun, Opening, WorkerError, WorkerPipeline, hand_over, load
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Service:
         try_out(ruleset)
         identity = identity_of(config.run_as.user, config.run_as.group) if config.run_as else None
         opener = self._opener(identity)
-        self._pipeline = run_of(config, ruleset, identity)
+        self._pipeline = run_of(config, ruleset, opener, identity)
         stack.callback(self._pipeline.close)
         self._board = Board()
         registry = registry_of(self._board, lambda: self._publisher.refresh())
@@ -121,7 +121,7 @@ class Service:
             Path(config.state) / "checkpoint", config.checkpoint / 1e9, self._pipeline, self._spool
         )
         position = checkpoints.restore()
-        self._source = source_of(config, opener, position)
+        self._source = source_of(config, opener, position, self._pipeline)
         self._overload = Overload(config.overload, ruleset.active)
         self._publisher = Publisher(config, self._board, logs, self._source, self._pipeline, self._spool, self._delivery,
                                     self._reloader, checkpoints, self._overload)  # fmt: skip
@@ -222,20 +222,26 @@ def handled(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[N
             signal.signal(number, handler)
 
 
-def run_of(config: Config, ruleset: Ruleset, identity: Identity | None = None) -> Run:
+def run_of(config: Config, ruleset: Ruleset, opener: Opener, identity: Identity | None = None) -> Run:
     """The stages, in this process or in several, which become somebody else at once where this one will."""
     settings = config.pipeline_settings()
     if config.workers == 1:
         return Pipeline(ruleset, settings)
     if identity is not None:
         os.environ[dropped.VARIABLE] = f"{identity.user}:{identity.group}"
-        load(dropped.__name__)
+        load(RemoteOpener.__module__, dropped.__name__)
         hand_over(identity.user, identity.group)
+    if config.feed == "fanout":
+        opening = Opening(opener.fileno(), RemoteOpener) if isinstance(opener, RemoteOpener) else None
+        return FanoutRun(ruleset, settings, config.workers, config.sources, opening)
     return WorkerPipeline(ruleset, settings, config.workers)
 
 
-def source_of(config: Config, opener: Opener, position: Mapping[str, Any]) -> LiveSource:
+def source_of(config: Config, opener: Opener, position: Mapping[str, Any], pipeline: Run) -> LiveSource:
     """All sources of a configuration as one; each folder goes on at its part of the position."""
+    if isinstance(pipeline, FanoutRun):  # its workers capture for themselves
+        pipeline.listen()
+        return pipeline
     interfaces = [one for one in config.sources if isinstance(one, InterfaceSettings)]
     sources: dict[str, LiveSource] = {}
     for kind in ("ring", "scapy"):

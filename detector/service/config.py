@@ -89,6 +89,12 @@ class Config:
         "span", "how long a stop may wait for sinks to take what is in the spool", 10 * SECOND, least=0
     )
     workers: int = setting("number", "processes that share the work; 1: none beside this one", 1, least=1, most=64)
+    feed: str = setting(
+        "text",
+        "how several workers get packets; reader: this process deals them out, the alerts are those of one worker; "
+        "fanout: Linux does, for interfaces only",
+        "reader", choices=("reader", "fanout"),
+    )  # fmt: skip
     metrics: MetricsSettings = setting("section", "the page for Prometheus", of=MetricsSettings)
     control: str = setting(
         "path", "socket of detector status, top, reload and test-alert", "/run/detector/control.sock"
@@ -103,6 +109,8 @@ class Config:
         """Of settings together."""
         if not self.sources:
             yield "sources", "sources has no entry", "sources: [{interface: {name: eth1}}], or a folder"
+        if self.feed == "fanout":
+            yield from self._fanout_mistakes()
         for what in ("sources", "alerts"):
             for name, count in Counter(map(name_of, getattr(self, what))).items():
                 if count > 1:
@@ -121,6 +129,22 @@ class Config:
                     error.hint.replace("--home-net", "home_net"),
                 )
                 return
+
+    def _fanout_mistakes(self) -> Iterator[tuple[str, str, str]]:
+        """Of workers that are fed by Linux."""
+        if self.workers == 1:
+            yield (
+                "feed",
+                "feed: fanout shares interfaces among workers, and there is one",
+                "workers: 2, or feed: reader",
+            )
+        for one in self.sources:
+            if not isinstance(one, InterfaceSettings) or one.capture != "ring":
+                yield (
+                    "feed",
+                    f"feed: fanout needs interfaces with capture: ring; {name_of(one)!r} is none",
+                    "feed: reader",
+                )
 
     @property
     def observer(self) -> str:

@@ -96,14 +96,20 @@ class Publisher:
 
     def saw(self, batch: Batch, *, is_judged: bool = True) -> None:
         """A batch has been judged, or it brought the program to fail. It is of the sources whose packets have grown."""
+        is_shared = self._config.feed == "fanout"  # packets are with workers
+        last_ns = self._pipeline.decoding.counts.last_ns if is_shared else 0
+        if is_shared and last_ns <= self._clock_ns:
+            return
         grown = {}
         for name, report in self._source.reports.items():
             grown[name] = report.packets - self._packets[name]
             self._packets[name] = report.packets
-        if not len(batch):
+        if len(batch):
+            last_ns = int(batch.times[-1])
+        elif not is_shared:
             return
-        self._clock_ns = max(self._clock_ns, int(batch.times[-1]))
-        last = float(batch.times[-1]) / 1e9
+        self._clock_ns = max(self._clock_ns, last_ns)
+        last = last_ns / 1e9
         self._recent.append(grown)
         for name, packets in grown.items():
             if packets:

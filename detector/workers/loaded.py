@@ -9,8 +9,10 @@ from multiprocessing import popen_forkserver  # noqa: F401 - what a worker begin
 
 from detector.alerts.dissection import scapy_class
 from detector.protocols import PROTOCOLS
+from detector.workers.fanout_worker import load_ring_kernels
 from detector.workers.worker import load_kernels
 
 load_kernels()
+load_ring_kernels()
 for name in ("scapy.layers.inet.IP", *(name for protocol in PROTOCOLS for name in protocol.scapy.values())):
     scapy_class(name)

@@ -10,14 +10,11 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.util
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from multiprocessing.reduction import send_handle
 from pathlib import Path
-
-from detector.workers.messages import Begin
-from detector.workers.shared import Slot
-from detector.workers.worker import main
+from typing import Any
 
 GRACE_SECONDS = 5.0
 LOADED = "detector.workers.loaded"
@@ -39,19 +36,22 @@ def hand_over(user: int, group: int) -> None:
 class Process:
     """One worker process, as the coordinator sees it. `is_heard`: it has answered."""
 
-    def __init__(self, number: int, slots: int) -> None:
+    def __init__(self, number: int, main: Callable[..., None], descriptors: int) -> None:
+        """Starts main(connection, descriptors): how many descriptors are handed over first."""
         context = multiprocessing.get_context("forkserver")
         self.number = number
         self.is_heard = False
         self.connection, other = context.Pipe()
-        self._process = context.Process(target=main, args=(other, slots), name=f"detector-worker-{number}", daemon=True)
+        self._process = context.Process(
+            target=main, args=(other, descriptors), name=f"detector-worker-{number}", daemon=True
+        )
         self._process.start()
         other.close()
 
-    def begin(self, begin: Begin, slots: Sequence[Slot]) -> None:
-        """Hands the worker the slots and says what it is to do."""
-        for slot in slots:  # per slot
-            send_handle(self.connection, slot.descriptor, self.pid)
+    def begin(self, begin: Any, descriptors: Sequence[int]) -> None:
+        """Hands over descriptors and says what is to be done."""
+        for descriptor in descriptors:  # per slot or socket
+            send_handle(self.connection, descriptor, self.pid)
         self.connection.send(begin)
 
     @property

@@ -43,30 +43,18 @@ def shards_of(number: int, workers: int) -> NDArray[np.bool_]:
     return mine
 
 
-class Worker:
-    """One worker's stages, and the batches that it has not been told about."""
+class Member:
+    """What every worker does, however it gets its packets. stages: whose state is kept by flow."""
 
-    def __init__(self, begin: Begin, slots: Sequence[Slot]) -> None:
-        self._number, self._slots = begin.number, slots
-        self._shards = shards_of(begin.number, begin.workers)
-        self._following = Following(begin.settings, self._shards)
-        self._selector = Selector(begin.ruleset)
-        self._builder = AlertBuilder(begin.settings.run, begin.settings.observer)
-        self._waiting: dict[int, dict[str, Table]] = {}
+    def __init__(self, settings: PipelineSettings, ruleset: Ruleset, stages: Following | Decoding) -> None:
+        self._stages = stages
+        self._selector = Selector(ruleset)
+        self._builder = AlertBuilder(settings.run, settings.observer)
         self._sparing = Sparing(frozenset(), is_measured=False)
 
     def answer(self, message: object) -> object | None:
         """What is to be said to a message; None: nothing."""
         match message:
-            case Work():
-                return self._work(message)
-            case Told(sequence, verdicts):
-                tables = self._waiting.pop(sequence)
-                matches = matches_of(verdicts, self._selector.rules, tables)
-                if not matches:
-                    return None
-                drafts = [self._builder.draft(match, tables) for match in matches]
-                return Drafts(sequence, pickled(drafts, self._selector.rules))
             case Rules(ruleset):
                 self._selector = Selector(ruleset)
                 self._spare()
@@ -76,10 +64,10 @@ class Worker:
                 self._spare()
                 return None
             case Save():
-                return Saved(self._following.state())
+                return Saved(self._stages.state())
             case Restore(state):
                 try:
-                    self._following.restore(state)
+                    self._stages.restore(state)
                 except UnfitState as problem:
                     return Restored(str(problem))
                 return Restored("")
@@ -90,6 +78,31 @@ class Worker:
         self._selector.shed(self._sparing.shed)
         if self._sparing.is_measured:
             self._selector.costs = Costs(time.perf_counter_ns)
+
+
+class Worker(Member):
+    """One worker's stages, and the batches that it has not been told about."""
+
+    def __init__(self, begin: Begin, slots: Sequence[Slot]) -> None:
+        self._number, self._slots = begin.number, slots
+        self._shards = shards_of(begin.number, begin.workers)
+        self._following = Following(begin.settings, self._shards)
+        self._waiting: dict[int, dict[str, Table]] = {}
+        super().__init__(begin.settings, begin.ruleset, self._following)
+
+    def answer(self, message: object) -> object | None:
+        """As of Member, and to batches."""
+        match message:
+            case Work():
+                return self._work(message)
+            case Told(sequence, verdicts):
+                tables = self._waiting.pop(sequence)
+                matches = matches_of(verdicts, self._selector.rules, tables)
+                if not matches:
+                    return None
+                drafts = [self._builder.draft(match, tables) for match in matches]
+                return Drafts(sequence, pickled(drafts, self._selector.rules))
+        return super().answer(message)
 
     def _work(self, work: Work) -> Found:
         """What the rules find in the worker's part of a batch."""
@@ -108,26 +121,28 @@ def load_kernels() -> None:
 
 def main(connection: Connection, slots: int) -> None:
     """The process: takes the slots, then answers messages until the connection ends."""
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # they come to the whole group; the coordinator decides
-        signal.signal(number, signal.SIG_IGN)
-    try:
-        shared = [Slot(recv_handle(connection)) for _ in range(slots)]
-    except (EOFError, OSError):  # the coordinator ended just now
-        return
-    inbox: SimpleQueue[Any] = SimpleQueue()
-    # The coordinator must never wait to be heard, or the two could wait for each other; and its end must be seen in the
-    # middle of a batch as well.
-    threading.Thread(target=receive, args=(connection, inbox), daemon=True).start()
-    worker = Worker(inbox.get(), shared)
+    descriptors, inbox = begun(connection, slots)
+    worker = Worker(inbox.get(), [Slot(one) for one in descriptors])
     gc.freeze()
     while True:
         answer = worker.answer(inbox.get())
         if answer is not None:
             send(connection, answer)
+
+
+def begun(connection: Connection, count: int) -> tuple[list[int], SimpleQueue[Any]]:
+    """A worker process at its beginning: so many descriptors that it is handed, and where messages come from then on."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # of the whole group: the coordinator decides
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        descriptors = [recv_handle(connection) for _ in range(count)]
+    except (EOFError, OSError):  # the coordinator ended just now
+        os._exit(0)
+    inbox: SimpleQueue[Any] = SimpleQueue()
+    # The coordinator must never wait to be heard, or the two could wait for each other; and its end must be seen in the
+    # middle of a batch as well.
+    threading.Thread(target=receive, args=(connection, inbox), daemon=True).start()
+    return descriptors, inbox
 
 
 def receive(connection: Connection, inbox: SimpleQueue[Any]) -> None:

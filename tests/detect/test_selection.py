@@ -110,3 +110,28 @@ def test_selections_of_other_batches_are_put_in_the_order_of_the_clock(tmp_path:
 
 def test_nothing_found_merges_to_nothing() -> None:
     assert merged([Selection(), Selection()], [], True) == {}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_parts_by_clock_it_is_judged_as_a_whole(seed: int, tmp_path: Path) -> None:
+    """Selectors with flows of their own, told of piece by piece: cut at clocks and put together again, nothing differs."""
+    ruleset, judges = loaded(tmp_path, RULES), []
+    found = frames(seed)
+    _, tables = tables_of(found, Decoding(PipelineSettings(flows=FlowSettings(flows=1024))))
+    whole = Selector(ruleset).select(tables)
+    for cuts in ([], [START + 20 * SECOND], [START + n * 7 * SECOND for n in range(40)]):
+        judge, rest, made = Judge(ruleset), whole, []
+        for cut in [*cuts, 2**62]:
+            early, rest = rest.before(cut)
+            made += judge.judge([early, Selection()], is_one_batch=False).cells.tolist()
+        assert not rest.found
+        judges.append((made, judge.rows_by_table, judge.matched))
+    assert judges[0][0] and judges[0] == judges[1] == judges[2]
+
+
+def test_what_comes_late_is_judged_at_the_clock_of_the_others(tmp_path: Path) -> None:
+    ruleset = loaded(tmp_path, rule("detection: {a: {ip: true}, condition: a}\nalert: {limit: none}"))
+    _, tables = tables_of(frames(1, 20), Decoding(PipelineSettings(flows=FlowSettings(flows=1024))))
+    late = Selector(ruleset).select(tables).not_before(START + 3 * SECOND)
+    clocks = late.found[0].keys[:, 0]
+    assert clocks.min() == START + 3 * SECOND < clocks.max()
