@@ -125,6 +125,7 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
 
     def decode() -> None:
         table, pdus = decoding.tables(batch)
+        decoding.following.flows.shards_of(table)  # what a coordinator deals rows out by
         tables.update({"packet": table, **pdus})
         packet_table.append(table)
         pdu_tables.update(pdus)

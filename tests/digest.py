@@ -63,6 +63,8 @@ def digest(name: str, paths: Sequence[str], settings: PipelineSettings) -> dict[
                 table = table.objects()
             if table is not None:
                 found[f"{name} {number} {field}"] = hashed(table, field)
+        shards = pipeline.decoding.following.flows.shards_of(packets)
+        found[f"{name} {number} shards"] = hashlib.sha256(shards.tobytes()).hexdigest()[:16]
         frames = FrameTable(packets, pdus)
         for text in FILTERS:
             mask = evaluate(parse_filter(text), frames)

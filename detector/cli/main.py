@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from detector import __version__
-from detector.cli.startup import kept_for_good
+from detector.cli.startup import kept_for_good, open_streams
 from detector.errors import InputError, InputErrors, nearest
 
 COMMANDS = {
@@ -69,6 +69,7 @@ def module_of(command: str) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    open_streams()
     with kept_for_good():
         command, parsed = parse(words)
     try:

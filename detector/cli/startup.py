@@ -1,10 +1,22 @@
-"""Starting without the garbage collector: nothing that is made meanwhile is garbage, and it need not be looked at later."""
+"""The first moments of the program: what it is given by whoever starts it, and what it makes for good."""
 
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+
+def open_streams() -> None:
+    """Opens standard streams that are closed, to nowhere: a file of ours would get their numbers, and others' words with them."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            setattr(sys, name, open(number, "r" if not number else "w", closefd=False))  # noqa: SIM115 - stays open
 
 
 @contextmanager

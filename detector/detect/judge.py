@@ -71,6 +71,11 @@ class Verdicts(NamedTuple):
         return found
 
 
+def rows_by_rule(verdicts: Verdicts) -> list[tuple[int, int]]:
+    """(place of a rule, rows)."""
+    return list(Counter(verdicts.cells[:, RULE].tolist()).items())
+
+
 @dataclass
 class Events:
     """What one rule matched: rows in order, with the groups of its limit; counts and fullness where a stage gave them."""
@@ -255,10 +260,15 @@ class Judge:
             cells[:, IS_FULL] = found.is_full[chosen]
         return cells
 
-    def forget(self, verdicts: Verdicts) -> None:
-        """Rows that will not alert after all: they are lost with their packets, and count as no match."""
-        for place, rows in Counter(verdicts.cells[:, RULE].tolist()).items():  # per rule
+    def hold(self, verdicts: Verdicts) -> None:
+        """Rows whose alerts are still to be made count as no match until `release`: they may be lost with their packets."""
+        for place, rows in rows_by_rule(verdicts):  # per rule
             self.matched[self.rules[place].id] -= rows
+
+    def release(self, verdicts: Verdicts) -> None:
+        """Rows that were held and have alerted."""
+        for place, rows in rows_by_rule(verdicts):  # per rule
+            self.matched[self.rules[place].id] += rows
 
     def state(self) -> JudgeState:
         """What a checkpoint keeps."""

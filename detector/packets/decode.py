@@ -107,6 +107,11 @@ class PacketDecoder:
                 grown.cells[:, :n], grown.words[:n] = self._rows.cells[:, :n], self._rows.words[:n]
                 self._rows = grown
 
+    @property
+    def clock_ns(self) -> int:
+        """The clock of the run: what limits, correlations and expiry go by."""
+        return int(self._clock[0])
+
     def state(self) -> dict[str, Any]:
         """What a later run needs to go on: clock, fragments, latest packets, counts."""
         counts = {name: getattr(self, name) for name in ("unknown_link_types", "repeats", "_frames")}

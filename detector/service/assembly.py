@@ -70,6 +70,11 @@ def serve(path: Path, config: Config) -> int:
         except WorkerError as error:
             log.critical("the daemon ends: %s; what is not judged yet is judged after the next start", error)
             return 1
+        except Exception:
+            log.critical(
+                "the daemon ends: a mistake of its own, or a machine that refuses what it needs", exc_info=True
+            )
+            return 1
     return 0
 
 

@@ -115,6 +115,10 @@ class Config:
             for name, count in Counter(map(name_of, getattr(self, what))).items():
                 if count > 1:
                     yield what, f"{count} entries are named {name!r}", "give each a name: of its own"
+        folders = [Path(one.path) for one in self.sources if isinstance(one, FolderSettings)]
+        for path, count in Counter(folder.resolve() for folder in folders).items():
+            if count > 1:
+                yield "sources", f"{count} entries watch {path}", "its packets would be judged twice"
         for what, variables in (("home_net", {}), ("variables", self.variables)):
             try:
                 make_variables(variables, self.home_net)

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 HOLDER = "checkpoint"  # of spooled records
 FORMAT = 1  # of the checkpoint's header
 PUBLISH_SECONDS = 0.5
+MOST_AHEAD = 60.0  # seconds that packets may be ahead of this machine's clock before it is told
 
 
 class Daemon:
@@ -57,6 +58,8 @@ class Daemon:
         self._requests: list[Future[None]] = []
         self._lock = threading.Lock()
         self._published = 0.0
+        self._unknown: set[int] = set()  # link types that were told
+        self._is_ahead = False
 
     def checkpoint(self, seconds: float) -> None:
         """Has the loop write a checkpoint and waits for it. For the control socket."""
@@ -135,11 +138,26 @@ class Daemon:
         return Outcome("ok", str(waiting.diff), waiting.diff)
 
     def _tell(self) -> None:
-        """What sources have to say, to the log."""
+        """What sources have to say, to the log; and what is odd about their packets."""
         for name, report in self._source.reports.items():
             said, report.warnings = report.warnings, []
             for warning in said:
                 log.warning("%s: %s", name, warning)
+        decoder = self._pipeline.decoding.decoder
+        for link_type in decoder.unknown_link_types.keys() - self._unknown:
+            self._unknown.add(link_type)
+            log.warning("packets of link type %d cannot be decoded: no rule looks into them", link_type)
+        ahead = decoder.clock_ns / 1e9 - time.time()
+        if (ahead > MOST_AHEAD) != self._is_ahead:
+            self._is_ahead = ahead > MOST_AHEAD
+            if self._is_ahead:
+                log.warning(
+                    "packets are %.0f s ahead of this machine's clock, which was set back, or a capture has wrong times: "
+                    "limits and correlations stand still until it is reached; a start without the file checkpoint in "
+                    "the folder of state begins anew", ahead
+                )  # fmt: skip
+            else:
+                log.warning("packets are no longer ahead of this machine's clock")
 
     def _relieve(self, now: float) -> None:
         """Switches rules off where packets come too fast, and back on."""

@@ -202,18 +202,18 @@ class Publisher:
             rule = self._rules.get(rule_id)
             if rule is None or (rule.silent and name == "detector_matches_total"):
                 continue
-            if (new := count - told[rule_id]) > 0:  # it may be less: a match that was lost with a worker is taken back
+            if (new := count - told[rule_id]) > 0:
                 self._board.add(name, new * unit, rule_id, rule.title)
-                told[rule_id] = count
+            told[rule_id] = count
 
     def _publish_delivery(self) -> None:
-        board, now = self._board, time.time_ns()
+        board = self._board
         board.set("detector_spool_bytes", self._spool.size)
         board.set("detector_spool_limit_bytes", self._config.spool.size)
         for name, counts in self._delivery.counts().items():
             board.set("detector_sink_due_total", counts.appended, name)
             board.set("detector_spool_waiting", counts.waiting, name)
-            board.set("detector_spool_oldest_seconds", (now - counts.oldest_ns) / 1e9 if counts.oldest_ns else 0, name)
+            board.set("detector_spool_oldest_seconds", age(counts), name)
             board.set("detector_sink_up", counts.is_up, name)
             board.set("detector_sink_delivered_total", counts.delivered, name)
             board.set("detector_sink_quarantined_total", counts.refused, name)
@@ -327,12 +327,16 @@ class Publisher:
         }  # fmt: skip
 
     def _sink_status(self, name: str, counts: Counts) -> SinkStatus:
-        oldest = (time.time_ns() - counts.oldest_ns) / 1e9 if counts.oldest_ns else 0.0
         return {
             "name": name, "kind": self._kinds.get(name, ""), "up": counts.is_up, "delivered": counts.delivered,
-            "waiting": counts.waiting, "oldest_seconds": oldest, "quarantined": counts.quarantined, "lost": counts.lost,
+            "waiting": counts.waiting, "oldest_seconds": age(counts), "quarantined": counts.quarantined, "lost": counts.lost,
             "failures": counts.failures, "last_error": counts.last_error,
         }  # fmt: skip
+
+
+def age(counts: Counts) -> float:
+    """Seconds since the oldest alert that waits was spooled; 0 where none waits, or where the clock was set back since."""
+    return max(0.0, (time.time_ns() - counts.oldest_ns) / 1e9) if counts.oldest_ns else 0.0
 
 
 def shares(total: int, weights: Mapping[str, int]) -> dict[str, int]:

@@ -243,6 +243,11 @@ def placed(body: bytes, settings: ElasticsearchSettings) -> bytes:
     if not body.endswith(b'"}') and not body.endswith(b"}}"):
         return body  # no document of ours: the server says what is wrong with it
     stream = {"type": "logs", "dataset": DATASET, "namespace": settings.namespace}
+    if b'"data_stream"' in body:  # a key twice would be refused
+        try:
+            return json.dumps(json.loads(body) | {"data_stream": stream}, ensure_ascii=False).encode("utf-8", "replace")
+        except (ValueError, TypeError, RecursionError):
+            return body
     return body[:-1] + b',"data_stream":' + json.dumps(stream, separators=(",", ":")).encode() + b"}"
 
 

@@ -158,6 +158,7 @@ class WorkerPipeline(Crew):
     def _judge(self, one: UnderWay) -> None:
         """Says which rows of a batch alert, and tells their workers."""
         one.verdicts = self.engine.judge([one.selections.get(number, Selection()) for number in range(self.workers)])
+        self.engine.hold(one.verdicts)
         alerting = {int(origin) for origin in np.unique(one.verdicts.cells[:, ORIGIN])}
         one.silent = alerting
         for number in list(one.selections):  # per worker that waits to be told
@@ -170,6 +171,8 @@ class WorkerPipeline(Crew):
         for origin in one.verdicts.cells[:, ORIGIN].tolist():  # per alert
             if origin in drafts:
                 self._ready.append(self._occurrences.settle(next(drafts[origin])))
+        for origin in drafts:  # per worker with alerts
+            self.engine.release(one.verdicts.of(origin))
         self._free.append(one.layout.slot)
 
     def _lost_with(self, number: int) -> int:
@@ -184,8 +187,6 @@ class WorkerPipeline(Crew):
         one.silent.discard(number)
         one.selections.pop(number, None)
         one.bereft.add(number)
-        if one.verdicts is not None:
-            self.engine.forget(one.verdicts.of(number))
         return self._lost_of(one) - before
 
     def _lost_of(self, one: UnderWay) -> int:

@@ -136,13 +136,12 @@ def main(connection: Connection, slots: int) -> None:
 
 def begun(connection: Connection, count: int) -> tuple[list[int], SimpleQueue[Any]]:
     """A worker process at its beginning: so many descriptors that it is handed, and where messages come from then on."""
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # they come to the whole group; the coordinator decides
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # of the whole group: the coordinator decides
         signal.signal(number, signal.SIG_IGN)
-    descriptors = [recv_handle(connection) for _ in range(count)]
+    try:
+        descriptors = [recv_handle(connection) for _ in range(count)]
+    except (EOFError, OSError):  # the coordinator ended just now
+        os._exit(0)
     inbox: SimpleQueue[Any] = SimpleQueue()
     # The coordinator must never wait to be heard, or the two could wait for each other; and its end must be seen in the
     # middle of a batch as well.

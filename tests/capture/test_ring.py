@@ -183,7 +183,7 @@ def test_link_types(hardware: int, link_type: int) -> None:
 
 
 def test_the_shape_of_a_ring() -> None:
-    assert packet_socket.ring_shape(InterfaceSettings("a")) == (2**20, 64)
+    assert packet_socket.ring_shape(InterfaceSettings("a")) == (2**18, 256)
     assert packet_socket.ring_shape(InterfaceSettings("a", ring=2**16, block=2**16)) == (2**16, 2)
     for block in (2**16 + mmap.PAGESIZE, 3 * 2**16):
         with pytest.raises(InputError, match="not a power of two"):
@@ -202,6 +202,6 @@ def test_what_is_known_of_interfaces() -> None:
 
 def test_every_setting_says_what_it_means() -> None:
     declared = settings_of(InterfaceSettings)
-    assert list(declared) == ["interface", "capture", "filter", "snaplen", "promiscuous", "direction", "ring", "block",
+    assert list(declared) == ["name", "capture", "filter", "snaplen", "promiscuous", "direction", "ring", "block",
                               "block_timeout", "wait"]  # fmt: skip
     assert all(one.meaning for one in declared.values())

@@ -13,6 +13,7 @@ from tests.cli.command import ATTACK, detector, environment, refused
 from tests.runs import RULES
 
 
+@pytest.mark.alone
 def test_help_is_there_before_one_notices() -> None:
     """Best of three under 0.3 s; it names every command."""
     done = [detector("--help") for _ in range(3)]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import mmap
 import random
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from detector.detect.state import CorrelationState, LimitState, NewValueState
+from detector.detect.state import ENTRY_COLUMNS, CorrelationState, LimitState, NewValueState
 from detector.rules.model import Correlation, Limit, NewValue
 
 pytestmark = pytest.mark.kernel
@@ -188,3 +190,26 @@ def test_more_groups_than_places_miscount_and_say_so(kind: str, seed: int) -> No
         for at in range(0, 2000, 7)
     ]
     assert np.concatenate(parts).tolist() == whole.tolist() and again.lost == state.lost
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux for resident memory")
+def test_state_takes_memory_only_where_it_is_used_and_gives_it_back() -> None:
+    """Else a daemon would hold the full size of the state of all rules twice after a reload."""
+    limit = Limit(count=1, every_ns=10**9, by=())
+    size = 65536 * (2 + ENTRY_COLUMNS) * 8
+    for _ in range(3):  # malloc has memory at hand that is not zero, as after a reload
+        used = [np.ones(size // 8) for _ in range(20)]
+        del used
+    before = resident()
+    states = [LimitState(limit, 65536) for _ in range(20)]
+    assert resident() - before < size
+    for state in states:
+        state._entries[:] = 1
+    assert resident() - before > 10 * size
+    del states, state
+    assert resident() - before < size

@@ -162,7 +162,7 @@ def test_two_interfaces_in_time_order(cable: Cable) -> None:
     sending.start()
     found = gathered(source, lambda found: len(found) == len(frames))
     sending.join()
-    assert [(one.name, one.data) for one in found] == list(zip(ways, frames, strict=True))
+    assert [(one.interface, one.data) for one in found] == list(zip(ways, frames, strict=True))
     assert [source.reports[name].packets for name in names] == [ways.count(0), ways.count(1)]
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 
+from detector.capture.batch import batch_of
+from detector.pipeline import Pipeline
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
 from detector.service.config import Config, read_config
-from detector.service.reload import MOST_NAMED, RulesDiff, difference, fingerprint, rules_of
+from detector.service.reload import MOST_NAMED, Outcome, Reloader, RulesDiff, difference, fingerprint, rules_of
 from detector.shipped import rules_folder
-from tests.service.writes import RULE
+from tests.service.running import until
+from tests.service.writes import RULE, writes
 
 OTHER = (
     RULE.replace("8d1b7a54", "8d1b7a55").replace("Every write", "Every read").replace("func_code: 6", "func_code: 3")
@@ -101,3 +106,89 @@ def test_shipped_rules_run_where_none_are_named(tmp_path: Path) -> None:
     config = read_config(tmp_path / "detector.yml")
     assert len(rules_of(config).rules) > 20
     assert any(path.startswith(str(rules_folder())) for path in fingerprint(tmp_path / "detector.yml", config))
+
+
+class Watched:
+    """A Reloader of the rules of a configuration, and what the loop would do with it."""
+
+    def __init__(self, path: Path) -> None:
+        config = read_config(path)
+        ruleset = rules_of(config)
+        self.pipeline = Pipeline(ruleset)
+        self.reloader = Reloader(path, config, ruleset, self.pipeline.prepare, time.time)
+        self.reloader.start()
+
+    def swap(self) -> None:
+        """Takes what waits."""
+        waiting = self.reloader.take()
+        assert waiting is not None
+        self.pipeline.exchange_rules(waiting.prepared)
+        self.reloader.done(waiting, Outcome("ok", str(waiting.diff), waiting.diff))
+
+
+@pytest.fixture
+def watched(config: Config, tmp_path: Path) -> Iterator[Watched]:
+    (tmp_path / "overrides.yml").write_text("# none yet\n")
+    made = Watched(tmp_path / "detector.yml")
+    yield made
+    made.reloader.close()
+
+
+def test_a_reload_back_to_what_runs_calls_off_the_one_that_waits(watched: Watched, tmp_path: Path) -> None:
+    """The loop is busy; meanwhile rules are changed and changed back: it must not take the ones between."""
+    rule = tmp_path / "rules" / "a.yml"
+    rule.write_text(RULE.replace("Every write", "Any write"))
+    first = watched.reloader.request("changed")
+    until(lambda: watched.reloader._waiting is not None, 10, "rules to wait")
+    rule.write_text(RULE)
+    assert watched.reloader.request("changed back").result(10).result == "unchanged"
+    assert first.result(10).message == "a later reload took its place"
+    assert watched.reloader.take() is None
+
+
+def test_a_reload_while_rules_are_swapped_is_compared_with_what_runs_then(watched: Watched, tmp_path: Path) -> None:
+    rule = tmp_path / "rules" / "a.yml"
+    rule.write_text(RULE.replace("Every write", "Any write"))
+    watched.reloader.request("changed")
+    until(lambda: watched.reloader._waiting is not None, 10, "rules to wait")
+    taken = watched.reloader.take()
+    assert taken is not None
+    rule.write_text(RULE)
+    second = watched.reloader.request("changed back")
+    with pytest.raises(TimeoutError):
+        second.result(1)
+    watched.reloader.done(taken, Outcome("ok", "", taken.diff))
+    until(lambda: watched.reloader._waiting is not None, 10, "rules to wait")
+    watched.swap()
+    assert second.result(10).result == "ok"
+
+
+def test_files_of_the_new_configuration_are_watched(watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """Once they are named, whether or not they change a rule; and a change is one reload, not one every two seconds."""
+    monkeypatch.setattr("detector.service.reload.WATCH_SECONDS", 0.1)
+    path = tmp_path / "detector.yml"
+    (tmp_path / "more.yml").write_text("# none yet\n")
+    path.write_text(path.read_text().replace("- overrides.yml", "- overrides.yml\n- more.yml"))
+    assert watched.reloader.request("asked for").result(10).result == "unchanged"
+    time.sleep(1)
+    assert watched.reloader.counts.total() == 1
+    (tmp_path / "rules" / "b.yml").write_text(OTHER.replace("modbus.func_code", "modbus.funccode"))
+    until(lambda: watched.reloader.counts["failed"] == 1, 10, "the new file to be noticed")
+    (tmp_path / "rules" / "b.yml").write_text(OTHER)
+    until(lambda: watched.reloader._waiting is not None, 10, "the corrected one to be noticed")
+    watched.swap()
+    assert {rule.title for rule in watched.pipeline.ruleset.rules} == {"Every write", "Every read"}
+
+
+def test_rules_that_are_prepared_take_over_the_state_of_those_that_run(watched: Watched, tmp_path: Path) -> None:
+    """Also where others were swapped in between: what was kept is asked anew."""
+    limited = RULE.replace("limit: none", "limit: {by: [ip.src], count: 1, every: 1h}")
+    (tmp_path / "rules" / "a.yml").write_text(limited)
+    prepared = watched.pipeline.prepare(rules_of(read_config(tmp_path / "detector.yml")))
+    watched.pipeline.exchange_rules(rules_of(read_config(tmp_path / "detector.yml")))
+    packets = writes(20)
+    batch = batch_of([data for _, data in packets[:10]], [time_ns for time_ns, _ in packets[:10]])
+    assert len(watched.pipeline.feed(batch)) == 1
+    assert len(watched.pipeline.exchange_rules(prepared)) == 1
+    batch = batch_of([data for _, data in packets[10:]], [time_ns for time_ns, _ in packets[10:]])
+    assert watched.pipeline.feed(batch) == []

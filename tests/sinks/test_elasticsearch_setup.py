@@ -207,7 +207,8 @@ def test_types_are_those_of_ecs() -> None:
         if field in ECS:
             assert kind["type"] == TYPES[ECS[field].removeprefix("list ")], field
         else:
-            assert field.startswith(("detector.", "packet.")) or field in ("labels", "event.start"), field
+            ours = ("detector.", "packet.", "data_stream.")  # data_stream: of Elastic, in every data stream
+            assert field.startswith(ours) or field in ("labels", "event.start"), field
     assert set(ECS) - set(FIELDS) == {"labels.run"}
 
 
