@@ -24,7 +24,8 @@ from detector.capture.ring import Columns, Ring, in_order
 from detector.columns import Table
 from detector.detect.engine import Engine
 from detector.detect.predicates import evaluate
-from detector.packets.decode import DecodeSettings
+from detector.flows.table import FlowTable
+from detector.packets.decode import DecodeSettings, PacketDecoder
 from detector.packets.table import PacketTable
 from detector.pipeline import Decoding, PipelineSettings
 from detector.protocols import PROTOCOLS
@@ -34,6 +35,9 @@ from detector.protocols.table import PduTable
 from detector.rules.loader import load_rules
 from detector.rules.parser import parse_filter
 from detector.shipped import rules_folder
+from detector.workers.messages import Begin, Work
+from detector.workers.shared import make_slot, write_batch
+from detector.workers.worker import Worker
 
 MASTERS = {"MODBUS_MASTERS": "10.0.0.1"}
 MAC = "02:00:00:00:00:01"
@@ -141,6 +145,20 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         for text in FILTERS:
             evaluate(parse_filter(text), FrameTable(packet_table[0], pdu_tables))
 
+    def workers() -> None:
+        """The same in memory that processes share: other kinds of arrays to a kernel, though of the same numbers."""
+        slot = make_slot()
+        decoded = PacketDecoder(settings.decode).decode(batch_of(packets, range(len(packets))))
+        layout = write_batch(slot, 0, decoded, FlowTable(settings.flows).shards_of(decoded), 1)
+        ruleset = load_rules([rules_folder()], variables=MASTERS, home_net=["10.0.0.0/8"])
+        worker = Worker(Begin(0, 1, settings, ruleset), [slot])
+        worker.answer(Work(0, layout))
+        for owner, table in worker.tables_of(0).items():
+            for name in FIELDS:
+                if table_of(name) == owner:
+                    table.column(name).flat()
+        slot.close()
+
     owners = ("packet", *(protocol.name for protocol in PROTOCOLS))
     return [
         ("capture", capture),
@@ -149,4 +167,5 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         *((f"columns of {owner}", lambda owner=owner: columns(owner)) for owner in owners),
         ("filters", filters),
         ("rules", rules),
+        ("workers", workers),
     ]

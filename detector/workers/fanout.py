@@ -362,6 +362,7 @@ class FanoutRun(Crew):
             return
         self._held = left
         verdicts = self.engine.judge([one.selection.not_before(self._judged) for one in parts], is_one_batch=False)
+        self.engine.hold(verdicts)
         clocks = [int(found.keys[-1, CLOCK]) for one in parts for found in one.selection.found.values()]
         self._judged = max(self._judged, *clocks, 0)
         self._tell(parts, verdicts)
@@ -389,6 +390,7 @@ class FanoutRun(Crew):
             number = one.owners[origin]
             if number in one.drafts:
                 self._ready.append(self._occurrences.settle(next(one.drafts[number])))
+        self.engine.release(one.verdicts.of_some([at for at, owner in enumerate(one.owners) if owner in one.drafts]))
         for number, packets in one.packets.items():  # per worker
             self._standings[number].done += packets
 
@@ -401,8 +403,7 @@ class FanoutRun(Crew):
         for one in self._rounds:  # per round
             packets = one.packets.pop(number, 0)
             if number in one.silent:
-                one.silent.discard(number)
-                self.engine.forget(one.verdicts.of_some([at for at, owner in enumerate(one.owners) if owner == number]))
+                one.silent.discard(number)  # its alerts were held, and are no match now
             else:
                 standing.done += packets
         self._held = [one for one in self._held if one.number != number]

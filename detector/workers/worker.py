@@ -12,7 +12,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
 from queue import SimpleQueue
@@ -103,6 +103,10 @@ class Worker(Member):
                 drafts = [self._builder.draft(match, tables) for match in matches]
                 return Drafts(sequence, pickled(drafts, self._selector.rules))
         return super().answer(message)
+
+    def tables_of(self, sequence: int) -> Mapping[str, Table]:
+        """The tables of a batch that it has not been told about."""
+        return self._waiting[sequence]
 
     def _work(self, work: Work) -> Found:
         """What the rules find in the worker's part of a batch."""

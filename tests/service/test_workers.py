@@ -145,7 +145,10 @@ def test_nobody_is_left_behind_and_nobody_has_privileges(folder: Path) -> None:
             until(lambda: daemon.metric("detector_worker_restarts_total") > 0, 20, "another worker")
             bring(home, 0, 500)
             delivered(daemon, 500)
-            assert daemon.metric("detector_worker_restarts_total") == 1, "SIGHUP ends no worker"
+            assert daemon.metric("detector_worker_restarts_total") == 1, "a reload ends no worker"
+            bring(home, 500, 500)
+            delivered(daemon, 1000)
+            assert not daemon.ask("status")["rules"]["errors"]
             everybody = [server, *workers, *workers_of(daemon)]
             daemon.kill()
             until(lambda: not any(map(is_running, everybody)), 20, "all to end")
