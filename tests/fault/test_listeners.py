@@ -25,8 +25,8 @@ import pytest
 from detector.errors import InputError
 from detector.service.control import ControlClient
 from tests.differential.tshark import require_tool
+from tests.servers.certificates import Authority
 from tests.servers.ports import wait_until
-from tests.service.certificates import Authority
 
 PROGRAM = """
 import json, resource, sys
@@ -95,7 +95,7 @@ class Listeners:
 
 @contextlib.contextmanager
 def listening(folder: Path, *, files: int = 0, authority: Authority | None = None) -> Iterator[Listeners]:
-    certificate, key = authority.sign("server") if authority else ("", "")
+    certificate, key = authority.issue("server").paths if authority else ("", "")
     trusting = ssl.create_default_context(cafile=str(authority.certificate)) if authority else None
     log = folder / "log"
     with log.open("w") as errors:

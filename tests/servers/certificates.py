@@ -14,6 +14,11 @@ class Pair:
     certificate: Path
     key: Path
 
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """Both."""
+        return self.certificate, self.key
+
 
 def openssl(*words: str | Path) -> None:
     """Runs openssl; its complaint is the test's."""

@@ -19,7 +19,7 @@ from detector.service.health import HealthServer, Heartbeat, MetricsSettings
 from detector.service.passwords import hash_password
 from detector.service.status import Check
 from detector.settings import Secret
-from tests.service.certificates import Authority
+from tests.servers.certificates import Authority
 from tests.service.served import Reply, ask, served
 
 PASSWORD = "correct horse"
@@ -165,7 +165,7 @@ def test_guessing_is_slowed_down_and_keeps_nobody_out_who_is_known() -> None:
 
 
 def test_https_and_client_certificates(authority: Authority) -> None:
-    certificate, key = authority.sign("server")
+    certificate, key = authority.issue("server").paths
     trusting = ssl.create_default_context(cafile=str(authority.certificate))
     with served(certificate=str(certificate), key=str(key)) as server:
         reply = ask(server, "/metrics", tls=trusting)
@@ -174,7 +174,7 @@ def test_https_and_client_certificates(authority: Authority) -> None:
             ask(server, "/metrics", tls=ssl.create_default_context())
         with pytest.raises(OSError):  # HTTP where HTTPS is spoken
             ask(server, "/metrics")
-    own, own_key = authority.sign("prometheus")
+    own, own_key = authority.issue("prometheus").paths
     with served(certificate=str(certificate), key=str(key), client_ca=str(authority.certificate)) as server:
         with pytest.raises(OSError):
             ask(server, "/metrics", tls=trusting)
@@ -195,7 +195,7 @@ def test_certificates_are_read_anew_and_a_broken_one_changes_nothing(
     authority: Authority, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     certificate, key = tmp_path / "metrics.crt", tmp_path / "metrics.key"
-    first, second = authority.sign("first"), authority.sign("second")
+    first, second = authority.issue("first").paths, authority.issue("second").paths
     certificate.write_bytes(first[0].read_bytes())
     key.write_bytes(first[1].read_bytes())
     with served(certificate=str(certificate), key=str(key)) as server:
