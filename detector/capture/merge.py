@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detector.capture.batch import Batch, Origin, moved, no_notes
 from detector.capture.reader import SLACK_BYTES, CaptureReader
-from detector.capture.source import SourceReport
+from detector.capture.source import SourceReport, summed
 from detector.kernel import Kernels
 
 kernels = Kernels("detector.capture.capture_kernels")
@@ -53,16 +53,7 @@ class MergedSource:
     @property
     def report(self) -> SourceReport:
         """The sum of the captures' reports."""
-        total = SourceReport()
-        for lane in self._lanes:  # per capture
-            one = lane.reader.report
-            total.packets += one.packets
-            total.bytes += one.bytes
-            total.size_bytes += one.size_bytes
-            total.read_bytes += one.read_bytes
-            total.warnings += one.warnings
-            total.skipped_bytes += one.skipped_bytes
-        return total
+        return summed(lane.reader.report for lane in self._lanes)
 
     def stop(self) -> None:
         """Ends every capture after the packets at hand."""

@@ -17,7 +17,6 @@ import mmap
 import select
 import socket
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -31,7 +30,7 @@ from detector.capture.devices import exists, lost_before_capture, state_of
 from detector.capture.interface import InterfaceSettings
 from detector.capture.packet_socket import DirectOpener, Fanout, Opener
 from detector.capture.reader import SLACK_BYTES
-from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, SourceReport
+from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, SourceReport, summed
 from detector.errors import InputError
 from detector.kernel import Kernels
 
@@ -300,12 +299,7 @@ class RingSource:
     @property
     def report(self) -> SourceReport:
         """The sum of all interfaces; up while all are."""
-        each = [lane.report for lane in self._lanes]
-        return SourceReport(
-            packets=sum(one.packets for one in each), bytes=sum(one.bytes for one in each),
-            dropped=sum((one.dropped for one in each), Counter()), is_up=all(one.is_up for one in each),
-            reconnects=sum(one.reconnects for one in each),
-        )  # fmt: skip
+        return summed(lane.report for lane in self._lanes)
 
     @property
     def position(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from detector.capture.batch import Batch, no_packets
-from detector.capture.source import BATCH_SECONDS, LiveSource, SourceReport
+from detector.capture.source import BATCH_SECONDS, LiveSource, SourceReport, summed
 
 QUIET_SECONDS = 0.02  # of a round in which nobody has packets
 
@@ -33,19 +33,7 @@ class SeveralSources:
     @property
     def report(self) -> SourceReport:
         """The sum of all, up where all are."""
-        total = SourceReport()
-        for one in self.reports.values():  # per interface or folder
-            total.packets += one.packets
-            total.bytes += one.bytes
-            total.size_bytes += one.size_bytes
-            total.read_bytes += one.read_bytes
-            total.warnings += one.warnings
-            total.skipped_bytes += one.skipped_bytes
-            total.dropped += one.dropped
-            total.is_up = total.is_up and one.is_up
-            total.reconnects += one.reconnects
-            total.files += one.files
-        return total
+        return summed(self.reports.values())
 
     @property
     def position(self) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import socket
 import struct
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy as np
 from detector.capture import bpf
 from detector.capture.batch import Batch, Origin, batch_of, no_packets
 from detector.capture.interface import InterfaceSettings
-from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, SourceReport
+from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, SourceReport, summed
 from detector.errors import InputError, nearest
 from detector.layers import scapy_module
 
@@ -165,12 +164,7 @@ class SniffSource:
     @property
     def report(self) -> SourceReport:
         """The sum of all interfaces; up while all are."""
-        each = [tap.report for tap in self._taps]
-        return SourceReport(
-            packets=sum(one.packets for one in each), bytes=sum(one.bytes for one in each),
-            dropped=sum((one.dropped for one in each), Counter()), is_up=all(one.is_up for one in each),
-            reconnects=sum(one.reconnects for one in each),
-        )  # fmt: skip
+        return summed(tap.report for tap in self._taps)
 
     @property
     def position(self) -> dict[str, Any]:

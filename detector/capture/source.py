@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,6 +32,24 @@ class SourceReport:
     reconnects: int = 0  # times a live source was opened anew
     fill: float = 0.0  # of an interface: part of its ring that waits to be read
     files: Counter[str] = field(default_factory=Counter)  # of a watched folder: read, damaged
+
+
+def summed(reports: Iterable[SourceReport]) -> SourceReport:
+    """Several reports as one; up where all are, as full as the fullest."""
+    total = SourceReport()
+    for one in reports:  # per capture, interface or folder
+        total.packets += one.packets
+        total.bytes += one.bytes
+        total.size_bytes += one.size_bytes
+        total.read_bytes += one.read_bytes
+        total.warnings += one.warnings
+        total.skipped_bytes += one.skipped_bytes
+        total.dropped += one.dropped
+        total.is_up = total.is_up and one.is_up
+        total.reconnects += one.reconnects
+        total.fill = max(total.fill, one.fill)
+        total.files += one.files
+    return total
 
 
 class Source(Protocol):

@@ -25,7 +25,7 @@ from detector.alerts.alert import Alert, Draft
 from detector.capture.batch import Batch, no_packets
 from detector.capture.interface import InterfaceSettings
 from detector.capture.packet_socket import Fanout, Opener
-from detector.capture.source import BATCH_SECONDS, SourceReport
+from detector.capture.source import BATCH_SECONDS, SourceReport, summed
 from detector.detect.judge import Verdicts
 from detector.detect.selection import CLOCK, Selection
 from detector.errors import InputError
@@ -413,14 +413,6 @@ class FanoutRun(Crew):
             self._gone[name] = summed([gone, replace(report, dropped=without_interface(report.dropped), is_up=True)])
             self._gone_unclaimed[name] += standing.unclaimed.get(name, 0)
         return standing.packets - standing.done
-
-
-def summed(reports: Sequence[SourceReport]) -> SourceReport:
-    """Packets, bytes and drops of several reports; up where all are."""
-    return SourceReport(
-        packets=sum(one.packets for one in reports), bytes=sum(one.bytes for one in reports),
-        dropped=sum((one.dropped for one in reports), Counter()), is_up=all(one.is_up for one in reports),
-    )  # fmt: skip
 
 
 def without_interface(dropped: Counter[str]) -> Counter[str]:
