@@ -376,6 +376,7 @@ class FanoutRun(Crew):
         made = Round(self._number, verdicts, owners, {owners[origin] for origin in alerting}, packets)
         self._number += 1
         self._rounds.append(made)
+        self.engine.hold(verdicts)
         for number in sorted(set(owners)):  # per worker
             own = [origin for origin in alerting if owners[origin] == number]
             done = [one.sequence for one in parts if one.number == number and one.is_kept]
@@ -389,20 +390,21 @@ class FanoutRun(Crew):
             number = one.owners[origin]
             if number in one.drafts:
                 self._ready.append(self._occurrences.settle(next(one.drafts[number])))
+        self.engine.release(one.verdicts.of_some([at for at, owner in enumerate(one.owners) if owner in one.drafts]))
         for number, packets in one.packets.items():  # per worker
             self._standings[number].done += packets
 
     def _lost_with(self, number: int) -> int:
         """Goes on without what a dead worker had not handed on; how many packets are lost with it.
 
-        What lay in its rings is not known: nobody can ask them any more.
+        A batch counts as a whole, though some of its rows may have alerted. What lay in its rings is not known: nobody can
+        ask them any more.
         """
         standing = self._standings[number]
         for one in self._rounds:  # per round
             packets = one.packets.pop(number, 0)
             if number in one.silent:
                 one.silent.discard(number)
-                self.engine.forget(one.verdicts.of_some([at for at, owner in enumerate(one.owners) if owner == number]))
             else:
                 standing.done += packets
         self._held = [one for one in self._held if one.number != number]
