@@ -142,6 +142,7 @@ class PacketDecoder:
 def without(rows: PacketRows, kept: NDArray[np.bool_]) -> PacketRows:
     """The chosen rows, with `outer` pointing to where its row is now."""
     places = np.cumsum(kept) - 1
-    cells = rows.cells[:, : len(kept)][:, kept]
+    # Column after column, as decoded: NumPy's own choice of a mask is row after row, for which each kernel is compiled anew.
+    cells = rows.cells[:, : len(kept)].take(np.flatnonzero(kept), axis=1)
     cells[Cell.OUTER] = np.where(rows.outer >= 0, places[rows.outer], -1)[kept]
     return PacketRows(cells, rows.words[kept])

@@ -362,6 +362,7 @@ class FanoutRun(Crew):
             return
         self._held = left
         verdicts = self.engine.judge([one.selection.not_before(self._judged) for one in parts], is_one_batch=False)
+        self.engine.hold(verdicts)
         clocks = [int(found.keys[-1, CLOCK]) for one in parts for found in one.selection.found.values()]
         self._judged = max(self._judged, *clocks, 0)
         self._tell(parts, verdicts)
@@ -376,7 +377,6 @@ class FanoutRun(Crew):
         made = Round(self._number, verdicts, owners, {owners[origin] for origin in alerting}, packets)
         self._number += 1
         self._rounds.append(made)
-        self.engine.hold(verdicts)
         for number in sorted(set(owners)):  # per worker
             own = [origin for origin in alerting if owners[origin] == number]
             done = [one.sequence for one in parts if one.number == number and one.is_kept]
@@ -404,7 +404,7 @@ class FanoutRun(Crew):
         for one in self._rounds:  # per round
             packets = one.packets.pop(number, 0)
             if number in one.silent:
-                one.silent.discard(number)
+                one.silent.discard(number)  # its alerts were held, and are no match now
             else:
                 standing.done += packets
         self._held = [one for one in self._held if one.number != number]

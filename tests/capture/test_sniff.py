@@ -71,7 +71,7 @@ def test_two_interfaces(cable: Cable) -> None:
     cable.send(frame(1))
     other.send(frame(2))
     cable.send(frame(3))
-    assert [(one.name, one.data) for one in all_of(source, 3)] == [(0, frame(1)), (1, frame(2)), (0, frame(3))]
+    assert [(one.interface, one.data) for one in all_of(source, 3)] == [(0, frame(1)), (1, frame(2)), (0, frame(3))]
     assert {name: report.packets for name, report in source.reports.items()} == {SENSOR: 2, "mirror1": 1}
 
 

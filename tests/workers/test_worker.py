@@ -13,7 +13,7 @@ from detector.flows.table import FlowSettings, FlowTable
 from detector.packets.decode import PacketDecoder
 from detector.pipeline import PipelineSettings
 from detector.workers.messages import Begin, Drafts, Found, Restore, Restored, Rules, Save, Saved, Told, Work
-from detector.workers.shared import Layout, Slot, make_slot, write_batch
+from detector.workers.shared import Layout, Slot, make_slot, read_part, write_batch
 from detector.workers.worker import Worker, shards_of, unpickled
 from tests.flows.frames import SYN, tcp
 from tests.rules.written import loaded, selecting
@@ -30,6 +30,15 @@ def batch_in(slot: Slot) -> Layout:
 def test_every_shard_has_one_worker() -> None:
     for workers in range(1, 9):
         assert sum(shards_of(number, workers).astype(int) for number in range(workers)).tolist() == [1] * 64  # type: ignore[union-attr]
+
+
+def test_a_part_lies_in_memory_as_a_batch_does() -> None:
+    """Kernels are compiled anew for arrays in another order: seconds at the first packet of each worker."""
+    slot = make_slot()
+    part = read_part(slot, batch_in(slot), 0, shards_of(0, 2))
+    assert 0 < part.packets.rows < 40
+    assert part.packets.structure.cells.flags.c_contiguous and part.packets.structure.words.flags.c_contiguous
+    slot.close()
 
 
 def test_work_is_answered_and_alerts_are_drafted_when_they_are_asked_for(tmp_path: Path) -> None:
