@@ -397,7 +397,8 @@ class FanoutRun(Crew):
     def _lost_with(self, number: int) -> int:
         """Goes on without what a dead worker had not handed on; how many packets are lost with it.
 
-        What lay in its rings is not known: nobody can ask them any more.
+        A batch counts as a whole, though some of its rows may have alerted. What lay in its rings is not known: nobody can
+        ask them any more.
         """
         standing = self._standings[number]
         for one in self._rounds:  # per round
