@@ -40,7 +40,7 @@ print(json.dumps([len(before), sorted({name for name, _ in known() - before})]))
 
 
 def test_steps_run_and_are_named() -> None:
-    """What the progress bar counts: decoding, each table's columns, rules."""
+    """What the progress bar counts: decoding, each table's columns, rules, the same in workers."""
     todo = steps()
     assert [name for name, _ in todo] == [
         "capture",
@@ -50,6 +50,7 @@ def test_steps_run_and_are_named() -> None:
         "columns of modbus",
         "filters",
         "rules",
+        "workers",
     ]
     for _, step in todo:
         step()

@@ -50,11 +50,20 @@ def recorded(cable: Cable, path: Path) -> Iterator[None]:
         until(path.exists, 20, "tcpdump to begin")
         time.sleep(0.3)
         yield
-        time.sleep(0.5)
+        written(path)
     finally:
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=20)[1]
     assert "0 packets dropped by kernel" in said, said
+
+
+def written(path: Path) -> None:
+    """Waits until tcpdump has written all that it was given: at its end it forgets what it has not read yet."""
+    size, since = -1, time.monotonic()
+    while time.monotonic() - since < 1.5:
+        time.sleep(0.1)
+        if (now := path.stat().st_size) != size:
+            size, since = now, time.monotonic()
 
 
 def ended(daemon: RunningDaemon, packets: int) -> list[dict[str, Any]]:
