@@ -32,7 +32,6 @@ from tests.service.writes import writes
 REPETITIONS = 8  # of all scenarios in the capture that is sent in a loop: some ten seconds
 EVERY = 400  # one packet in so many is a write
 SAMPLE_SECONDS, SCRAPE_SECONDS = 2.0, 15.0
-WARM = 0.25  # of the time: memory is compared from then on
 WINDOWS = 6  # of the rest; the first is compared with the others
 FLAT = 1.05
 
@@ -69,6 +68,7 @@ class Plan:
     pps: int = 20_000
     workers: int = 1
     reload_seconds: float = 30.0
+    warm: float = 0.25  # of the time: memory is compared from then on
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Result:
 
     def windows(self) -> list[list[Sample]]:
         """The samples after the warm-up, in parts of equal length."""
-        begin, end = self.samples[-1].seconds * WARM, self.samples[-1].seconds
+        begin, end = self.samples[-1].seconds * self.plan.warm, self.samples[-1].seconds
         length = (end - begin) / WINDOWS
         found: list[list[Sample]] = [[] for _ in range(WINDOWS)]
         for sample in self.samples:
@@ -144,7 +144,7 @@ class Result:
     def lines(self) -> Iterator[str]:
         """The result for a reader."""
         yield f"{'from s':>8} {'memory MB':>10} {'highest':>8} {'descriptors':>12}"
-        warming = [sample for sample in self.samples if sample.seconds < self.samples[-1].seconds * WARM]
+        warming = [sample for sample in self.samples if sample.seconds < self.samples[-1].seconds * self.plan.warm]
         for part in (warming, *self.windows()):
             highest = max(sample.memory for sample in part)
             yield (

@@ -19,7 +19,7 @@ def test_help_is_there_before_one_notices() -> None:
     done = [detector("--help") for _ in range(3)]
     assert all(one.code == 0 and one.err == "" for one in done)
     assert min(one.seconds for one in done) < 0.3
-    assert all(f"    {name} " in done[0].out for name in COMMANDS)
+    assert {line.split()[0] for line in done[0].out.splitlines() if line.startswith("    ")} >= set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
