@@ -79,7 +79,7 @@ def test_a_slow_rule_is_the_costliest(tmp_path: Path) -> None:
     pipeline = Pipeline(loaded(tmp_path, text))
     pipeline.engine.measure(time.perf_counter_ns)
     for number in range(2 * SAMPLED):
-        send(pipeline, [tcp(("10.0.0.1", 40000), ("10.0.0.2", 80), 24, number, payload=b"ab" * 300)] * 20, number)
+        send(pipeline, [tcp(("10.0.0.1", 40000), ("10.0.0.2", 80), 24, number, payload=b"ab" * 700)] * 200, number)
     spent = pipeline.engine.spent_ns
     assert spent[id_of(2)] > spent[id_of(1)] > 0
 
