@@ -30,30 +30,13 @@ def document(
         "@timestamp": timestamp(row.time_ns),
         "ecs": {"version": ECS_VERSION},
         "message": message,
-        "event": {
-            "id": event_id,
-            "kind": "alert",
-            "category": ["network", "intrusion_detection"],
-            "type": ["info"],
-            "module": "detector",
-            "dataset": "detector.alert",
-            "severity": SEVERITIES[match.rule.level],
-        },
+        "event": event_of(event_id, match.rule.level),
         "rule": rule_of(match.rule),
         "threat": threat_of(match.rule.tags),
         "source": end(ends.source_ip, ends.source_port, ends.source_mac),
         "destination": end(ends.destination_ip, ends.destination_port, ends.destination_mac),
         "network": network_of(row),
-        "observer": present(
-            {
-                "vendor": "detector",
-                "product": "detector",
-                "type": "ids",
-                "version": __version__,
-                "name": observer,
-                "ingress": ingress_of(row),
-            }
-        ),
+        "observer": observer_of(observer, ingress_of(row)),
         "related": present({"ip": distinct(ends.source_ip, ends.destination_ip)}),
         "packet": {"number": int(row.batch.numbers[row.packet])},
         "log": present({"file": present({"path": row.batch.paths[int(row.batch.files[row.packet])]})}),
@@ -61,6 +44,27 @@ def document(
         "labels": present({"run": run}),
     }
     return {key: value for key, value in made.items() if value != {}}
+
+
+def event_of(event_id: str, level: str) -> dict[str, Any]:
+    """ECS `event.*` of every alert."""
+    return {
+        "id": event_id, "kind": "alert", "category": ["network", "intrusion_detection"], "type": ["info"], "module": "detector",
+        "dataset": "detector.alert", "severity": SEVERITIES[level],
+    }  # fmt: skip
+
+
+def observer_of(name: str, ingress: dict[str, Any] | None = None) -> dict[str, Any]:
+    """ECS `observer.*`: who we are, and the interface that a packet came in on."""
+    made = {
+        "vendor": "detector",
+        "product": "detector",
+        "type": "ids",
+        "version": __version__,
+        "name": name,
+        "ingress": ingress,
+    }
+    return present(made)
 
 
 def rule_of(rule: Rule) -> dict[str, Any]:

@@ -19,19 +19,18 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from detector.capture.batch import Batch, no_packets
+from detector.capture.folder_settings import FolderSettings
 from detector.capture.reader import CaptureReader
 from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, SourceReport
 from detector.capture.streams import WatchedBytes
 from detector.capture.watch import HEAD_BYTES, PACKED_NAMES, Changes, Head, Remembered, Standing, Watch, WatchedFile
 from detector.errors import InputError
-from detector.settings import setting
 
 SECOND = 10**9
 RECENT = 256  # finished files that a position names
@@ -41,44 +40,6 @@ SETTLED_SECONDS = 0.3  # a file with a later one behind it is whole when it has 
 PACKED_SECONDS = 1.0  # a compressed file is read when it has not grown for so long
 BLOCK_BYTES = 2**21
 SMALLEST_BYTES = 28  # of a file that can be recognised
-
-
-@dataclass(frozen=True)
-class FolderSettings:
-    """A watched folder."""
-
-    path: str = setting("path", "the folder into which another program writes captures", example="/var/spool/captures")
-    name: str = setting("text", "what metrics and alerts call it; the folder's own name unless set", "")
-    pattern: tuple[str, ...] = setting("texts", "names of the files to be read, with * and ?", ("*",))
-    recursive: bool = setting("flag", "read folders in it as well", False)
-    order: str = setting(
-        "text",
-        "which file comes first: by name, numbers in it compared as numbers, or by the time of its last change when it is first seen",
-        "name",
-        choices=("name", "time"),
-    )
-    finished: str = setting(
-        "text",
-        "what becomes of files that were read to their end and whose alerts are safe",
-        "keep",
-        choices=("keep", "delete", "move"),
-    )
-    move_to: str = setting("path", "where `finished: move` puts them, on the same file system", "")
-    quiet: int = setting(
-        "span",
-        "a file that did not grow for so long is finished, also where no later one has come",
-        3600 * SECOND,
-        least=SECOND,
-    )
-
-    def mistakes(self) -> Iterator[tuple[str, str, str]]:
-        """Of settings together."""
-        if self.finished == "move" and not self.move_to:
-            yield (
-                "finished",
-                "files are to be moved, and move_to does not say where",
-                "move_to: /var/spool/captures-done",
-            )
 
 
 class Opened:

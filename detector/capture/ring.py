@@ -19,7 +19,6 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ from detector.capture.devices import exists, lost_before_capture, state_of
 from detector.capture.interface import InterfaceSettings
 from detector.capture.packet_socket import DirectOpener, Fanout, Opener
 from detector.capture.reader import SLACK_BYTES
-from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, SourceReport, summed
+from detector.capture.source import BATCH_PACKETS, OfInterfaces, SourceReport
 from detector.errors import InputError
 from detector.kernel import Kernels
 
@@ -255,7 +254,7 @@ class Lane:
             log.warning("%s: nothing is captured: %s", self.name, NO_PACKET.get(state, state))
 
 
-class RingSource:
+class RingSource(OfInterfaces):
     """A LiveSource of one or several interfaces. `fanout` takes a share of their packets: group `group + n` of the nth."""
 
     def __init__(
@@ -269,8 +268,6 @@ class RingSource:
         ]
         self._described = [Origin(1, lane.name, "") for lane in self._lanes]
         self._hold = max(one.block_timeout for one in settings) + SLACK_NS
-        self.idle_seconds = BATCH_SECONDS
-        self._is_stopped = False
         self._is_holding = False
         self._watched = time.monotonic()
         try:
@@ -295,23 +292,6 @@ class RingSource:
         Whoever shares an interface with others has taken off its own only.
         """
         return {lane.name: lane.unclaimed for lane in self._lanes}
-
-    @property
-    def report(self) -> SourceReport:
-        """The sum of all interfaces; up while all are."""
-        return summed(lane.report for lane in self._lanes)
-
-    @property
-    def position(self) -> dict[str, Any]:
-        """None: what has passed an interface cannot be read again."""
-        return {}
-
-    def release(self, position: Mapping[str, Any]) -> None:
-        """Nothing is kept of what was yielded."""
-
-    def stop(self) -> None:
-        """Ends the iterator after the packets that have arrived."""
-        self._is_stopped = True
 
     def close(self) -> None:
         """Closes all sockets: for a source whose packets are not read to the end."""

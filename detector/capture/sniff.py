@@ -19,7 +19,7 @@ import numpy as np
 from detector.capture import bpf
 from detector.capture.batch import Batch, Origin, batch_of, no_packets
 from detector.capture.interface import InterfaceSettings
-from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, SourceReport, summed
+from detector.capture.source import BATCH_PACKETS, BATCH_SECONDS, OfInterfaces, SourceReport
 from detector.errors import InputError, nearest
 from detector.layers import scapy_module
 
@@ -135,15 +135,13 @@ def enlarge(opened: socket.socket, size: int) -> None:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
 
-class SniffSource:
+class SniffSource(OfInterfaces):
     """A LiveSource of one or several interfaces, each through a socket of Scapy's."""
 
     def __init__(self, settings: Sequence[InterfaceSettings]) -> None:
         """Opens every interface. InputError where one is not there (save it is waited for) or cannot be opened."""
         self._taps = [Tap(one) for one in settings]
         self._described = [Origin(1, tap.name, "") for tap in self._taps]
-        self.idle_seconds = BATCH_SECONDS
-        self._is_stopped = False
         try:
             for tap in self._taps:  # per interface
                 try:
@@ -160,23 +158,6 @@ class SniffSource:
     def reports(self) -> Mapping[str, SourceReport]:
         """What was captured so far on each interface."""
         return {tap.name: tap.report for tap in self._taps}
-
-    @property
-    def report(self) -> SourceReport:
-        """The sum of all interfaces; up while all are."""
-        return summed(tap.report for tap in self._taps)
-
-    @property
-    def position(self) -> dict[str, Any]:
-        """None: what has passed an interface cannot be read again."""
-        return {}
-
-    def release(self, position: Mapping[str, Any]) -> None:
-        """Nothing is kept of what was yielded."""
-
-    def stop(self) -> None:
-        """Ends the iterator after the packets at hand."""
-        self._is_stopped = True
 
     def close(self) -> None:
         """Closes all sockets."""

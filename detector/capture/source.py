@@ -102,3 +102,32 @@ class LiveSource(Source, Protocol):
         A watched folder deletes or moves files that it finished before; others have nothing to let go.
         """
         ...
+
+
+class OfInterfaces:
+    """What every live source of interfaces is: their reports summed up, and no place in them to go back to."""
+
+    idle_seconds = BATCH_SECONDS
+    _is_stopped = False
+
+    @property
+    def reports(self) -> Mapping[str, SourceReport]:
+        """What was captured so far on each interface."""
+        raise NotImplementedError
+
+    @property
+    def report(self) -> SourceReport:
+        """The sum of all interfaces; up while all are."""
+        return summed(self.reports.values())
+
+    @property
+    def position(self) -> dict[str, Any]:
+        """None: what has passed an interface cannot be read again."""
+        return {}
+
+    def release(self, position: Mapping[str, Any]) -> None:
+        """Nothing is kept of what was yielded."""
+
+    def stop(self) -> None:
+        """Ends the iterator after the packets that have arrived."""
+        self._is_stopped = True

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from types import FrameType
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -24,6 +23,7 @@ from detector.exercise.pacing import Pacer
 from detector.packets.decode import DecodeSettings
 from detector.pipeline import Pipeline, PipelineSettings, Run
 from detector.rules.model import Ruleset
+from detector.service.signals import handled
 from detector.silence import reasons, still_learning
 from detector.sinks import ConsoleTable, JsonLines, Sink, Summary
 from detector.workers import WorkerPipeline
@@ -150,16 +150,12 @@ def refuse_contradictions(arguments: argparse.Namespace) -> None:
 def ended_by_signals(source: Source, pacer: Pacer) -> Iterator[None]:
     """SIGINT and SIGTERM end the source after the packets at hand; the summary is still printed."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop() -> None:
         source.stop()
         pacer.stop()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(dict.fromkeys((signal.SIGINT, signal.SIGTERM), stop)):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 Advance = Callable[[SourceReport], None]

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from detector import __version__
-from detector.alerts.ecs import ECS_VERSION, timestamp
+from detector.alerts.ecs import ECS_VERSION, event_of, observer_of, timestamp
 from detector.capture import open_source
-from detector.capture.folder import FolderSettings, FolderSource
+from detector.capture.folder import FolderSource
+from detector.capture.folder_settings import FolderSettings
 from detector.capture.interface import InterfaceSettings
 from detector.capture.listen import listen
 from detector.capture.packet_socket import DirectOpener, Opener
@@ -27,11 +26,11 @@ from detector.capture.several import SeveralSources
 from detector.capture.source import LiveSource
 from detector.errors import InputError
 from detector.pipeline import Pipeline, Run
-from detector.rules.model import Ruleset
+from detector.rules.model import LEVELS, Ruleset
 from detector.service import dropped
 from detector.service.config import Config, name_of
 from detector.service.control import ControlServer
-from detector.service.daemon import Checkpoints, Daemon
+from detector.service.daemon import HOLDER, Checkpoints, Daemon
 from detector.service.exporter import Board, registry_of
 from detector.service.health import HealthServer
 from detector.service.logs import Logs
@@ -42,9 +41,11 @@ from detector.service.overload import Overload
 from detector.service.privileges import Identity, drop, identity_of
 from detector.service.publish import Publisher
 from detector.service.reload import Reloader, rules_of, try_out
+from detector.service.signals import handled
 from detector.sinks.delivery import Delivery
 from detector.sinks.destination import Record
 from detector.sinks.destinations import class_of, make
+from detector.sinks.jsonl import encoded
 from detector.sinks.spool import Spool
 from detector.warming import steps
 from detector.workers import FanoutRun, Opening, WorkerError, WorkerPipeline, hand_over, load
@@ -111,7 +112,7 @@ class Service:
             "reload": self._reload, "checkpoint": self._checkpoint, "test-alert": self._test_alert,
         })  # fmt: skip
         stack.callback(self._control.close)
-        self._spool = Spool(Path(config.state) / "spool", config.spool, holders=["checkpoint"])
+        self._spool = Spool(Path(config.state) / "spool", config.spool, holders=[HOLDER])
         stack.callback(self._spool.close)
         self._delivery = Delivery(self._spool, [make(one) for one in config.alerts], config.delivery, bounds=LATENCIES)
         stack.callback(self._delivery.close)
@@ -207,21 +208,6 @@ class Service:
             time.sleep(0.05)
 
 
-@contextmanager
-def handled(handlers: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
-    """Signals call these functions, in the main thread, between two of its steps."""
-
-    def call(number: int, frame: FrameType | None) -> None:
-        handlers[signal.Signals(number)]()
-
-    before = {number: signal.signal(number, call) for number in handlers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def run_of(config: Config, ruleset: Ruleset, opener: Opener, identity: Identity | None = None) -> Run:
     """The stages, in this process or in several, which become somebody else at once where this one will."""
     settings = config.pipeline_settings()
@@ -256,15 +242,15 @@ def source_of(config: Config, opener: Opener, position: Mapping[str, Any], pipel
 
 def test_record(config: Config, now_ns: int) -> Record:
     """An alert of no traffic, marked as a test, in the form of all others."""
-    event_id = uuid.uuid4().hex
+    event_id, level = uuid.uuid4().hex, LEVELS[0]
     document = {
-        "@timestamp": timestamp(now_ns), "ecs": {"version": ECS_VERSION}, "message": "test alert: the path from this sensor works",
-        "event": {"id": event_id, "kind": "alert", "category": ["network", "intrusion_detection"], "type": ["info"],
-                  "module": "detector", "dataset": "detector.alert", "severity": 10},
+        "@timestamp": timestamp(now_ns),
+        "ecs": {"version": ECS_VERSION},
+        "message": "test alert: the path from this sensor works",
+        "event": event_of(event_id, level),
         "rule": {"id": "test", "name": "Test alert"},
-        "observer": {"vendor": "detector", "product": "detector", "type": "ids", "version": __version__,
-                     "name": config.observer},
-        "detector": {"level": "informational"},
+        "observer": observer_of(config.observer),
+        "detector": {"level": level},
         "labels": {"test": "true"},
-    }  # fmt: skip
-    return Record(event_id, json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())
+    }
+    return Record(event_id, encoded(document))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detector.capture.folder import FolderSettings
+from detector.capture.folder_settings import FolderSettings
 from detector.capture.interface import InterfaceSettings
 from detector.errors import InputError, InputErrors
 from detector.flows.streams import StreamSettings
@@ -24,7 +24,7 @@ from detector.service.overload import OverloadSettings
 from detector.service.settings_reader import read_settings
 from detector.settings import setting
 from detector.sinks.delivery import DeliverySettings
-from detector.sinks.destinations import DESTINATIONS
+from detector.sinks.destinations import DECLARED
 from detector.sinks.spool import SpoolSettings
 
 MB = 2**20
@@ -76,9 +76,7 @@ class Config:
     )
     watch_rules: bool = setting("flag", "load rules anew when a file of them, or this one, has changed", True)
     learn_from: tuple[str, ...] = setting("paths", "captures of known good traffic for new_value rules", ())
-    alerts: tuple[Any, ...] = setting(
-        "variants", "where alerts go", (), among={key: of for key, (of, _) in DESTINATIONS.items()}
-    )
+    alerts: tuple[Any, ...] = setting("variants", "where alerts go", (), among=DECLARED)
     state: str = setting("path", "folder of the spool, of quarantine and of checkpoints", "/var/lib/detector")
     spool: SpoolSettings = setting("section", "alerts on disk until every sink has them", of=SpoolSettings)
     delivery: DeliverySettings = setting("section", "how alerts are delivered to every sink", of=DeliverySettings)

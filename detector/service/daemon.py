@@ -30,7 +30,7 @@ from detector.service.overload import Overload
 from detector.service.publish import Publisher
 from detector.service.reload import Outcome, Reloader, Waiting
 from detector.sinks.destination import Record
-from detector.sinks.jsonl import line_of
+from detector.sinks.jsonl import encoded
 from detector.sinks.reader import Place
 from detector.sinks.spool import Spool
 from detector.snapshot import UnfitState
@@ -92,7 +92,7 @@ class Daemon:
 
     def _hand_on(self, alerts: Sequence[Alert]) -> None:
         """Alerts to the spool, save those that are there already."""
-        records = [Record(str(alert.document["event"]["id"]), line_of(alert)[:-1]) for alert in alerts]
+        records = [Record(str(alert.document["event"]["id"]), encoded(alert.document)) for alert in alerts]
         new = [record for record in records if record.id not in self._known]
         self._known.difference_update(record.id for record in records)
         if new:

@@ -16,7 +16,7 @@ from typing import Any
 
 from detector.capture.bpf import compile_filter
 from detector.capture.devices import check_name, state_of
-from detector.capture.folder import FolderSettings
+from detector.capture.folder_settings import FolderSettings
 from detector.capture.interface import InterfaceSettings
 from detector.errors import InputError, InputErrors
 from detector.service.config import Config, name_of

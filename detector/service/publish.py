@@ -31,7 +31,7 @@ from detector.service.reload import Reloader
 from detector.service.status import Check, SinkStatus, SourceStatus, Status
 from detector.service.talkers import Talkers
 from detector.sinks.delivery import Counts, Delivery
-from detector.sinks.destinations import DESTINATIONS
+from detector.sinks.destinations import DECLARED
 from detector.sinks.spool import Spool
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class Publisher:
         self._lost: Counter[str] = Counter()  # packets that were lost with workers, by source
         self._recent: deque[Mapping[str, int]] = deque(maxlen=RECENT)  # packets of the last batches, by source
         self._kinds = {name_of(one): kind_of(one, SOURCES) for one in config.sources}
-        self._kinds |= {
-            name_of(one): kind_of(one, {kind: of for kind, (of, _) in DESTINATIONS.items()}) for one in config.alerts
-        }
+        self._kinds |= {name_of(one): kind_of(one, DECLARED) for one in config.alerts}
         self._checkpoints, self._overload = checkpoints, overload
         self._base = counted(pipeline)
         self._talkers = Talkers()
@@ -131,23 +129,24 @@ class Publisher:
 
     def publish(self) -> None:
         """Everything to the board, as a whole. By the loop, twice a second."""
+        totals = self._totals()
+        self._count_lost(totals)
         with self._board.together():
             self._publish_sources()
-            self._publish_stages()
-            self._publish_rules()
+            self._publish_stages(totals)
+            self._publish_rules(totals)
             self._publish_delivery()
             self._publish_operations()
 
-    def _count_lost(self) -> None:
+    def _count_lost(self, totals: Counted) -> None:
         """Tells packets that were lost with workers apart by source: in the proportion of the last batches."""
-        new = self._totals().lost_packets - self._lost.total()
+        new = totals.lost_packets - self._lost.total()
         recent = sum(map(Counter, self._recent), start=Counter())  # type: ignore[arg-type]
         for name, share in sorted(shares(new, recent).items()):  # per source
             self._lost[name] += share
 
     def _publish_sources(self) -> None:
         board = self._board
-        self._count_lost()
         for name, report in self._source.reports.items():
             failed, lost = self._failed[name], self._lost[name]
             dropped = sum(report.dropped.values())
@@ -166,9 +165,8 @@ class Publisher:
             for result, files in report.files.items():
                 board.set("detector_files_total", files, name, result)
 
-    def _publish_stages(self) -> None:
+    def _publish_stages(self, totals: Counted) -> None:
         board = self._board
-        totals = self._totals()
         board.set("detector_flows_created_total", totals.flows_created)
         board.set("detector_flows_evicted_total", totals.flows_evicted)
         for direction, packets in totals.directions.items():
@@ -181,8 +179,8 @@ class Publisher:
         board.set("detector_workers", self._config.workers)
         board.set("detector_worker_restarts_total", totals.worker_restarts)
 
-    def _publish_rules(self) -> None:
-        board, totals = self._board, self._totals()
+    def _publish_rules(self, totals: Counted) -> None:
+        board = self._board
         ruleset = self._pipeline.ruleset
         shed = self._overload.shed & {rule.id for rule in ruleset.alerting}
         board.set("detector_rules", len(ruleset.alerting) - len(shed), "active")

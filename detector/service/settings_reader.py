@@ -12,7 +12,7 @@ import yaml
 
 from detector.errors import InputError, InputErrors, nearest
 from detector.lists import read_bounded
-from detector.rules.document import Document, read_documents
+from detector.rules.document import UNITS, Document, read_documents
 from detector.settings import NONE, Secret, Setting, settings_of
 
 T = TypeVar("T")
@@ -20,7 +20,6 @@ T = TypeVar("T")
 SIZE = re.compile(r"([0-9]{1,15})\s*(B|KB|MB|GB|TB)?", re.IGNORECASE)
 SIZES = {"": 1, "B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 SPAN = re.compile(r"([0-9]{1,12})\s*(ms|s|m|h|d|w)")
-SPANS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9, "w": 7 * 86400 * 10**9}
 ADDRESS = re.compile(r"(?:(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*):)?([0-9]{1,5})")
 LARGEST_SECRET = 64 * 2**10
 LARGEST_INTEGER = 2**53  # beyond it a JSON number is not exact
@@ -164,7 +163,7 @@ class SettingsReader:
                 if text
                 else UNKNOWN
             )
-        return self._bounded(node, int(found[1]) * SPANS[found[2]], setting, what, text)
+        return self._bounded(node, int(found[1]) * UNITS[found[2]], setting, what, text)
 
     def _path(self, node: Any, setting: Setting, what: str) -> Any:
         text = self._scalar(node, what, setting.example or "/var/lib/detector")
@@ -276,7 +275,7 @@ def example_of(setting: Setting) -> str:
 
 def written_as(value: int, kind: str) -> str:
     """A number as a person writes it: 64MB, 10m."""
-    units = {"size": SIZES, "span": SPANS}.get(kind)
+    units = {"size": SIZES, "span": UNITS}.get(kind)
     if units is None:
         return str(value)
     fitting = [(name, unit) for name, unit in units.items() if name and value % unit == 0]

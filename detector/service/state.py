@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 import struct
 import zlib
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import InputError
+from detector.sinks.files import replace, sync_folder
 
 MAGIC = b"detector checkpoint 1\n"
 COUNT = struct.Struct("<Q")
@@ -43,44 +43,14 @@ class Frozen:
         Raises:
             OSError: it could not be written; the file before it is untouched.
         """
-        aside = path.with_name(path.name + ".new")
-        try:
-            with aside.open("wb") as file:
-                out = Summed(file)
-                out.write(MAGIC)
-                self._write_parts(out)
-                file.write(COUNT.pack(out.sum))
-                file.flush()
-                os.fsync(file.fileno())
-                size = file.tell()
-            os.replace(aside, path)
-        except OSError:
-            aside.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return size
-
-    def _write_parts(self, out: Summed) -> None:
+        parts = [MAGIC]
         for part in (json.dumps(self.header).encode(), self.body):
-            out.write(COUNT.pack(len(part)))
-            out.write(part)
-
-
-class Summed:
-    """A file that sums up what is written to it."""
-
-    def __init__(self, file: io.BufferedWriter) -> None:
-        self._file = file
-        self.sum = 0
-
-    def write(self, data: bytes) -> None:
-        """Appends."""
-        self.sum = zlib.crc32(data, self.sum)
-        self._file.write(data)
+            parts += [COUNT.pack(len(part)), part]
+        data = b"".join(parts)
+        data += COUNT.pack(zlib.crc32(data))
+        replace(path, data, is_synced=True)
+        sync_folder(path.parent)
+        return len(data)
 
 
 def freeze(header: dict[str, Any], state: Any) -> Frozen:

@@ -19,6 +19,7 @@ DESTINATIONS: dict[str, tuple[type, str]] = {
     "syslog": (SyslogSettings, "detector.sinks.syslog.Syslog"),
     "webhook": (WebhookSettings, "detector.sinks.webhook.Webhook"),
 }
+DECLARED = {key: declared for key, (declared, _) in DESTINATIONS.items()}
 
 
 def class_of(settings: object) -> Callable[[Any], Destination]:

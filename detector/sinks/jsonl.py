@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from detector.alerts.alert import Alert
 from detector.errors import InputError
@@ -57,8 +57,13 @@ class JsonLines:
 
 def line_of(alert: Alert) -> bytes:
     """The document in one line of UTF-8."""
-    text = json.dumps(alert.document, ensure_ascii=False, separators=(",", ":"))
-    return UNSAFE.sub(escaped, text).encode() + b"\n"
+    return encoded(alert.document) + b"\n"
+
+
+def encoded(document: Mapping[str, Any]) -> bytes:
+    """A document as such a line, without its end."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return UNSAFE.sub(escaped, text).encode()
 
 
 def escaped(found: re.Match[str]) -> str:

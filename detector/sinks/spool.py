@@ -31,7 +31,7 @@ from detector.errors import InputError
 from detector.settings import setting
 from detector.sinks import segment
 from detector.sinks.destination import Record
-from detector.sinks.files import replace
+from detector.sinks.files import replace, sync_folder
 from detector.sinks.reader import Extent, Place, SpoolReader
 
 log = logging.getLogger(__name__)
@@ -436,12 +436,3 @@ def locked(folder: Path) -> int:
         os.close(file)
         raise InputError(f"{folder}: another detector is using this spool", hint="one daemon, one folder") from None
     return file
-
-
-def sync_folder(folder: Path) -> None:
-    """Forces a folder's entries to the disk."""
-    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -119,10 +119,7 @@ class WorkerPipeline(Crew):
 
     def _begin(self, number: int) -> Process:
         """A new worker process."""
-        try:
-            process = Process(number, main, SLOTS)
-        except (OSError, EOFError) as error:
-            raise WorkerError(f"no worker can be started: {error}") from error
+        process = self._started(number, main, SLOTS)
         with suppress(OSError):  # it has died already, which is seen when it is heard
             process.begin(
                 Begin(number, self.workers, self._settings, self.ruleset), [one.descriptor for one in self._slots]

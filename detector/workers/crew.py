@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.util import Finalize
 from typing import Any, NamedTuple, Self
 
@@ -253,8 +253,15 @@ class Crew:
         self._processes[number] = self._begin(number)
 
     def _begin(self, number: int) -> Process:
-        """A new worker process."""
+        """A new worker process, told what it begins with."""
         raise NotImplementedError
+
+    def _started(self, number: int, main: Callable[[Connection, int], None], descriptors: int) -> Process:
+        """A process that is not told anything yet. WorkerError where none can be had."""
+        try:
+            return Process(number, main, descriptors)
+        except (OSError, EOFError) as error:
+            raise WorkerError(f"no worker can be started: {error}") from error
 
     def _take(self, number: int, message: object) -> None:
         """What a worker says."""

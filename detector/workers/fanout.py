@@ -25,7 +25,7 @@ from detector.alerts.alert import Alert, Draft
 from detector.capture.batch import Batch, no_packets
 from detector.capture.interface import InterfaceSettings
 from detector.capture.packet_socket import Fanout, Opener
-from detector.capture.source import BATCH_SECONDS, SourceReport, summed
+from detector.capture.source import BATCH_SECONDS, OfInterfaces, SourceReport, summed
 from detector.detect.judge import Verdicts
 from detector.detect.selection import CLOCK, Selection
 from detector.errors import InputError
@@ -110,7 +110,7 @@ class Round:
     drafts: dict[int, Iterator[Draft]] = field(default_factory=dict)
 
 
-class FanoutRun(Crew):
+class FanoutRun(Crew, OfInterfaces):
     """One run of one ruleset on live interfaces: a Run, and the LiveSource whose batches are all empty.
 
     Close it, or use it as a context manager.
@@ -123,7 +123,6 @@ class FanoutRun(Crew):
         opening: Opening | None = None,
     ) -> None:  # fmt: skip
         """opening: who opens sockets; None: each worker itself."""
-        self.idle_seconds = BATCH_SECONDS
         self._interfaces, self._opening = interfaces, opening
         self._fanout = Fanout(random.randint(1, MOST_GROUPS), workers)
         self._standings = [Standing() for _ in range(workers)]
@@ -134,7 +133,7 @@ class FanoutRun(Crew):
         self._rounds: deque[Round] = deque()
         self._number = 0
         self._judged = 0  # the latest clock that was judged
-        self._is_listening = self._is_stopped = self._is_ending = False
+        self._is_listening = self._is_ending = False
         self._listening: dict[int, Listening] = {}
         self._reports = {one.name: SourceReport() for one in interfaces}
         self._gone: dict[str, SourceReport] = {one.name: SourceReport() for one in interfaces}  # with workers that died
@@ -157,23 +156,6 @@ class FanoutRun(Crew):
     def reports(self) -> Mapping[str, SourceReport]:
         """What all workers have captured so far on each interface."""
         return self._reports
-
-    @property
-    def report(self) -> SourceReport:
-        """The sum of all interfaces; up while all are."""
-        return summed(list(self._reports.values()))
-
-    @property
-    def position(self) -> dict[str, Any]:
-        """None: what has passed an interface cannot be read again."""
-        return {}
-
-    def release(self, position: Mapping[str, Any]) -> None:
-        """Nothing is kept of what was captured."""
-
-    def stop(self) -> None:
-        """Ends the iterator after the packets that have arrived."""
-        self._is_stopped = True
 
     def batches(self) -> Iterator[Batch]:
         """An empty batch whenever workers have said something: packets stay with them."""
@@ -240,10 +222,7 @@ class FanoutRun(Crew):
     def _begin(self, number: int) -> Process:
         """A new worker process, with the rules and on the interfaces that the others have."""
         descriptors = [self._opening.descriptor] if self._opening else []
-        try:
-            process = Process(number, main, len(descriptors))
-        except (OSError, EOFError) as error:
-            raise WorkerError(f"no worker can be started: {error}") from error
+        process = self._started(number, main, len(descriptors))
         opener = self._opening.opener if self._opening else None
         self._standings[number] = Standing(has_ended=self._is_ending)
         self._exchanged.discard(number)

@@ -14,7 +14,8 @@ import zstandard
 
 from detector.capture import folder, watch
 from detector.capture.batch import Batch
-from detector.capture.folder import FolderSettings, FolderSource
+from detector.capture.folder import FolderSource
+from detector.capture.folder_settings import FolderSettings
 from tests.pcapng import blocks, interface, packet, section
 from tests.runs import pcap_bytes
 

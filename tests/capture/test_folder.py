@@ -20,7 +20,8 @@ import zstandard
 
 from detector.capture import folder as folder_module
 from detector.capture import open_source
-from detector.capture.folder import FolderSettings, FolderSource
+from detector.capture.folder import FolderSource
+from detector.capture.folder_settings import FolderSettings
 from detector.capture.watch import natural
 from detector.errors import InputError
 from tests.capture.folders import FORMATS, as_pcap, frames, hurry, numbers, packets_of, read_on, source_of
@@ -132,7 +133,8 @@ def written(folder: Path, made: list[tuple[str, bytes]], chosen: random.Random) 
 READER = """
 import json, sys
 from pathlib import Path
-from detector.capture.folder import FolderSettings, FolderSource
+from detector.capture.folder import FolderSource
+from detector.capture.folder_settings import FolderSettings
 from tests.capture.folders import packets_of
 log = Path(sys.argv[2])
 lines = log.read_bytes().split(b"\\n")[:-1] if log.exists() else []

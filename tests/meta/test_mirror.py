@@ -35,6 +35,8 @@ COVERED_BY = {
     "capture/ring_kernels.py": "capture/test_ring.py",
     "capture/pcap.py": "capture/test_formats.py",
     "capture/pcapng.py": "capture/test_formats.py",
+    "capture/folder_settings.py": "capture/test_folder.py",
+    "service/signals.py": "cli/test_replay.py",
     "capture/source.py": "capture/test_reader.py",
     "capture/streams.py": "capture/test_live.py",
     "capture/watch.py": "capture/test_folder.py",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -21,16 +20,10 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.runs import HOME_NET, ROOT, VARIABLES
+from tests.servers.ports import free_ports
 
 READY_SECONDS = 60.0
 ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode(), end='')"
-
-
-def free_port() -> int:
-    """A port of localhost that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str, pause: float = 0.1) -> Any:
@@ -51,7 +44,7 @@ class RunningDaemon:
     def __init__(self, folder: Path, options: dict[str, Any], *, namespace: str = "") -> None:
         self.folder = folder
         self.namespace = namespace
-        self.port = free_port()
+        [self.port] = free_ports(1)
         self.config = folder / "detector.yml"
         self.options = {
             "sensor": "test", "state": str(folder / "state"), "control": str(folder / "control.sock"),
@@ -181,23 +174,6 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
         for line in file.read_bytes().split(b"\n")[:-1]:
             found.append(json.loads(line))
     return found
-
-
-def resident_bytes(pid: int) -> int:
-    """Resident memory of a process and its children."""
-    total, todo = 0, [pid]
-    while todo:
-        one = todo.pop()
-        with contextlib.suppress(OSError):
-            total += int(Path(f"/proc/{one}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-            for task in Path(f"/proc/{one}/task").iterdir():
-                todo += [int(child) for child in (task / "children").read_text().split()]
-    return total
-
-
-def open_descriptors(pid: int) -> int:
-    """Open file descriptors of a process."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def ids_of(documents: Sequence[dict[str, Any]]) -> list[str]:

@@ -78,7 +78,7 @@ def test_no_other_object_can_be_made(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "c"
     freeze({"n": 1}, {}).write(path)
-    (tmp_path / "c.new").mkdir()  # what stands in the way of writing, also for root
+    (tmp_path / ".c.new").mkdir()  # what stands in the way of writing, also for root
     with pytest.raises(OSError):
         freeze({"n": 2}, {}).write(path)
     assert read(path)[0] == {"n": 1}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.differential.tshark import require_tool
+from tests.servers.certificates import Authority
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,7 @@ class Certificates:
 
 def made_in(folder: Path) -> Certificates:
     require_tool("openssl")
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    def authority(name: str) -> None:
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-                "-keyout", f"{name}.key", "-out", f"{name}.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")  # fmt: skip
-
-    def signed(name: str, extensions: str) -> None:
-        (folder / f"{name}.ext").write_text(extensions + "\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key",
-                "-out", f"{name}.csr")  # fmt: skip
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-                "-extfile", f"{name}.ext", "-out", f"{name}.pem")  # fmt: skip
-
-    authority("ca")
-    authority("other")
-    signed("server", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-    signed("client", "extendedKeyUsage=clientAuth")
-    files = ("ca.pem", "server.pem", "server.key", "client.pem", "client.key", "other.pem")
-    return Certificates(*(str(folder / name) for name in files))
+    authority, other = Authority(folder / "ours", "ca"), Authority(folder / "others", "other")
+    server, client = authority.issue("server"), authority.issue("client", usage="clientAuth")
+    paths = (authority.certificate, *server.paths, *client.paths, other.certificate)
+    return Certificates(*map(str, paths))
