@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from detector.errors import Position
+from detector.rules.signature import Signature
 
 # --- operands -------------------------------------------------------------------------------------------------------
 
@@ -227,7 +228,8 @@ class Rule:
     position: Position
     silent: bool = False  # feeds correlations only, makes no alerts of its own (Sigma's generate: false)
     inactive: str = ""
-    source: str = field(default="", compare=False)  # the YAML text, for rule.* of the alert
+    source: str = field(default="", compare=False)  # the rule's text, for rule.* of the alert
+    signature: Signature | None = None  # of a payload rule: what its test tree does not say
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,327 @@
+"""What a payload rule is once its text has been read, whether it came from a Suricata rule or from YAML.
+
+A signature says which packets it looks at (Header, FlowCondition), what must stand in which bytes (Inspection: a buffer
+and its steps), and what it remembers (states, threshold). Conditions on single header fields are the rule's test tree.
+Keywords mean what they mean in Suricata 7. Numbers that may be a variable are int, or the variable's name as str.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from typing import Literal
+
+# --- which packets --------------------------------------------------------------------------------------------------
+
+FIRST_ADDRESS, LAST_ADDRESS = 0, 2**128 - 1
+IPV4_BASE = 0xFFFF << 32  # IPv4 addresses are mapped into IPv6 (::ffff:a.b.c.d), as in packet rows
+
+
+@dataclass(frozen=True)
+class AddressGroup:
+    """Sorted ranges, both ends included, that do not overlap; of 128-bit addresses. Negations are worked out."""
+
+    ranges: tuple[tuple[int, int], ...] = ((FIRST_ADDRESS, LAST_ADDRESS),)
+
+    @property
+    def is_any(self) -> bool:
+        """Whether every address is in it."""
+        return self.ranges == ((FIRST_ADDRESS, LAST_ADDRESS),)
+
+
+@dataclass(frozen=True)
+class PortGroup:
+    """Sorted ranges of ports, both ends included, that do not overlap."""
+
+    ranges: tuple[tuple[int, int], ...] = ((0, 65535),)
+
+    @property
+    def is_any(self) -> bool:
+        """Whether every port is in it."""
+        return self.ranges == ((0, 65535),)
+
+
+class FlowCondition(IntFlag):
+    """What `flow:` asks for; 0: nothing. Directions and states are Suricata's own (flows/columns.py)."""
+
+    TO_SERVER = 1
+    TO_CLIENT = 2
+    ESTABLISHED = 4
+    NOT_ESTABLISHED = 8
+    NO_FRAG = 16
+    ONLY_FRAG = 32
+    FIRST_IN_DIRECTION = 64  # IP-only rules look at the first packet of each direction of a flow
+
+
+Protocol = Literal["ip", "tcp", "udp", "icmp", "sctp", "pkthdr"]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The packets that a rule looks at. `ports` are asked of TCP, UDP and SCTP only. pkthdr: every packet, broken or not."""
+
+    protocol: Protocol = "ip"
+    source: AddressGroup = AddressGroup()
+    source_ports: PortGroup = PortGroup()
+    is_both_ways: bool = False
+    destination: AddressGroup = AddressGroup()
+    destination_ports: PortGroup = PortGroup()
+    flow: FlowCondition = FlowCondition(0)
+
+
+# --- what stands in which bytes -------------------------------------------------------------------------------------
+
+Number = int | str  # str: the name of a variable that an earlier step extracts
+
+
+class Buffer(IntEnum):
+    """Columns of bytes that steps look into. A value's name in rules: `Buffer.TCP_HDR.label`."""
+
+    PAYLOAD = 0  # of a packet row
+    STREAM = 1  # the window of a TCP stream
+    IPV4_HDR = 2
+    IPV6_HDR = 3
+    TCP_HDR = 4
+    UDP_HDR = 5
+    ICMPV4_HDR = 6
+    ICMPV6_HDR = 7
+
+    @property
+    def label(self) -> str:
+        """As rules spell it."""
+        return self.name.lower().replace("_", ".")
+
+
+@dataclass(frozen=True)
+class Content:
+    """Bytes that must (or, negated, must not) occur. None: not given.
+
+    startswith and endswith, distance 0 and so on are kept as written; `offset`, `depth` count from the buffer's start,
+    `distance`, `within` from the end of the match before. is_fast: the rule's author chose it as fast pattern;
+    fast_part: (offset, length) of the part to be searched; is_fast_only: nothing else than the search is wanted.
+    """
+
+    pattern: bytes
+    is_negated: bool = False
+    nocase: bool = False
+    offset: Number | None = None
+    depth: Number | None = None
+    distance: Number | None = None
+    within: Number | None = None
+    startswith: bool = False
+    endswith: bool = False
+    is_fast: bool = False
+    is_fast_only: bool = False
+    fast_part: tuple[int, int] | None = None
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether it counts from the match before."""
+        return self.distance is not None or self.within is not None
+
+
+@dataclass(frozen=True)
+class IsDataAt:
+    """Bytes up to a place: there, or negated not there."""
+
+    position: Number
+    is_negated: bool = False
+    is_relative: bool = False
+
+
+@dataclass(frozen=True)
+class Numeral:
+    """How a number stands in bytes. base 0: binary, `size` bytes; 8, 10, 16: text of up to `size` characters (0: as long as
+    there are digits)."""
+
+    size: Number
+    is_little: bool = False
+    base: int = 0
+
+
+@dataclass(frozen=True)
+class ByteTest:
+    """A number compared. operator: < > = <= >= & ^."""
+
+    numeral: Numeral
+    operator: str
+    is_negated: bool
+    value: Number
+    offset: Number
+    is_relative: bool = False
+    bitmask: int | None = None
+
+
+@dataclass(frozen=True)
+class ByteJump:
+    """Moves the place that relative steps count from."""
+
+    numeral: Numeral
+    offset: Number
+    is_relative: bool = False
+    multiplier: int = 1
+    is_aligned: bool = False
+    origin: Literal["", "beginning", "end"] = ""
+    post_offset: Number = 0
+    bitmask: int | None = None
+
+
+@dataclass(frozen=True)
+class ByteExtract:
+    """Keeps a number under a name. align 0, 2 or 4."""
+
+    numeral: Numeral
+    offset: int
+    name: str
+    is_relative: bool = False
+    multiplier: int = 1
+    align: int = 0
+
+
+@dataclass(frozen=True)
+class ByteMath:
+    """Calculates with a number and keeps the result under a name. operator: + - * / << >>."""
+
+    numeral: Numeral
+    offset: Number
+    operator: str
+    right: Number
+    name: str
+    is_relative: bool = False
+    bitmask: int | None = None
+
+
+@dataclass(frozen=True)
+class Pcre:
+    """A regular expression on the buffer. flags: of PCRE's letters those that change how it matches (i m s x A E G);
+    is_relative: R."""
+
+    pattern: str
+    flags: str = ""
+    is_negated: bool = False
+    is_relative: bool = False
+
+
+@dataclass(frozen=True)
+class BufferSize:
+    """bsize: low <= length <= high; negated: outside."""
+
+    low: int
+    high: int
+    is_negated: bool = False
+
+
+@dataclass(frozen=True)
+class Base64:
+    """base64_decode: decodes `length` bytes (None: as many as can be) at offset; `steps` are those of base64_data."""
+
+    length: int | None
+    offset: int
+    is_relative: bool
+    steps: tuple[Step, ...] = ()
+
+
+Step = Content | IsDataAt | ByteTest | ByteJump | ByteExtract | ByteMath | Pcre | BufferSize | Base64
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Steps on one buffer, in the order in which they are tried."""
+
+    buffer: Buffer
+    steps: tuple[Step, ...]
+
+
+class Where(IntFlag):
+    """Where steps on a TCP payload look."""
+
+    PACKET = 1
+    STREAM = 2
+
+
+# --- what it remembers ----------------------------------------------------------------------------------------------
+
+
+class Subject(IntEnum):
+    """Whom a state or a threshold belongs to."""
+
+    RULE = 0
+    FLOW = 1
+    SOURCE = 2
+    DESTINATION = 3
+    PAIR = 4  # of two hosts, whichever speaks: Suricata's ip_pair, and track by_both
+
+
+@dataclass(frozen=True)
+class Bits:
+    """flowbits, xbits, hostbits. Of several names `isset` asks for any, `isnotset` for none that is set (Suricata's
+    or-lists). expire_ns 0: as long as its flow."""
+
+    action: Literal["set", "unset", "toggle", "isset", "isnotset"]
+    kind: Literal["flowbits", "xbits", "hostbits"]
+    names: tuple[str, ...]
+    subject: Subject
+    expire_ns: int = 0
+
+
+@dataclass(frozen=True)
+class FlowInt:
+    """flowint: a number of a flow. operator: + - = set it; < <= == != >= > compare; isset, isnotset. value: a number or the
+    name of another flowint."""
+
+    name: str
+    operator: str
+    value: int | str = 0
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """threshold and suppress-file thresholds. kind: limit, threshold, both; detection: detection_filter."""
+
+    kind: Literal["limit", "threshold", "both", "detection"]
+    subject: Subject
+    count: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """Rows of a rule that make no alert. ranges of `subject`'s address; None: all rows."""
+
+    subject: Subject
+    addresses: AddressGroup | None
+
+
+@dataclass(frozen=True)
+class Tag:
+    """tag: packets after a match that evidence keeps. unit: packets, bytes, seconds."""
+
+    scope: Literal["session", "host"]
+    count: int
+    unit: Literal["packets", "bytes", "seconds"]
+    subject: Subject = Subject.FLOW
+
+
+@dataclass(frozen=True)
+class Signature:
+    """All that a payload rule has beside Rule's fields. order: Suricata's order of rules on one packet, smaller is first.
+
+    silent rules (noalert) set states only. target: who is attacked, for the alert.
+    """
+
+    header: Header
+    inspections: tuple[Inspection, ...] = ()
+    where: Where = Where.PACKET
+    states: tuple[Bits | FlowInt, ...] = ()
+    threshold: Threshold | None = None
+    detection_filter: Threshold | None = None
+    suppressions: tuple[Suppression, ...] = ()
+    tag: Tag | None = None
+    gid: int = 1
+    sid: int = 0
+    rev: int = 0
+    priority: int = 3
+    classtype: str = ""
+    target: Literal["", "src_ip", "dest_ip"] = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+    order: tuple[int, ...] = field(default=())
