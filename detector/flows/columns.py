@@ -80,16 +80,40 @@ class Chunk(IntEnum):
     IS_FIRST = 4  # first bytes of this stream since its flow began (the state of the slot is to be reset)
     IS_GAP = 5  # bytes before this chunk are missing for good: what waited unfinished is to be given up
     IS_DATAGRAM = 6  # a UDP payload: complete in itself, nothing is carried over
+    POSITION = (
+        7  # bytes of the stream before this chunk, counted from where it was first seen, those that are missing too
+    )
 
 
 class Chunks(NamedTuple):
     """Bytes of TCP streams in stream order, and whole UDP payloads, in the order of packet rows.
 
-    cells: int64[chunks, 7], columns Chunk.
+    cells: int64[chunks, 8], columns Chunk.
     """
 
     cells: NDArray[np.int64]
 
 
+CHUNK_CELLS = 8
+
 # The same as plain numbers, which kernels need.
-ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM = map(int, Chunk)
+ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM, POSITION = map(int, Chunk)
+
+
+class Window(IntEnum):
+    """Columns of Windows.cells: a TCP chunk with the bytes of its stream that stand right before it."""
+
+    ROW = 0  # as Chunk's
+    STREAM = 1
+    START = 2  # the chunk's bounds in the batch's buffer
+    STOP = 3
+    POSITION = 4  # as Chunk's
+    PREVIOUS = 5  # window of the chunk before it in this batch, -1: what is known before it is in the stream's tail
+    TAIL = 6  # bytes right before the chunk that are known; 0 at the stream's beginning and behind a gap
+    KEPT = 7  # number of the stream's tail
+
+
+WINDOW_CELLS = 8
+
+# The same as plain numbers, which kernels need.
+W_ROW, W_STREAM, W_START, W_STOP, W_POSITION, W_PREVIOUS, W_TAIL, W_KEPT = map(int, Window)

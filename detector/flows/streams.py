@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from detector.arena import make_arena
 from detector.errors import PacketAnomaly
-from detector.flows.columns import SHARDS, Chunks, FlowColumns
+from detector.flows.columns import CHUNK_CELLS, SHARDS, Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
 from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.stream_kernels")
 
-STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 6, 5, 4  # as stream_kernels.py names them
+STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 7, 5, 4  # as stream_kernels.py names them
 PIECES = 65536
 ROOM = 2**20  # bytes made free behind the batch when the kernel asks
 SLACK_CHUNKS = 1024
@@ -39,7 +39,7 @@ class StreamSettings:
 
 
 class Streams(NamedTuple):
-    """state: int64[2 * slots, 6].  pieces: int64[pieces, 5].  blocks, links, meta: Arena, a pool for each shard.
+    """state: int64[2 * slots, 7].  pieces: int64[pieces, 5].  blocks, links, meta: Arena, a pool for each shard.
     rings: int64[64, 2].  counts: int64[4]. Columns are named in stream_kernels.py."""
 
     state: NDArray[np.int64]
@@ -90,7 +90,7 @@ class StreamTable:
     def follow(self, packets: PacketTable, flows: FlowColumns) -> Chunks:
         """The chunks of a batch; what had waited is appended to the batch's buffer, oddities are marked on the rows."""
         batch, structure = packets.batch, packets.structure
-        out = np.empty((packets.rows + SLACK_CHUNKS, 7), np.int64)
+        out = np.empty((packets.rows + SLACK_CHUNKS, CHUNK_CELLS), np.int64)
         row, found = 0, 0
         while True:  # per growth of the buffer or the chunks
             row, found, batch.used = kernels.follow_streams(
