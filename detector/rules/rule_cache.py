@@ -54,7 +54,7 @@ def name_of(path: Path, context: Context) -> str:
     data = path.read_bytes()
     digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape"))
     digest.update(data)
-    for field in fields(context):
+    for field in (one for one in fields(context) if one.compare):
         value = getattr(context, field.name)
         shown = sorted(value.items()) if isinstance(value, dict) else value
         digest.update(f"{field.name}={shown!r}\0".encode(errors="surrogateescape"))

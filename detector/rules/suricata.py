@@ -19,7 +19,7 @@ from detector.rules.keywords import CompiledRule, Context, Unsupported, compile_
 from detector.rules.model import And, Limit, Refused, Rule
 from detector.rules.options import Option, RuleText
 from detector.rules.signature import Signature
-from detector.rules.suricata_text import Unreadable, glimpse, readable, read_rules
+from detector.rules.suricata_text import Unreadable, glimpse, read_rules, readable
 
 NAMESPACE = uuid.UUID("3f0c8a52-9d1e-4f6b-8a7c-5e2d40b1c973")
 NO_LIMIT = Limit((), 2**31, 1)

@@ -22,8 +22,7 @@ DIRECTIONS = ("->", "<>")
 WORDS = ("action", "protocol", "source", "source ports", "direction", "destination", "destination ports")
 EXAMPLE = 'alert tcp any any -> any 502 (msg:"..."; content:"|00 01|"; sid:1000001;)'
 HINT = f"a rule is {EXAMPLE}"
-BYTES = "latin-1"  # how rules are held: a character is a byte of the file, whatever its encoding is
-MARK = "\xef\xbb\xbf"  # what some editors begin UTF-8 files with
+KEPT = "surrogateescape"  # bytes that are no UTF-8 come back as they were
 
 # keyword; or keyword:value; where the value ends at the first semicolon without a backslash before it.
 OPTION = re.compile(r"\s*([^\s:;]+)\s*(?::\s*([^;]*(?:(?<=\\);[^;]*)*))?;")
@@ -49,18 +48,18 @@ class Places:
         """The position of some characters of the text."""
         offset, line, source = next(part for part in reversed(self.parts) if part[0] <= at or not part[0])
         shift = max(0, min(at - offset, len(source)))
-        before, within = readable(source[:shift]), readable(source[shift : shift + length])
-        return Position(self.path, line, len(before) + 1, max(1, len(within)), readable(source))
+        return Position(self.path, line, shift + 1, max(1, min(length, len(source) - shift)), source)
 
 
 def readable(text: str) -> str:
-    """A rule's text for people: as UTF-8, where it is that."""
+    """A rule's text for people and JSON: as UTF-8, or where it is not that, as Latin-1."""
     if text.isascii():
         return text
+    data = text.encode("utf-8", KEPT)
     try:
-        return text.encode(BYTES).decode("utf-8")
+        return data.decode()
     except UnicodeDecodeError:
-        return text
+        return data.decode("latin-1")
 
 
 class Unreadable(NamedTuple):
@@ -77,10 +76,12 @@ def read_rules(path: Path) -> Iterator[RuleText | Unreadable]:
         InputError: the file cannot be read.
     """
     try:
-        text = read_bounded(path, LARGEST_FILE).decode(BYTES)
+        text = read_bounded(path, LARGEST_FILE).decode("utf-8", KEPT)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", hint="a .rules file has one rule a line") from None
-    yield from rules_of(text.removeprefix(MARK), str(path))
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}", hint="a .rules file has one rule a line"
+        ) from None
+    yield from rules_of(text.removeprefix("\ufeff"), str(path))
 
 
 def rules_of(text: str, path: str) -> Iterator[RuleText | Unreadable]:

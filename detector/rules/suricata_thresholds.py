@@ -6,21 +6,21 @@ threshold or detection_filter; an entry for many leaves rules alone that have on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from detector.errors import InputError
+from detector.rules.keywords import Context
+from detector.rules.keywords.header import Broken, Missing, address_group
 from detector.rules.model import Rule
 from detector.rules.signature import AddressGroup, Signature, Suppression
 from detector.rules.suricata_config import SuppressEntry, ThresholdEntry
 
-Addresses = Callable[[str], AddressGroup]
-
 
 def apply_thresholds(
-    rules: Sequence[Rule], entries: Sequence[SuppressEntry | ThresholdEntry], addresses: Addresses
+    rules: Sequence[Rule], entries: Sequence[SuppressEntry | ThresholdEntry], context: Context
 ) -> tuple[list[Rule], list[str]]:
-    """(the rules as the entries change them, warnings). addresses: the meaning of a group's text.
+    """(the rules as the entries change them, warnings). context: variables that addresses may name.
 
     Raises:
         InputError: addresses that are none.
@@ -41,18 +41,26 @@ def apply_thresholds(
         for place in chosen:
             signature = made[place].signature
             assert signature is not None
-            made[place] = replace(made[place], signature=applied(entry, signature, many, addresses))
+            made[place] = replace(made[place], signature=applied(entry, signature, many, context))
     return made, warnings
 
 
-def applied(entry: SuppressEntry | ThresholdEntry, signature: Signature, many: bool, addresses: Addresses) -> Signature:
+def applied(entry: SuppressEntry | ThresholdEntry, signature: Signature, many: bool, context: Context) -> Signature:
     """A signature with one entry."""
     if isinstance(entry, SuppressEntry):
-        try:
-            group = addresses(entry.addresses) if entry.addresses else None
-        except InputError as error:
-            raise InputError(error.problem, position=entry.position, hint=error.hint) from None
+        group = addresses_of(entry, context) if entry.addresses else None
         return replace(signature, suppressions=(*signature.suppressions, Suppression(entry.subject, group)))
     if many and (signature.threshold or signature.detection_filter):
         return signature
     return replace(signature, threshold=entry.threshold, detection_filter=None)
+
+
+def addresses_of(entry: SuppressEntry, context: Context) -> AddressGroup:
+    """The addresses that an entry names. Raises InputError."""
+    hint = "ip 10.0.0.7, ip 10.0.0.0/8, ip [10.0.0.7,10.0.0.8] or ip $HOME_NET"
+    try:
+        return address_group(entry.addresses, context)
+    except Missing as missing:
+        raise InputError(f"{missing} is not set", position=entry.position, hint=hint) from None
+    except Broken as broken:
+        raise InputError(str(broken.args[0]), position=entry.position, hint=hint) from None

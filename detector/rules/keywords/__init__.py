@@ -10,13 +10,13 @@ from pathlib import Path
 from detector.errors import InputError, Position
 from detector.rules.model import Test
 from detector.rules.options import RuleText
-from detector.rules.signature import Buffer, Content, FlowCondition, Header, Inspection, Signature, Threshold, Subject
+from detector.rules.signature import Buffer, Content, FlowCondition, Header, Inspection, Signature, Subject, Threshold
 
 
 class Unsupported(InputError):
     """A keyword that Suricata has and we do not."""
 
-    def __init__(self, problem: str, *, keyword: str, position: Position | None = None, hint: str = "") -> None:
+    def __init__(self, keyword: str, problem: str, *, position: Position | None = None, hint: str = "") -> None:
         super().__init__(problem, position=position, hint=hint)
         self.keyword = keyword
 
@@ -62,11 +62,16 @@ def compile_rule(text: RuleText, context: Context) -> CompiledRule:
             title = re.sub(r"\\(.)", r"\1", value[1:-1]).encode("latin-1").decode("utf-8", "replace")
         elif keyword in numbers:
             if not value.isdecimal():
-                raise InputError(f"{keyword} must be a number", position=text.position(value_at, len(value)), hint=f"{keyword}:1;")
+                raise InputError(
+                    f"{keyword} must be a number", position=text.position(value_at, len(value)), hint=f"{keyword}:1;"
+                )
             numbers[keyword] = int(value)
         elif keyword == "content":
             body = value.lstrip("!")[1:-1]
-            data = b"".join(bytes.fromhex(part) if number % 2 else re.sub(r"\\(.)", r"\1", part).encode("latin-1") for number, part in enumerate(body.split("|")))
+            data = b"".join(
+                bytes.fromhex(part) if number % 2 else re.sub(r"\\(.)", r"\1", part).encode("latin-1")
+                for number, part in enumerate(body.split("|"))
+            )
             steps.append({"pattern": data, "is_negated": value[0] == "!"})
         elif keyword in FLAGS:
             steps[-1][keyword] = True
@@ -81,21 +86,42 @@ def compile_rule(text: RuleText, context: Context) -> CompiledRule:
             system, _, name = value.partition(",")
             references.append(context.references.get(system.lower(), "") + name)
         elif keyword == "metadata":
-            metadata += [tuple(part.strip().split(" ", 1)) if " " in part.strip() else (part.strip(), "") for part in value.split(",")]
+            metadata += [
+                tuple(part.strip().split(" ", 1)) if " " in part.strip() else (part.strip(), "")
+                for part in value.split(",")
+            ]
         elif keyword == "flow":
             for word in value.split(","):
                 flow |= FlowCondition[word.strip().upper()]
         elif keyword == "threshold":
             threshold = Threshold("limit", Subject.SOURCE, 1, 60)
         elif keyword.startswith(("http.", "tls.")):
-            raise Unsupported(f"{keyword} is not supported", keyword=keyword, position=text.position(at, len(keyword)), hint="application buffers come later")
+            raise Unsupported(
+                keyword,
+                f"{keyword} is not supported",
+                position=text.position(at, len(keyword)),
+                hint="application buffers come later",
+            )
         else:
-            raise InputError(f"unknown keyword {keyword!r}", position=text.position(at, len(keyword)), hint="see docs/suricata.md")
+            raise InputError(
+                f"unknown keyword {keyword!r}", position=text.position(at, len(keyword)), hint="see docs/suricata.md"
+            )
     if not numbers["sid"]:
         raise InputError("the rule has no sid", position=text.position(0, 1), hint="sid:1000001;")
-    missing = sorted({name for word in text.header for name in re.findall(r"\$(\w+)", word) if name not in context.variables})
+    missing = sorted(
+        {name for word in text.header for name in re.findall(r"\$(\w+)", word) if name not in context.variables}
+    )
     protocol = {"ip": "ip", "udp": "udp"}.get(text.header[1], "tcp")
-    signature = Signature(Header(protocol, flow=flow), (Inspection(Buffer.PAYLOAD, tuple(Content(**step) for step in steps)),) if steps else (),
-                          threshold=threshold, priority=priority, classtype=classtype, metadata=tuple(metadata), **numbers)
+    signature = Signature(
+        Header(protocol, flow=flow),
+        (Inspection(Buffer.PAYLOAD, tuple(Content(**step) for step in steps)),) if steps else (),
+        threshold=threshold,
+        priority=priority,
+        classtype=classtype,
+        metadata=tuple(metadata),
+        **numbers,
+    )
     inactive = f"{', '.join('$' + name for name in missing)} is not set" if missing else ""
-    return CompiledRule(title, signature, None, (), tuple(references), LEVELS.get(priority, "informational"), (), inactive)
+    return CompiledRule(
+        title, signature, None, (), tuple(references), LEVELS.get(priority, "informational"), (), inactive
+    )
