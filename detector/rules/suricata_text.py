@@ -22,7 +22,7 @@ DIRECTIONS = ("->", "<>")
 WORDS = ("action", "protocol", "source", "source ports", "direction", "destination", "destination ports")
 EXAMPLE = 'alert tcp any any -> any 502 (msg:"..."; content:"|00 01|"; sid:1000001;)'
 HINT = f"a rule is {EXAMPLE}"
-ENCODING, KEPT = "utf-8", "surrogateescape"  # of rule files: bytes that are no UTF-8 come back as they were
+KEPT = "surrogateescape"  # bytes that are no UTF-8 come back as they were
 
 # keyword; or keyword:value; where the value ends at the first semicolon without a backslash before it.
 OPTION = re.compile(r"\s*([^\s:;]+)\s*(?::\s*([^;]*(?:(?<=\\);[^;]*)*))?;")
@@ -37,18 +37,29 @@ Header = tuple[tuple[str, str, str, str, str, str, str], tuple[int, int, int, in
 
 
 class Places:
-    """Where a rule's text stands in its file. parts: (offset in the text, its line, its column, the source line)."""
+    """Where a rule's text stands in its file. parts: (offset in the text, line, the source line)."""
 
     __slots__ = ("parts", "path")
 
-    def __init__(self, path: str, parts: tuple[tuple[int, int, int, str], ...]) -> None:
+    def __init__(self, path: str, parts: tuple[tuple[int, int, str], ...]) -> None:
         self.path, self.parts = path, parts
 
     def __call__(self, at: int, length: int) -> Position:
         """The position of some characters of the text."""
-        offset, line, column, source = next(part for part in reversed(self.parts) if part[0] <= at or not part[0])
+        offset, line, source = next(part for part in reversed(self.parts) if part[0] <= at or not part[0])
         shift = max(0, min(at - offset, len(source)))
-        return Position(self.path, line, column + shift, max(1, min(length, len(source) - shift)), source)
+        return Position(self.path, line, shift + 1, max(1, min(length, len(source) - shift)), source)
+
+
+def readable(text: str) -> str:
+    """A rule's text for people and JSON: as UTF-8, or where it is not that, as Latin-1."""
+    if text.isascii():
+        return text
+    data = text.encode("utf-8", KEPT)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 class Unreadable(NamedTuple):
@@ -65,16 +76,18 @@ def read_rules(path: Path) -> Iterator[RuleText | Unreadable]:
         InputError: the file cannot be read.
     """
     try:
-        text = read_bounded(path, LARGEST_FILE).decode(ENCODING, KEPT)
+        text = read_bounded(path, LARGEST_FILE).decode("utf-8", KEPT)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}", hint="a .rules file has one rule a line") from None
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}", hint="a .rules file has one rule a line"
+        ) from None
     yield from rules_of(text.removeprefix("\ufeff"), str(path))
 
 
 def rules_of(text: str, path: str) -> Iterator[RuleText | Unreadable]:
     """The rules of a file's text."""
     headers: dict[str, Header] = {}  # distinct ones are few
-    for joined, places in rule_lines(text, path):
+    for joined, places in rule_lines(text, path):  # per rule
         try:
             yield take_apart(joined, places, headers)
         except InputError as error:
@@ -93,11 +106,11 @@ def rule_lines(text: str, path: str) -> Iterator[tuple[str, Places]]:
             continue
         is_comment = False
         if line[-1] != "\\":
-            yield line, Places(path, ((0, number, 1, line),))
+            yield line, Places(path, ((0, number, line),))
             continue
         joined, parts = "", []
         while True:
-            parts.append((len(joined), number, 1, line))
+            parts.append((len(joined), number, line))
             joined += line.removesuffix("\\")
             if line[-1:] != "\\" or number == len(lines):
                 break
@@ -266,5 +279,5 @@ def glimpse(text: str) -> tuple[int, int, str]:
     return (
         int(gid[1][:9]) if gid else 1,
         int(sid[1][:10]) if sid else 0,
-        re.sub(r"\\(.)", r"\1", msg[1]) if msg else "",
+        readable(re.sub(r"\\(.)", r"\1", msg[1])) if msg else "",
     )
