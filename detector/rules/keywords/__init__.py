@@ -42,6 +42,7 @@ class CompiledRule:
     references: tuple[str, ...] = ()
     level: str = "medium"
     tags: tuple[str, ...] = ()
+    silent: bool = False
     inactive: str = ""
     warnings: tuple[str, ...] = ()
 
