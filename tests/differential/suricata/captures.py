@@ -134,24 +134,39 @@ def ip_options(wire: Wire) -> None:
 
 def fragments(wire: Wire) -> None:
     """Fragments: whole, overlapping, out of order, missing; the bits D, M and R; IPv4 and IPv6."""
-    whole = IP(src=STRANGER, dst=PLC, id=77) / UDP(sport=4000, dport=9999) / Raw(b"A" * 60 + b"EVILFRAGMENT" + b"B" * 80)
+    whole = (
+        IP(src=STRANGER, dst=PLC, id=77) / UDP(sport=4000, dport=9999) / Raw(b"A" * 60 + b"EVILFRAGMENT" + b"B" * 80)
+    )
     for part in fragment(whole, 32):
         wire.send(part)
-    parts = fragment(IP(src=STRANGER, dst=PLC, id=78) / UDP(sport=4001, dport=9999) / Raw(b"late part EVILFRAGMENT" * 5), 24)
+    parts = fragment(
+        IP(src=STRANGER, dst=PLC, id=78) / UDP(sport=4001, dport=9999) / Raw(b"late part EVILFRAGMENT" * 5), 24
+    )
     for part in reversed(parts):
         wire.send(part)
-    for part in fragment(IP(src=STRANGER, dst=PLC, id=79) / UDP(sport=4002, dport=9999) / Raw(b"EVILFRAGMENT" * 9), 40)[:-1]:
+    for part in fragment(IP(src=STRANGER, dst=PLC, id=79) / UDP(sport=4002, dport=9999) / Raw(b"EVILFRAGMENT" * 9), 40)[
+        :-1
+    ]:
         wire.send(part)
     for part in fragment(IP(src=STRANGER, dst=PLC, id=80) / ICMP(id=9) / Raw(b"ping of fragments " * 9), 64):
         wire.send(part)
-    segment = IP(src=STRANGER, dst=PLC, id=81) / TCP(sport=4003, dport=SPOKEN, flags="PA", seq=5, ack=9) / Raw(b"EVILFRAGMENT" * 4)
+    segment = (
+        IP(src=STRANGER, dst=PLC, id=81)
+        / TCP(sport=4003, dport=SPOKEN, flags="PA", seq=5, ack=9)
+        / Raw(b"EVILFRAGMENT" * 4)
+    )
     for part in fragment(segment, 24):
         wire.send(part)
     for flags in ("DF", "MF", "evil", "DF+evil", "DF+MF", "MF+evil", 0):
         wire.send(IP(src=LAPTOP, dst=PLC, flags=flags, id=500) / UDP(sport=4100, dport=9999) / Raw(b"bits of a header"))
     for offset in (0, 1, 100, 8000, 8189):
         wire.send(IP(src=LAPTOP, dst=RTU, frag=offset, id=600 + offset, proto=17) / Raw(b"a piece of something"))
-    six = IPv6(src=HMI6, dst=PLC6) / IPv6ExtHdrFragment(id=5) / UDP(sport=4200, dport=9999) / Raw(b"C" * 40 + b"EVILFRAGMENT" * 150)
+    six = (
+        IPv6(src=HMI6, dst=PLC6)
+        / IPv6ExtHdrFragment(id=5)
+        / UDP(sport=4200, dport=9999)
+        / Raw(b"C" * 40 + b"EVILFRAGMENT" * 150)
+    )
     for part in fragment6(six, 1280):
         wire.send(part)
     talk = Conversation(wire, (STRANGER, 4300), (PLC, SPOKEN)).open()
@@ -179,7 +194,10 @@ def protocols(wire: Wire) -> None:
 def flags(wire: Wire) -> None:
     """Every set of the six flags and some with ECE and CWR, outside and inside connections."""
     for value in [*range(64), 0x40, 0x80, 0xC0, 0x42, 0xC2, 0x82, 0xD2, 0xFF, 0x52, 0x51, 0x69]:
-        wire.send(IP(src=STRANGER, dst=PLC) / TCP(sport=10000 + value, dport=80, flags=value, seq=value * 1000, window=value * 16))
+        wire.send(
+            IP(src=STRANGER, dst=PLC)
+            / TCP(sport=10000 + value, dport=80, flags=value, seq=value * 1000, window=value * 16)
+        )
     talk = Conversation(wire, (HMI, 3000), (PLC, SPOKEN)).open()
     for chosen in ("A", "PA", "UA", "UPA", "FPU", "", "SF", "S", "PAE", "PAC"):
         talk.wire.send(talk.segment(0, chosen, b"flags inside" if "P" in chosen else b""))
@@ -197,7 +215,10 @@ def numbers(wire: Wire) -> None:
     for at, size in enumerate(sizes):
         options = [("MSS", size), ("SAckOK", b""), ("Timestamp", (at, 0)), ("NOP", None), ("WScale", at % 15)]
         wire.send(IP(src=STRANGER, dst=PLC) / TCP(sport=12000 + at, dport=SPOKEN, flags="S", options=options))
-        wire.send(IP(src=PLC, dst=STRANGER) / TCP(sport=SPOKEN, dport=12000 + at, flags="SA", seq=3, ack=1, options=options[:1]))
+        wire.send(
+            IP(src=PLC, dst=STRANGER)
+            / TCP(sport=SPOKEN, dport=12000 + at, flags="SA", seq=3, ack=1, options=options[:1])
+        )
     wire.send(IPv6(src=HMI6, dst=PLC6) / TCP(sport=12100, dport=SPOKEN, flags="S", options=[("MSS", 500)]))
     wire.send(IP(src=STRANGER, dst=PLC) / TCP(sport=12200, dport=SPOKEN, flags="S"))
     wire.send(IP(src=STRANGER, dst=PLC) / TCP(sport=12201, dport=SPOKEN, flags="S", options=[("NOP", None)] * 8))
@@ -208,7 +229,10 @@ def icmp(wire: Wire) -> None:
     quoted = IP(src=PLC, dst=HMI) / UDP(sport=53, dport=4444) / Raw(b"quoted!!")
     for kind in (0, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 40, 255):
         for code in (0, 1, 4, 13):
-            wire.send(IP(src=HMI, dst=PLC) / Raw(struct.pack(">BBHHH", kind, code, 0, kind * 100 + code, code) + b"body of icmp"))
+            wire.send(
+                IP(src=HMI, dst=PLC, proto=1)
+                / Raw(struct.pack(">BBHHH", kind, code, 0, kind * 100 + code, code) + b"body of icmp")
+            )
     for code in range(16):
         wire.send(IP(src=STRANGER, dst=HMI) / ICMP(type=3, code=code, nexthopmtu=code * 100) / quoted)
     for number in (0, 1, 2, 123, 666, 1000, 6667, 30000, 65535):
@@ -352,7 +376,8 @@ TEXTS = (
     b"\x90" * 40 + b"\x31\xc0\x50\x68//sh\x68/bin\x89\xe3\x50\x53\x89\xe1\x99\xb0\x0b\xcd\x80",
     b"\x90" * 15 + b"\xcc\xcc",
     b"A" * 300 + b"\xef\xbe\xad\xde" + b"B" * 30,
-    b"powershell -nop -w hidden -EncodedCommand " + base64.b64encode("IEX (New-Object Net.WebClient)".encode("utf-16-le")),
+    b"powershell -nop -w hidden -EncodedCommand "
+    + base64.b64encode("IEX (New-Object Net.WebClient)".encode("utf-16-le")),
     b"Authorization: Basic " + base64.b64encode(b"admin:admin") + b"\r\n",
     b"Authorization: Basic " + base64.b64encode(b"operator:s3cret") + b"\r\n",
     b"token=" + base64.b64encode(b"cmd.exe /c whoami & net user") + b";end",
@@ -373,8 +398,8 @@ TEXTS = (
     b"\xff" * 17,
     b"X",
     b"\0",
-    b"beacon|00|;:\"\\quoted\\\"",
-    b"Stratum {\"id\":1,\"method\":\"mining.subscribe\",\"params\":[\"xmrig/6.21\"]}\n",
+    b'beacon|00|;:"\\quoted\\"',
+    b'Stratum {"id":1,"method":"mining.subscribe","params":["xmrig/6.21"]}\n',
     b"CONNECT abcdefghijklmnop.onion:443 HTTP/1.1\r\n\r\n",
     b"MZ" + b"\x90\0\x03\0" + b"\0" * 54 + struct.pack("<I", 0x80) + b"\0" * 64 + b"PE\0\0\x4c\x01",
     b"MZ" + b"\x90\0\x03\0" + b"\0" * 54 + struct.pack("<I", 0x70) + b"\0" * 64 + b"PE\0\0\x4c\x01",
@@ -405,7 +430,10 @@ def industrial() -> list[tuple[int, bytes]]:
     found += [(BACNET, bvlc(function, npdu)) for function, npdu in (
         (0x0A, b"\x01\x04\0\x05\x01\x0c\x0c\x02\0\0\x01\x19\x55"), (0x0A, b"\x01\x04\0\x05\x02\x0f\x0c\0\x80\0\x01\x19\x55\x3e\x44\x42\0\0\0\x3f"),
         (0x0B, b"\x01\x20\xff\xff\0\xff\x10\x08"), (0x05, b"\0\x3c"), (0x06, b""), (0x02, b""), (0x0A, b"\x01\x04\0\x05\x03\x14\x09\0"))]  # fmt: skip
-    found += [(FINS, b"\x80\0\x02\0\x01\0\0\x05\0\0" + code + b"\0\0") for code in (b"\x05\x01", b"\x01\x01", b"\x01\x02", b"\x04\x02")]
+    found += [
+        (FINS, b"\x80\0\x02\0\x01\0\0\x05\0\0" + code + b"\0\0")
+        for code in (b"\x05\x01", b"\x01\x01", b"\x01\x02", b"\x04\x02")
+    ]
     return found
 
 
@@ -416,15 +444,18 @@ def udp_payloads(wire: Wire) -> None:
     for at, (port, data) in enumerate(industrial()):
         wire.datagram((HMI, 21000 + at), (PLC, port), data)
     for at, size in enumerate((0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 99, 100, 101, 299, 300, 301, 512, 1000, 1400)):
-        wire.datagram((HMI, 22000 + at), (PLC, 9998), b"".join(b"%02d" % (number % 100) for number in range(size))[:size])
+        wire.datagram(
+            (HMI, 22000 + at), (PLC, 9998), b"".join(b"%02d" % (number % 100) for number in range(size))[:size]
+        )
 
 
 def tcp_payloads(wire: Wire) -> None:
     """Every text and every industrial request in a connection of its own, on ports without a parser and on its own."""
     for at, data in enumerate(TEXTS):
-        talk = Conversation(wire, (LAPTOP, 23000 + at), (PLC, SPOKEN)).open()
-        talk.say(at % 2, data)
-        talk.close()
+        for side in (0, 1):
+            talk = Conversation(wire, (LAPTOP, 23000 + 2 * at + side), (PLC, SPOKEN)).open()
+            talk.say(side, data)
+            talk.close()
     for at, (port, data) in enumerate(industrial()):
         for own in (False, True):
             talk = Conversation(wire, (HMI, 24000 + 2 * at + own), (PLC, port if own else SPOKEN)).open()
@@ -557,6 +588,7 @@ def chains(wire: Wire) -> None:
 
 def hosts(wire: Wire) -> None:
     """Marks of hosts that hold for seconds: knocks, then commands from the same and other hosts to the same and others."""
+
     def word(source: str, destination: str, data: bytes) -> None:
         wire.now += SECOND // 7
         wire.datagram((source, 30000 + wire.now // SECOND % 20000), (destination, 9999), data)
@@ -591,6 +623,7 @@ def hosts(wire: Wire) -> None:
 
 def rates(wire: Wire) -> None:
     """Events in bursts and slowly, from several hosts to several hosts."""
+
     def event(source: str, destination: str, port: int = 9999) -> None:
         wire.datagram((source, port), (destination, 9999), b"RATE event")
 
@@ -638,6 +671,7 @@ def marked_flows(wire: Wire) -> None:
 
 def tunnels(wire: Wire) -> None:
     """VLANs, MPLS, IP in IP, GRE, 6in4, VXLAN, Teredo: the same words inside each."""
+
     def inner(number: int, six: bool = False) -> Packet:
         ends = (HMI6, PLC6) if six else (HMI, PLC)
         return network(*ends) / UDP(sport=34000 + number, dport=9999) / Raw(b"INNER words %d" % number)
@@ -692,7 +726,11 @@ def broken(wire: Wire) -> None:
     wire.send(good[:20])
     wire.send(good[:37])
     wire.send(good[:14])
-    segment = bytes(Ether(**MACS) / IP(src=STRANGER, dst=PLC) / TCP(sport=5, dport=SPOKEN, flags="S", options=[("MSS", 1000), ("NOP", None)]))
+    segment = bytes(
+        Ether(**MACS)
+        / IP(src=STRANGER, dst=PLC)
+        / TCP(sport=5, dport=SPOKEN, flags="S", options=[("MSS", 1000), ("NOP", None)])
+    )
     wire.send(changed(46, 0x30, frame=segment))
     wire.send(changed(46, 0xF0, frame=segment))
     wire.send(changed(55, 1, frame=segment))
@@ -716,7 +754,10 @@ def broken(wire: Wire) -> None:
     wire.send(IPv6(src=HMI6, dst=PLC6, nh=43) / Raw(b"\x11\0\0\0\0\0\0\0" + bytes(UDP(sport=5, dport=6))))
     wire.send(IP(src=STRANGER, dst=PLC, frag=8189, id=4, proto=17) / Raw(b"Z" * 600))
     for at in (0, 8, 4):
-        wire.send(IP(src=STRANGER, dst=PLC, frag=at // 8, id=5, proto=17, flags="MF") / Raw(b"overlapping pieces.." + b"." * 12))
+        wire.send(
+            IP(src=STRANGER, dst=PLC, frag=at // 8, id=5, proto=17, flags="MF")
+            / Raw(b"overlapping pieces.." + b"." * 12)
+        )
     wire.send(IP(src=STRANGER, dst=PLC, frag=1, id=5, proto=17) / Raw(b"other bytes in the same place"))
     wire.send(Ether(**MACS, type=0x0806) / Raw(b"\0\x01\x08\0\x06\x04\0\x01" + b"\0" * 4))
     wire.send(Ether(**MACS, type=0x8100) / Raw(b"\0"))

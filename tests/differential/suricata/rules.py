@@ -137,7 +137,7 @@ def flow() -> list[Rule]:
     """flow and flow.age, with and without content."""
     conditions = ("to_server", "to_client", "from_server", "from_client", "established", "not_established", "stateless", "established,to_server",
                   "established,to_client", "not_established,to_server", "to_client,not_established")  # fmt: skip
-    words = "content:\"GREETING\"; "
+    words = 'content:"GREETING"; '
     return [
         *[(f"Greeting {chosen}", TCP, f"flow:{chosen}; {words}") for chosen in conditions],
         *[(f"Greeting datagram {chosen}", UDP, f"flow:{chosen}; {words}") for chosen in conditions],
@@ -177,12 +177,12 @@ IT_TEXTS: tuple[tuple[str, str], ...] = (
     ("JNDI", "content:\"${jndi:\"; nocase; pcre:\"/\\$\\{jndi:(ldap|rmi|dns)s?:/i\"; "), ("JNDI to a number", "content:\"${jndi:\"; pcre:\"/^ldap:\\x2f\\x2f\\d{1,3}(\\.\\d{1,3}){3}/R\"; "),
     ("Anonymous FTP", "content:\"USER \"; depth:5; content:\"anonymous|0d 0a|\"; within:11; "), ("FTP password", "content:\"USER root\"; content:\"PASS \"; distance:2; within:7; "), ("Not anonymous", "content:\"USER \"; startswith; content:!\"anonymous\"; within:9; "),
     ("NOP sled", "content:\"|90 90 90 90 90 90 90 90 90 90 90 90 90 90 90 90|\"; "), ("NOP sled before a shell", "content:\"|90 90 90 90|\"; content:\"/bin\"; distance:10; within:60; "),
-    ("Overlong argument", "content:\"AAAAAAAAAAAAAAAA\"; isdataat:280,relative; "), ("Overlong argument by pcre", "pcre:\"/A{300}\\xef\\xbe\\xad\\xde/\"; "), ("Return address", "content:\"|ef be ad de|\"; isdataat:29,relative; isdataat:!30,relative; "),
+    ("Overlong argument", "content:\"AAAAAAAAAAAAAAAA\"; isdataat:280,relative; "), ("Overlong argument by pcre", "pcre:\"/A{300}\\xef\\xbe\\xad\\xde/\"; "), ("Return address", "content:\"|ef be ad de|\"; isdataat:30,relative; isdataat:!31,relative; "),
     ("Encoded command", "content:\"-EncodedCommand \"; nocase; base64_decode:offset 0, relative; base64_data; content:\"I|00|E|00|X|00|\"; depth:6; "),
     ("Basic admin", "content:\"Authorization|3a| Basic \"; base64_decode:bytes 16, relative; base64_data; content:\"admin:admin\"; startswith; endswith; "),
     ("Basic operator", "content:\"Basic \"; base64_decode:relative; base64_data; content:\"operator:\"; "), ("Basic not admin", "content:\"Basic \"; base64_decode:relative; base64_data; content:!\"admin\"; "),
     ("Token", "content:\"token=\"; base64_decode:bytes 36, offset 0, relative; base64_data; content:\"cmd.exe\"; content:\"whoami\"; distance:0; "), ("Token at a place", "content:\"token=\"; depth:6; base64_decode:offset 6; base64_data; pcre:\"/net\\s+user/\"; "),
-    ("SMB negotiation", "content:\"|ff|SMB|72|\"; depth:5; content:\"LANMAN1.0\"; distance:20; "), ("SMB 1 length", "content:\"|ff|SMB\"; byte_extract:1,30,count,relative; byte_test:1,=,count,30,relative; "), ("SMB 2 create", "content:\"|fe|SMB\"; offset:4; depth:4; byte_test:2,=,5,8,relative,little; "),
+    ("SMB negotiation", "content:\"|ff|SMB|72|\"; depth:5; content:\"LANMAN1.0\"; distance:20; "), ("SMB 1 length", "content:\"|ff|SMB\"; byte_extract:1,28,count,relative; byte_test:1,=,count,28,relative; "), ("SMB 2 create", "content:\"|fe|SMB\"; offset:4; depth:4; byte_test:2,=,5,8,relative,little; "),
     ("Libssh", "content:\"SSH-2.0-libssh\"; startswith; "), ("OpenSSH of a version", "content:\"SSH-2.0-OpenSSH_\"; depth:16; content:\"9.2|0d 0a|\"; endswith; "),
     ("SQL tautology", "content:\"' OR 1=1\"; nocase; "), ("SQL union", "content:\"union\"; nocase; content:\"select\"; nocase; distance:1; within:7; "), ("SQL by pcre", "pcre:\"/select\\b.+\\bfrom\\b.+(union|or\\s+1=1)/si\"; "), ("Select first", "content:\"SELECT\"; nocase; startswith; content:\"FROM\"; nocase; distance:0; fast_pattern; "),
     ("Length says", "content:\"len=\"; byte_test:4,=,12,0,relative,string,dec; content:\"data=\"; distance:5; within:5; byte_jump:0,0,relative; "),
@@ -191,17 +191,17 @@ IT_TEXTS: tuple[tuple[str, str], ...] = (
     ("Value with a key", "pcre:\"/key2=(\\w+)&key3=/\"; "), ("Only with a look back", "pcre:\"/(?<=key1=)val1(?!&)/\"; "), ("The same twice", "pcre:\"/(key1=val1).*\\1/\"; "),
     ("Backtracking", "content:\"abc\"; content:\"abd\"; distance:0; within:3; "), ("Backtracking to baz", "content:\"foo\"; content:\"baz\"; distance:0; within:3; "), ("Backtracking over a pcre", "content:\"foo\"; pcre:\"/^ba[a-z]/R\"; content:\"foobar\"; distance:0; within:6; "), ("Backtracking in vain", "content:\"foo\"; content:\"bax\"; distance:0; within:3; "),
     ("Words apart", "content:\"two\"; content:\"five\"; distance:10; within:16; "), ("Words before", "content:\"five\"; content:\"two\"; distance:-20; within:10; "), ("Words not between", "content:\"two\"; content:!\"four\"; distance:0; within:8; "), ("Words not between but", "content:\"two\"; content:!\"four\"; distance:0; within:20; "), ("No words at all", "content:\"one\"; content:!\"eleven\"; "),
-    ("Rising bytes", "content:\"|00 01 02 03|\"; content:\"|0c 0d 0e 0f|\"; distance:8; within:4; isdataat:!49,relative; "), ("Rising bytes to the end", "content:\"|0c 0d 0e 0f|\"; endswith; "), ("Sum of two bytes", "content:\"|00 01 02 03|\"; depth:4; byte_math:bytes 1,offset 0,oper +,rvalue 5,result sum,relative; byte_test:1,=,sum,5,relative; "),
+    ("Rising bytes", "content:\"|00 01 02 03|\"; content:\"|0c 0d 0e 0f|\"; distance:8; within:4; isdataat:!49,relative; "), ("Rising bytes to the end", "content:\"|0c 0d 0e 0f|\"; endswith; "), ("Sum of two bytes", "content:\"|00 01 02 03|\"; depth:4; byte_math:bytes 1,offset 0,oper +,rvalue 5,result sum,relative; byte_test:1,=,sum,4,relative; "),
     ("Product", "content:\"|01 02 03|\"; offset:1; depth:3; byte_math:bytes 1,offset 0,oper *,rvalue 2,result twice,relative; content:\"|08|\"; offset:twice; depth:1; "), ("Shift", "content:\"|00 01|\"; depth:2; byte_math:bytes 2,offset 2,oper >>,rvalue 8,result high; byte_test:1,=,high,2; "), ("Difference masked", "content:\"|0f|\"; byte_math:bytes 2,offset -2,oper -,rvalue 14,result low,relative,bitmask 0xff; byte_test:1,=,low,1; "), ("Quotient little endian", "content:\"|0e 0f 00|\"; byte_math:bytes 2,offset -3,oper /,rvalue 2,result half,relative,endian little; byte_test:2,<,half,0; "),
-    ("Only one byte", "dsize:1; content:\"X\"; "), ("One zero", "content:\"|00|\"; isdataat:!1; "), ("Specials", "content:\"beacon|00 7c 3b|\"; "), ("Specials escaped", "content:\"\\;\\:\\\"\\\\quoted\"; "), ("Specials as written", "content:\"|3b 3a 22 5c|quoted\"; rawbytes; "),
+    ("Only one byte", "dsize:1; content:\"X\"; "), ("One zero", "content:\"|00|\"; isdataat:!1; "), ("Specials", "content:\"beacon|7c|00\"; "), ("Specials escaped", "content:\"\\;\\:\\\"\\\\quoted\"; "), ("Specials as written", "content:\"|3b 3a 22 5c|quoted\"; rawbytes; "),
     ("Miner", "content:\"\\\"method\\\"\\:\\\"mining.subscribe\\\"\"; fast_pattern; content:\"xmrig/\"; distance:0; "), ("Miner by part", "content:\"mining.subscribe\"; fast_pattern:7,9; content:\"id\"; "), ("Miner by pattern only", "content:\"mining.subscribe\"; fast_pattern:only; "), ("Onion", "content:\".onion\"; nocase; pcre:\"/[a-z2-7]{16}\\.onion/i\"; "),
     ("Program", "content:\"MZ\"; depth:2; byte_jump:4,60,little,from_beginning; content:\"PE|00 00|\"; within:4; "), ("Program, jump from", "content:\"MZ\"; depth:2; byte_extract:4,58,header,relative,little; content:\"PE|00 00|\"; offset:header; depth:4; "), ("No program", "content:\"MZ\"; startswith; byte_jump:4,58,relative,little,from_beginning; content:!\"PE|00 00|\"; within:4; "), ("Program of Linux", "content:\"|7f|ELF\"; startswith; byte_test:2,=,2,16,little; byte_test:2,&,0x28,18,little; "),
     ("Vsftpd", "content:\"220 vsFTPd 2.3.4\"; "), ("Login failed", "content:\"530 \"; depth:4; content:\"Login incorrect\"; "), ("Root", "content:\"uid=0|28|root|29|\"; "), ("Command line of Windows", "content:\"Microsoft Windows [Version \"; depth:27; pcre:\"/\\x0d\\x0a[A-Z]:\\\\>$/\"; "), ("Realm", "content:\"WWW-Authenticate|3a|\"; nocase; content:\"realm=|22|PLC|22|\"; distance:0; "),
     ("Server of an old kind", "content:\"Server|3a 20|GoAhead\"; content:\"|0d 0a 0d 0a|\"; distance:0; "), ("Root's line", "pcre:\"/^root:[^:]*:0:0:/m\"; "), ("Lines", "pcre:\"/^size 0x[0-9a-f]+ bytes$/m\"; "), ("Dot matches lines", "pcre:\"/USER.+PASS/s\"; "), ("Dot does not match lines", "pcre:\"/USER.+PASS/\"; "),
     ("Extended pcre", "pcre:\"/ GET \\s+ \\x2f [a-z]+ \\. html /x\"; "), ("Anchored pcre", "pcre:\"/SELECT/A\"; "), ("Anchored pcre of another word", "pcre:\"/FROM/A\"; "), ("Lazy pcre", "pcre:\"/key1.*key2/G\"; "), ("Pcre at the end only", "pcre:\"/ten$/E\"; "), ("Negated pcre", "content:\"GET \"; depth:4; pcre:!\"/HTTP\\/1\\.[01]\\r\\n\\r\\n/\"; "), ("Negated pcre alone", "dsize:<20; content:\"USER\"; pcre:!\"/root/\"; "),
-    ("Bytes in a class", "pcre:\"/[\\x00-\\x05]{4}/\"; content:\"|00 01|\"; "), ("High bytes", "content:\"|ff ff ff ff ff ff ff ff|\"; isdataat:8,relative; isdataat:!9,relative; "), ("Bytes tested to 64 bits", "content:\"|ff ff|\"; byte_test:8,>,0xfffffffffffffff0,0; "), ("Bits clear", "content:\"|00 01 02|\"; startswith; byte_test:1,!&,4,0,relative; "), ("Bits masked", "content:\"|00 01 02|\"; startswith; byte_test:2,=,1,0,relative,bitmask 0x300; "), ("Not equal", "content:\"|00 01 02|\"; startswith; byte_test:1,!=,4,0,relative; "), ("At most", "content:\"|00 01 02 03|\"; startswith; byte_test:1,<=,4,0,relative; "), ("Not at most", "content:\"|00 01 02 03|\"; startswith; byte_test:1,!<,5,0,relative; "),
-    ("Jump by a multiple", "content:\"|00 01|\"; startswith; byte_jump:1,0,relative,multiplier 4; content:\"|0b|\"; within:1; "), ("Jump aligned", "content:\"|00|\"; startswith; byte_jump:1,0,relative,align; content:\"|04|\"; within:1; "), ("Jump from the end", "content:\"|00 01|\"; startswith; byte_jump:1,15,from_end,post_offset -17; content:\"|0e|\"; within:1; "), ("Jump masked", "content:\"|00 01|\"; startswith; byte_jump:2,4,post_offset -1,bitmask 0x0f00; content:\"|0a|\"; within:1; "), ("Jump beyond the end", "content:\"|ff|\"; byte_jump:2,0,relative; content:\"|ff|\"; within:1; "), ("Jump to the end", "content:\"|00 01|\"; startswith; byte_jump:1,13,relative,multiplier 3,post_offset 2; isdataat:!1,relative; "),
-    ("Extracted depth", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,8,deep; content:\"|07|\"; depth:deep; "), ("Extracted distance", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,0,far,relative; content:\"|08|\"; distance:far; within:1; "), ("Extracted within", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,0,near,relative; content:\"|07|\"; within:near; "), ("Extracted for isdataat", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,0,place; isdataat:place; "), ("Extracted multiplied", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,0,times,relative,multiplier 3; byte_test:1,=,times,12; "), ("Extracted aligned", "content:\"|00 01 02|\"; startswith; byte_extract:1,0,whole,relative,align 4; content:\"|04|\"; offset:whole; depth:1; "), ("Extracted text", "content:\"len=\"; byte_extract:4,0,told,relative,string,dec; byte_test:2,=,told,0,relative,string,hex; "),
+    ("Bytes in a class", "pcre:\"/[\\x00-\\x05]{4}/\"; content:\"|00 01|\"; "), ("High bytes", "content:\"|ff ff ff ff ff ff ff ff|\"; isdataat:8,relative; isdataat:!9,relative; "), ("Bytes tested to 64 bits", "content:\"|ff ff|\"; byte_test:8,>,0xfffffffffffffff0,0; "), ("Bits clear", "content:\"|00 01 02|\"; startswith; byte_test:1,!&,4,0,relative; "), ("Bits masked", "content:\"|00 01 02|\"; startswith; byte_test:2,=,3,0,relative,bitmask 0x300; "), ("Not equal", "content:\"|00 01 02|\"; startswith; byte_test:1,!=,4,0,relative; "), ("At most", "content:\"|00 01 02 03|\"; startswith; byte_test:1,<=,4,0,relative; "), ("Not at most", "content:\"|00 01 02 03|\"; startswith; byte_test:1,!<,4,0,relative; "),
+    ("Jump by a multiple", "content:\"|00 01|\"; startswith; byte_jump:1,0,relative,multiplier 4; content:\"|0b|\"; within:1; "), ("Jump aligned", "content:\"|00|\"; startswith; byte_jump:1,0,relative,align; content:\"|05|\"; within:1; "), ("Jump from the end", "content:\"|00 01|\"; startswith; byte_jump:1,15,from_end,post_offset -17; content:\"|0e|\"; within:1; "), ("Jump back", "content:\"|00 01|\"; startswith; byte_jump:1,4,post_offset -1; content:\"|08|\"; within:1; "), ("Jump beyond the end", "content:\"|ff|\"; byte_jump:2,0,relative; content:\"|ff|\"; within:1; "), ("Jump to the end", "content:\"|00 01|\"; startswith; byte_jump:1,13,relative,multiplier 3,post_offset 3; isdataat:!1,relative; "),
+    ("Extracted depth", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,8,deep; content:\"|07|\"; depth:deep; "), ("Extracted distance", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,0,far,relative; content:\"|09|\"; distance:far; within:1; "), ("Extracted within", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,0,near,relative; content:\"|07|\"; within:near; "), ("Extracted for isdataat", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,0,place; isdataat:place; "), ("Extracted multiplied", "content:\"|00 01 02 03|\"; startswith; byte_extract:1,0,times,relative,multiplier 3; byte_test:1,=,times,12; "), ("Extracted aligned", "content:\"|00 01 02|\"; startswith; byte_extract:1,0,whole,relative,align 4; content:\"|04|\"; offset:whole; depth:1; "), ("Extracted text", "content:\"len=\"; byte_extract:4,0,told,relative,string,dec; byte_test:4,=,told,0,relative,string,dec; "),
     ("Little endian", "content:\"|00 01|\"; startswith; byte_test:2,=,0x0302,0,relative,little; "), ("Big endian", "content:\"|00 01|\"; startswith; byte_test:2,=,515,0,relative,big; "), ("Three bytes", "content:\"|00 01|\"; startswith; byte_test:3,>,131000,0,relative; "), ("Data up to 63", "content:\"|00 01 02|\"; startswith; isdataat:63; isdataat:!64; "),
 )  # fmt: skip
 
@@ -211,7 +211,13 @@ def texts() -> list[Rule]:
     found: list[Rule] = []
     for at, (title, options) in enumerate(IT_TEXTS):
         found.append((f"{title} in a datagram", UDP, options))
-        found.append((f"{title} in TCP", ("tcp any any -> any any", "tcp any any -> any 7777", "tcp any any <> any 7777")[at % 3], options))
+        found.append(
+            (
+                f"{title} in TCP",
+                ("tcp any any -> any any", "tcp any any -> any 7777", "tcp any any <> any 7777")[at % 3],
+                options,
+            )
+        )
         if at % 4 == 1:
             found.append((f"{title} in a connection", TCP, "flow:established; " + options))
         if at % 4 == 3:
@@ -243,11 +249,45 @@ def industrial() -> list[Rule]:
     """What rule authors write for control systems: functions at their places in requests."""
     modbus = {1: "read coils", 3: "read registers", 5: "write coil", 6: "write register", 8: "diagnostics", 15: "write coils", 16: "write registers", 17: "report server",
               43: "device identification", 90: "Unity", 131: "refused read", 134: "refused write"}  # fmt: skip
-    dnp3 = {0: "confirm", 1: "read", 2: "write", 3: "select", 4: "operate", 5: "direct operate", 13: "cold restart", 14: "warm restart", 18: "stop application", 21: "disable unsolicited", 129: "response", 130: "unsolicited"}
-    enip = {0x04: "list services", 0x63: "list identity", 0x64: "list interfaces", 0x65: "register", 0x66: "unregister", 0x6F: "send data"}
+    dnp3 = {
+        0: "confirm",
+        1: "read",
+        2: "write",
+        3: "select",
+        4: "operate",
+        5: "direct operate",
+        13: "cold restart",
+        14: "warm restart",
+        18: "stop application",
+        21: "disable unsolicited",
+        129: "response",
+        130: "unsolicited",
+    }
+    enip = {
+        0x04: "list services",
+        0x63: "list identity",
+        0x64: "list interfaces",
+        0x65: "register",
+        0x66: "unregister",
+        0x6F: "send data",
+    }
     s7 = {0x04: "read", 0x05: "write", 0x1D: "start upload", 0x28: "start", 0x29: "stop", 0xF0: "set up"}
-    iec = {1: "single point", 13: "measured value", 45: "single command", 46: "double command", 100: "interrogation", 103: "clock", 105: "reset process"}
-    bacnet = {0x02: "read broadcast table", 0x05: "register foreign device", 0x06: "read foreign devices", 0x0A: "unicast", 0x0B: "broadcast"}
+    iec = {
+        1: "single point",
+        13: "measured value",
+        45: "single command",
+        46: "double command",
+        100: "interrogation",
+        103: "clock",
+        105: "reset process",
+    }
+    bacnet = {
+        0x02: "read broadcast table",
+        0x05: "register foreign device",
+        0x06: "read foreign devices",
+        0x0A: "unicast",
+        0x0B: "broadcast",
+    }
     two_ways = ("tcp any any -> any 502", "tcp any any -> any any")
     return [
         *[(f"Modbus {name}", two_ways[at % 2], TO_SERVER + f"content:\"|00 00|\"; offset:2; depth:2; content:\"|{code:02x}|\"; offset:7; depth:1; ") for at, (code, name) in enumerate(modbus.items())],
@@ -310,15 +350,56 @@ def rates() -> list[Rule]:
     subjects = ("by_src", "by_dst", "by_rule", "by_both")
     found: list[Rule] = []
     for at, subject in enumerate(subjects):
-        for kind, count, seconds in (("limit", 1, 60), ("limit", 3, 10), ("threshold", 5, 10), ("threshold", 10, 60), ("both", 4, 30), ("both", 10, 5)):
-            found.append((f"{kind} {count} in {seconds} s {subject}", UDP, event + f"threshold:type {kind}, track {subject}, count {count}, seconds {seconds}; "))
-        found.append((f"SYN {subject}", "tcp any any -> any 22", f"flags:S; threshold:type {('threshold', 'both', 'limit')[at % 3]}, track {subject}, count 4, seconds 8; "))
+        for kind, count, seconds in (
+            ("limit", 1, 60),
+            ("limit", 3, 10),
+            ("threshold", 5, 10),
+            ("threshold", 10, 60),
+            ("both", 4, 30),
+            ("both", 10, 5),
+        ):
+            found.append(
+                (
+                    f"{kind} {count} in {seconds} s {subject}",
+                    UDP,
+                    event + f"threshold:type {kind}, track {subject}, count {count}, seconds {seconds}; ",
+                )
+            )
+        found.append(
+            (
+                f"SYN {subject}",
+                "tcp any any -> any 22",
+                f"flags:S; threshold:type {('threshold', 'both', 'limit')[at % 3]}, track {subject}, count 4, seconds 8; ",
+            )
+        )
         found.append((f"Ping {subject}", ICMP, f"itype:8; threshold:type both, track {subject}, count 5, seconds 20; "))
-        found.append((f"Stream events {subject}", TCP, TO_SERVER + event + f"threshold:type {('both', 'limit', 'threshold')[at % 3]}, track {subject}, count 3, seconds 60; "))
+        found.append(
+            (
+                f"Stream events {subject}",
+                TCP,
+                TO_SERVER
+                + event
+                + f"threshold:type {('both', 'limit', 'threshold')[at % 3]}, track {subject}, count 3, seconds 60; ",
+            )
+        )
         if subject in ("by_src", "by_dst"):
-            found.append((f"Filter 5 in 10 s {subject}", UDP, event + f"detection_filter:track {subject}, count 5, seconds 10; "))
-            found.append((f"Filter 2 in 60 s {subject}", TCP, TO_SERVER + event + f"detection_filter:track {subject}, count 2, seconds 60; "))
-            found.append((f"Filter of SYNs {subject}", "tcp any any -> any 22", f"flags:S; detection_filter:track {subject}, count 6, seconds 30; "))
+            found.append(
+                (f"Filter 5 in 10 s {subject}", UDP, event + f"detection_filter:track {subject}, count 5, seconds 10; ")
+            )
+            found.append(
+                (
+                    f"Filter 2 in 60 s {subject}",
+                    TCP,
+                    TO_SERVER + event + f"detection_filter:track {subject}, count 2, seconds 60; ",
+                )
+            )
+            found.append(
+                (
+                    f"Filter of SYNs {subject}",
+                    "tcp any any -> any 22",
+                    f"flags:S; detection_filter:track {subject}, count 6, seconds 30; ",
+                )
+            )
     found += [
         ("Refused logins", "tcp any 21 -> any any", 'flow:established,to_client; content:"530 "; threshold:type threshold, track by_dst, count 3, seconds 60; '), ("Refused logins, filtered", "tcp any any -> any any", 'flow:to_client; content:"530 "; detection_filter:track by_dst, count 2, seconds 60; '),
         ("Marks with a limit", UDP, event + "flowbits:set,rated; threshold:type limit, track by_src, count 1, seconds 3600; "), ("Marked by a limited rule", UDP, event + "flowbits:isset,rated; threshold:type limit, track by_src, count 2, seconds 3600; "), ("Horizontal scan", ICMP, "itype:8; detection_filter:track by_src, count 10, seconds 60; "),
@@ -351,7 +432,19 @@ def events() -> list[Rule]:
 
 FAMILIES = {
     build.__name__: build()
-    for build in (ip_header, tcp_header, icmp_header, raw_headers, flow, texts, payload_sizes, industrial, states, rates, events)
+    for build in (
+        ip_header,
+        tcp_header,
+        icmp_header,
+        raw_headers,
+        flow,
+        texts,
+        payload_sizes,
+        industrial,
+        states,
+        rates,
+        events,
+    )
 }
 
 
@@ -365,8 +458,11 @@ def keywords_of(header: str, options: str) -> list[str]:
             case "flowbits" | "xbits" | "hostbits":
                 found.append(f"{keyword}:{value.split(',')[0]}")
             case "threshold":
-                found += [f"threshold:{value.split(',')[0].split()[-1]}", f"threshold:{re.search(r'by_[a-z]+', value)[0]}"]  # type: ignore[index]
-            case "content" | "pcre" | "isdataat" if value.startswith("!") or value.startswith(' !'):
+                found += [
+                    f"threshold:{value.split(',')[0].split()[-1]}",
+                    f"threshold:{re.search(r'by_[a-z]+', value)[0]}",
+                ]  # type: ignore[index]
+            case "content" | "pcre" | "isdataat" if value.startswith("!") or value.startswith(" !"):
                 found.append(f"{keyword}, negated")
             case "pcre":
                 flags = value[value.rindex("/") + 1 : -1] if "/" in value else ""
