@@ -117,7 +117,7 @@ def raw_headers() -> list[Rule]:
         ("Port 7777 in the header", TCP, "tcp.hdr; content:\"|1e 61|\"; offset:2; depth:2; "),
         ("No options", TCP, "flags:S; tcp.hdr; bsize:20; "), ("Many options", TCP, "flags:S; tcp.hdr; bsize:>30; "),
         ("Header up to 24 bytes", TCP, "flags:S; tcp.hdr; bsize:21<>32; "),
-        ("Urgent pointer", TCP, "tcp.hdr; byte_test:2,>,0,18; "), ("Header with words", TCP, "tcp.hdr; content:\"|1e 61|\"; startswith; content:\"|10|\"; distance:11; within:1; pkt_data; content:\"EVIL\"; "),
+        ("Urgent pointer", TCP, "tcp.hdr; byte_test:2,>,0,18; "), ("Header with words", TCP, "tcp.hdr; content:\"|1e 61|\"; offset:2; depth:2; content:\"|18|\"; distance:9; within:1; pkt_data; content:\"EVIL\"; "),
         ("Datagram of 20 bytes", UDP, "udp.hdr; content:\"|00 1c|\"; offset:4; depth:2; "), ("Datagram to 9999", UDP, "udp.hdr; content:\"|27 0f|\"; offset:2; depth:2; "),
         ("Datagram with zero checksum", UDP, "udp.hdr; content:\"|00 00|\"; offset:6; depth:2; "), ("Datagram's length", UDP, "udp.hdr; byte_test:2,>,500,4; "),
         ("Protocol byte", IP, "ipv4.hdr; content:\"|2f|\"; offset:9; depth:1; "), ("Lifetime below 3 in the header", IP, "ipv4.hdr; byte_test:1,<,3,8; "),
@@ -334,7 +334,7 @@ def states() -> list[Rule]:
         ]  # fmt: skip
     for kind in ("src", "dst"):
         found += [
-            (f"Knock, host bit of {kind}", UDP, knock + f"hostbits:set,knock.{kind},{kind}; noalert; "), (f"Opened with a host bit of {kind}", UDP, opened + f"hostbits:isset,knock.{kind},{kind}; "), (f"Opened without a host bit of {kind}", UDP, opened + f"hostbits:isnotset,knock.{kind},{kind}; "),
+            (f"Knock, host bit of {kind}", UDP, knock + f"hostbits:set,knock.{kind},{kind}; "), (f"Opened with a host bit of {kind}", UDP, opened + f"hostbits:isset,knock.{kind},{kind}; "), (f"Opened without a host bit of {kind}", UDP, opened + f"hostbits:isnotset,knock.{kind},{kind}; "),
             (f"Clear host bit of {kind}", UDP, clear + f"hostbits:unset,knock.{kind},{kind}; "), (f"Turn host bit of {kind}", UDP, f'content:"TURN"; hostbits:toggle,turned.{kind},{kind}; '), (f"Opened turned {kind}", UDP, opened + f"hostbits:isset,turned.{kind},{kind}; "),
         ]  # fmt: skip
     found += [
@@ -462,7 +462,7 @@ def keywords_of(header: str, options: str) -> list[str]:
                     f"threshold:{value.split(',')[0].split()[-1]}",
                     f"threshold:{re.search(r'by_[a-z]+', value)[0]}",
                 ]  # type: ignore[index]
-            case "content" | "pcre" | "isdataat" if value.startswith("!") or value.startswith(" !"):
+            case "content" | "pcre" | "isdataat" if value.startswith(("!", " !")):
                 found.append(f"{keyword}, negated")
             case "pcre":
                 flags = value[value.rindex("/") + 1 : -1] if "/" in value else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detector.capture import open_source
+from detector.rules.model import Ruleset
 from tests.conftest import captures_folder
 from tests.differential.suricata.captures import CAPTURES, frames_of
 from tests.differential.suricata.compare import Table, load_ours, ours, refused_by_suricata, theirs
@@ -79,7 +80,7 @@ class Comparison:
         self.ruleset, kept = self.agreed(lines, self.path)
         self.rules = sids_of(kept)
 
-    def agreed(self, lines: list[str], path: Path):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def agreed(self, lines: list[str], path: Path) -> tuple[Ruleset, list[str]]:
         """(our ruleset, the lines that both load)."""
         path.write_text("\n".join(lines) + "\n", "latin-1")
         not_theirs = refused_by_suricata(path, self.folder)
