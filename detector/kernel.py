@@ -34,10 +34,13 @@ def cache_folder() -> Path:
     digest = hashlib.sha256(f"{sys.version_info[:2]} {version('numba')} {version('numpy')}".encode())
     for path in kernel_files():
         digest.update(path.read_bytes())
-    root = (
-        os.environ.get("DETECTOR_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "detector"
-    )
-    return Path(root) / f"kernels-{digest.hexdigest()[:16]}"
+    return cache_root() / f"kernels-{digest.hexdigest()[:16]}"
+
+
+def cache_root() -> Path:
+    """Folder of everything that is kept to start faster: DETECTOR_CACHE, or below the user's cache folder."""
+    given = os.environ.get("DETECTOR_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "detector"
 
 
 @cache

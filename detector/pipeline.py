@@ -24,8 +24,10 @@ from detector.detect.costs import Clock
 from detector.detect.engine import Engine
 from detector.detect.judge import EngineSettings, kept_rules
 from detector.flows.columns import Chunks, FlowColumns
+from detector.flows.followed import Followed, followed
 from detector.flows.streams import StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
+from detector.flows.windows import WindowTable
 from detector.packets.decode import DecodeSettings, PacketDecoder
 from detector.packets.table import PacketTable
 from detector.protocols import PROTOCOLS
@@ -108,6 +110,8 @@ class Following:
         udp = tuple(port for protocol in PROTOCOLS for port in protocol.udp_ports)
         self.flows = FlowTable(settings.flows, tcp, udp, shards)
         self.streams = StreamTable(settings.streams, self.flows.slots)
+        self.windows = WindowTable(settings.streams.window_bytes, self.flows.slots)
+        self._watches_streams = False
         self._readers = [(protocol.name, protocol.reader()) for protocol in PROTOCOLS]
         self._pdus: Counter[str] = Counter()
         self._pdu_anomalies: Counter[str] = Counter()
@@ -115,13 +119,26 @@ class Following:
     def tables(self, packets: PacketTable) -> dict[str, PduTable]:
         """A table for each protocol, in the order of PROTOCOLS."""
         flows = self.flows.follow(packets)
-        tables = self.frame(packets, flows, self.streams.follow(packets, flows))
+        chunks = self.streams.follow(packets, flows)
+        windows = self.windows.follow(packets.batch, chunks) if self._watches_streams else None
+        packets.followed = Followed(flows, windows, self.windows, packets.batch.used, 2 * self.flows.slots)
+        tables = self.frame(packets, flows, chunks)
         for name, table in tables.items():  # per protocol
             self._pdus[name] += table.rows
             if table.rows and table.anomalies.any():
                 column = table.column("pdu.anomaly")
                 self._pdu_anomalies.update(column.field.labels[int(value)] for value in column.flat()[0])
         return tables
+
+    def watch_streams(self, is_watched: bool) -> None:
+        """Says whether rules look at streams: only then are their last bytes kept."""
+        self._watches_streams = is_watched
+
+    def remember(self, packets: PacketTable) -> None:
+        """Keeps of a batch that rules have seen what the next one's windows begin with."""
+        about = followed(packets)
+        if about.windows is not None:
+            self.windows.remember(packets.batch, about.windows)
 
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> dict[str, PduTable]:
         """A table for each protocol of chunks that were followed."""
@@ -141,6 +158,7 @@ class Following:
         return {
             "flows": self.flows.state(),
             "streams": self.streams.state(),
+            "windows": self.windows.state(),
             "readers": {name: reader.state() for name, reader in self._readers},
             "pdus": (self._pdus, self._pdu_anomalies),
         }
@@ -153,6 +171,7 @@ class Following:
         """
         self.flows.restore(state["flows"])
         self.streams.restore(state["streams"])
+        self.windows.restore(state["windows"])
         if list(state["readers"]) != [name for name, _ in self._readers]:
             raise UnfitState("the saved state was made by a version with other protocols")
         for name, reader in self._readers:  # per protocol
@@ -369,6 +388,7 @@ class Pipeline:
         self.decoding = Decoding(settings)
         self.engine = Engine(ruleset, settings.engine)
         self._builder = AlertBuilder(settings.run, settings.observer)
+        self.decoding.following.watch_streams(self.engine.selector.watches_streams)
         self._clock: Clock | None = None
         self._shed: frozenset[str] = frozenset()
         self._onlooker: Callable[[PacketTable], None] | None = None
@@ -379,7 +399,9 @@ class Pipeline:
         if self._onlooker is not None:
             self._onlooker(packets)
         tables: dict[str, Table] = {"packet": packets, **pdus}
-        alerts = [self._builder.build(match, tables) for match in self.engine.detect(tables)]
+        matches = self.engine.detect(tables)
+        self.decoding.following.remember(packets)
+        alerts = [self._builder.build(match, tables) for match in matches]
         self.decoding.counts.alerts += len(alerts)
         return alerts
 
@@ -397,9 +419,11 @@ class Pipeline:
     def learn(self, source: Source) -> None:
         """Takes a source as known good: new_value rules learn from it, nothing alerts, its flows and clock are its own."""
         decoding = Decoding(self._settings)
+        decoding.following.watch_streams(self.engine.selector.watches_streams)
         for batch in source.batches():
             packets, pdus = decoding.tables(batch)
             self.engine.learn({"packet": packets, **pdus})
+            decoding.following.remember(packets)
 
     def prepare(self, ruleset: Ruleset) -> PreparedEngine:
         """Compiles rules beside the running ones, for exchange_rules. Another thread may do so meanwhile."""
@@ -416,6 +440,7 @@ class Pipeline:
             new.engine.measure(self._clock)
         new.engine.shed(self._shed)
         self.ruleset, self.engine = new.ruleset, new.engine
+        self.decoding.following.watch_streams(self.engine.selector.watches_streams)
         return kept
 
     def measure(self, clock: Clock) -> None:

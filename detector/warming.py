@@ -25,9 +25,10 @@ from detector.columns import Table
 from detector.detect.engine import Engine
 from detector.detect.predicates import evaluate
 from detector.flows.table import FlowTable
+from detector.flows.windows import WindowTable
 from detector.packets.decode import DecodeSettings, PacketDecoder
 from detector.packets.table import PacketTable
-from detector.pipeline import Decoding, PipelineSettings
+from detector.pipeline import Decoding, Following, PipelineSettings
 from detector.protocols import PROTOCOLS
 from detector.protocols.fields import FIELDS, table_of
 from detector.protocols.frames import FrameTable
@@ -130,6 +131,15 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         packet_table.append(table)
         pdu_tables.update(pdus)
 
+    def windows() -> None:
+        decoded = PacketDecoder(settings.decode).decode(batch_of(packets, range(len(packets))))
+        following = Following(settings)
+        chunks = following.streams.follow(decoded, following.flows.follow(decoded))
+        table = WindowTable(2**20, following.flows.slots)
+        found = table.follow(decoded.batch, chunks)
+        table.copy(decoded.batch, found, np.arange(len(found.cells)))
+        table.remember(decoded.batch, found)
+
     def columns(owner: str) -> None:
         for name in FIELDS:
             if table_of(name) == owner:
@@ -164,6 +174,7 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         ("capture", capture),
         ("live capture", live),
         ("decode", decode),
+        ("windows of streams", windows),
         *((f"columns of {owner}", lambda owner=owner: columns(owner)) for owner in owners),
         ("filters", filters),
         ("rules", rules),

@@ -19,9 +19,11 @@ import numpy as np
 from detector.capture import open_source
 from detector.columns import Table
 from detector.detect.predicates import evaluate
-from detector.flows.streams import StreamSettings
-from detector.flows.table import FlowSettings
+from detector.flows.streams import StreamSettings, StreamTable
+from detector.flows.table import FlowSettings, FlowTable
+from detector.flows.windows import WindowTable
 from detector.packets.decode import DecodeSettings
+from detector.packets.table import PacketTable
 from detector.pipeline import Pipeline, PipelineSettings
 from detector.protocols.fields import FIELDS, table_of
 from detector.protocols.frames import FrameTable
@@ -54,6 +56,7 @@ def digest(name: str, paths: Sequence[str], settings: PipelineSettings) -> dict[
     """Hashes of every column of every table, of what filters select, and of the alerts, batch by batch."""
     found: dict[str, str] = {}
     pipeline = Pipeline(shipped_rules(), settings)
+    windows = Windowing(settings)
     for number, batch in enumerate(open_source(paths, batch_packets=97).batches()):
         packets, pdus = pipeline.decoding.tables(batch)
         tables: dict[str, Table] = {"packet": packets, **pdus}
@@ -65,6 +68,7 @@ def digest(name: str, paths: Sequence[str], settings: PipelineSettings) -> dict[
                 found[f"{name} {number} {field}"] = hashed(table, field)
         shards = pipeline.decoding.following.flows.shards_of(packets)
         found[f"{name} {number} shards"] = hashlib.sha256(shards.tobytes()).hexdigest()[:16]
+        found[f"{name} {number} windows"] = windows.digest(packets)
         frames = FrameTable(packets, pdus)
         for text in FILTERS:
             mask = evaluate(parse_filter(text), frames)
@@ -73,6 +77,25 @@ def digest(name: str, paths: Sequence[str], settings: PipelineSettings) -> dict[
         alerts = [(match.rule.title, match.packet, match.stood_for, match.count) for match in matches]
         found[f"{name} {number} alerts"] = hashlib.sha256(repr(alerts).encode()).hexdigest()[:16]
     return found
+
+
+class Windowing:
+    """Windows of streams beside a run's own stages, all of them copied."""
+
+    def __init__(self, settings: PipelineSettings) -> None:
+        self._flows = FlowTable(settings.flows)
+        self._streams = StreamTable(settings.streams, self._flows.slots)
+        self._windows = WindowTable(2**20, self._flows.slots)
+
+    def digest(self, packets: PacketTable) -> str:
+        """A hash of the windows of a batch, of their bytes and of the seams."""
+        batch = packets.batch
+        windows = self._windows.follow(batch, self._streams.follow(packets, self._flows.follow(packets)))
+        spans = self._windows.copy(batch, windows, np.arange(len(windows.cells)))
+        data = b"\0".join(batch.buffer[start:stop].tobytes() for start, stop in spans.tolist())
+        self._windows.remember(batch, windows)
+        data += b"".join(np.ascontiguousarray(part).tobytes() for part in windows[:2])
+        return hashlib.sha256(data).hexdigest()[:16]
 
 
 def live() -> dict[str, str]:

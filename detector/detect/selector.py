@@ -19,10 +19,11 @@ from detector.detect.costs import Costs
 from detector.detect.groups import Hashes, group_hashes, has_values, with_field
 from detector.detect.predicates import Atom, Compiler, Scope
 from detector.detect.selection import Counted, Found, Rows, Selection
+from detector.detect.signatures import Signatures, inspects_streams
 from detector.packets.rows import Cell
 from detector.packets.table import PacketTable
 from detector.protocols.table import PduTable
-from detector.rules.model import Ruleset
+from detector.rules.model import And, Ruleset, Test
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,13 @@ class Selector:
     def __init__(self, ruleset: Ruleset) -> None:
         self.rules = ruleset.active
         places = {rule.id: place for place, rule in enumerate(self.rules)}
-        self._selecting = [place for place, rule in enumerate(self.rules) if rule.correlation is None]
+        self._signatures = Signatures(self.rules, lambda rule: has_conditions(rule.test))
+        self.watches_streams = inspects_streams(self.rules)
+        self._selecting = [
+            place
+            for place, rule in enumerate(self.rules)
+            if rule.correlation is None and (rule.signature is None or self._signatures.begins_with_test(place))
+        ]
         self._candidates = Candidates([self.rules[place] for place in self._selecting])
         compiler = Compiler()
         self._atoms: dict[int, Atom] = {
@@ -88,9 +95,10 @@ class Selector:
         self.costs.begin()
         made.shed = {place: rows for place in self._shed if (rows := made.rows.get(self.rules[place].table, 0))}
         scopes = {name: Scope(table) for name, table in tables.items()}
-        for place in self._possible(tables):  # per rule
+        inspected = self._signatures.found(packets, None if share is None else share.owned)
+        for place in sorted({*self._possible(tables), *inspected} - self._shed):  # per rule
             with self._guarded(place, made):
-                found = self._select(place, scopes[self.rules[place].table], share, made)
+                found = self._select(place, scopes[self.rules[place].table], share, made, inspected.get(place))
                 if found is not None:
                     made.found[place] = found
         made.spent_ns = self.costs.spent_ns
@@ -136,15 +144,14 @@ class Selector:
         finally:
             self.costs.leave(place, entered)
 
-    def _select(self, place: int, scope: Scope, share: Share | None, made: Selection) -> Found | None:
-        """Rows where a rule's test holds."""
+    def _select(
+        self, place: int, scope: Scope, share: Share | None, made: Selection, inspected: Rows | None
+    ) -> Found | None:
+        """Rows where a rule's test holds; of a payload rule that was inspected, those of the rows that were found."""
         rule, table = self.rules[place], scope.table
-        mask = self._atoms[place](scope)
-        if share is not None and isinstance(table, PacketTable):
-            mask = mask & share.owned
-        if not mask.any():
-            return None
-        rows = eligible_rows(table, mask)
+        rows = self._rows(place, scope, share) if inspected is None else inspected
+        if inspected is not None and place in self._atoms and len(rows):
+            rows = rows[self._atoms[place](scope)[rows]]
         if not len(rows):
             return None
         hashing = Hashing(table, rows)
@@ -159,6 +166,19 @@ class Selector:
             None if rule.new_value is None else hashing(rule.new_value.fields),
             tuple(counted),
         )
+
+    def _rows(self, place: int, scope: Scope, share: Share | None) -> Rows:
+        """Rows where a rule's test holds, and where it is a payload rule what it says of bytes."""
+        table, mask = scope.table, self._atoms[place](scope)
+        owned = share.owned if share is not None and isinstance(table, PacketTable) else None
+        if owned is not None:
+            mask = mask & owned
+        if not mask.any():
+            return np.zeros(0, np.int64)
+        if self.rules[place].signature is None:
+            return eligible_rows(table, mask)
+        assert isinstance(table, PacketTable)
+        return self._signatures.check(place, table, mask, owned)
 
     def _count(self, place: int, scope: Scope, rows: Rows, hashing: Hashing) -> Iterator[Counted]:
         """What a correlation counts of a base rule's rows: those that no override excepts, and that have a value."""
@@ -182,6 +202,11 @@ class Selector:
             None if rule.silent else hashing(rule.limit.by),
         )
         yield made if len(of) == len(rows) else made.kept_at(of)
+
+
+def has_conditions(test: Test | None) -> bool:
+    """Whether a test asks for anything."""
+    return test is not None and test != And(())
 
 
 def keys_of(table: Table, rows: Rows, place: int, share: Share | None) -> Rows:

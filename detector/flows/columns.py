@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 import numpy as np
@@ -45,17 +45,31 @@ class Cell(IntEnum):
     PACKETS_SO_FAR = 9  # two columns, to server and to client, of the flow up to and including this row
     BYTES_SO_FAR = 11  # as PACKETS_SO_FAR; bytes on the wire
     WINDOW_SCALE = 13  # shift of the sender's window, -1 unknown, -2 not used
+    PEER = 14  # bits of Peer: the flow as Suricata sees it
 
 
-CELLS = 14
+CELLS = 15
 
 # The same as plain numbers, which kernels need.
-(FLOW, SLOT, DIRECTION, FLOW_STATE, IS_NEW, CLOCK, BEGAN, RELATIVE_SEQ, RELATIVE_ACK, PACKETS_SO_FAR, BYTES_SO_FAR, WINDOW_SCALE) = map(
+(FLOW, SLOT, DIRECTION, FLOW_STATE, IS_NEW, CLOCK, BEGAN, RELATIVE_SEQ, RELATIVE_ACK, PACKETS_SO_FAR, BYTES_SO_FAR, WINDOW_SCALE, PEER) = map(
     int, Cell)  # fmt: skip
 
 
+class Peer(IntFlag):
+    """A row's flow as Suricata sees it, for payload rules alone: its direction and states differ from ours."""
+
+    TO_CLIENT = 1
+    ESTABLISHED = 2
+    FIRST = 4  # the first packet of its direction
+    ENTERED = 8  # the row's payload is part of its stream, now or once a gap before it is filled
+
+
+# The same as plain numbers, which kernels need.
+PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED = map(int, Peer)
+
+
 class FlowColumns(NamedTuple):
-    """cells: int64[rows, 14], one row per packet row, columns Cell. One array, for the reason given in packets/rows.py."""
+    """cells: int64[rows, 15], one row per packet row, columns Cell. One array, for the reason given in packets/rows.py."""
 
     cells: NDArray[np.int64]
 
@@ -80,16 +94,40 @@ class Chunk(IntEnum):
     IS_FIRST = 4  # first bytes of this stream since its flow began (the state of the slot is to be reset)
     IS_GAP = 5  # bytes before this chunk are missing for good: what waited unfinished is to be given up
     IS_DATAGRAM = 6  # a UDP payload: complete in itself, nothing is carried over
+    POSITION = (
+        7  # bytes of the stream before this chunk, counted from where it was first seen, those that are missing too
+    )
 
 
 class Chunks(NamedTuple):
     """Bytes of TCP streams in stream order, and whole UDP payloads, in the order of packet rows.
 
-    cells: int64[chunks, 7], columns Chunk.
+    cells: int64[chunks, 8], columns Chunk.
     """
 
     cells: NDArray[np.int64]
 
 
+CHUNK_CELLS = 8
+
 # The same as plain numbers, which kernels need.
-ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM = map(int, Chunk)
+ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM, POSITION = map(int, Chunk)
+
+
+class Window(IntEnum):
+    """Columns of Windows.cells: a TCP chunk with the bytes of its stream that stand right before it."""
+
+    ROW = 0  # as Chunk's
+    STREAM = 1
+    START = 2  # the chunk's bounds in the batch's buffer
+    STOP = 3
+    POSITION = 4  # as Chunk's
+    PREVIOUS = 5  # window of the chunk before it in this batch, -1: what is known before it is in the stream's tail
+    TAIL = 6  # bytes right before the chunk that are known; 0 at the stream's beginning and behind a gap
+    KEPT = 7  # number of the stream's tail
+
+
+WINDOW_CELLS = 8
+
+# The same as plain numbers, which kernels need.
+W_ROW, W_STREAM, W_START, W_STOP, W_POSITION, W_PREVIOUS, W_TAIL, W_KEPT = map(int, Window)

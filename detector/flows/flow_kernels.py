@@ -21,6 +21,10 @@ from detector.flows.columns import (
     FLOW,
     FLOW_STATE,
     IS_NEW,
+    PEER,
+    PEER_ESTABLISHED,
+    PEER_FIRST,
+    PEER_TO_CLIENT,
     PACKETS_SO_FAR,
     RELATIVE_ACK,
     RELATIVE_SEQ,
@@ -374,7 +378,7 @@ def follow_rows(
         if cells[IS_QUOTED, row] or not followed[out[row, SLOT] & (SHARDS - 1)]:
             for column in (FLOW, SLOT, DIRECTION, FLOW_STATE):
                 out[row, column] = -1
-            for column in (IS_NEW, BEGAN, PACKETS_SO_FAR, PACKETS_SO_FAR + 1, BYTES_SO_FAR, BYTES_SO_FAR + 1):
+            for column in (IS_NEW, BEGAN, PEER, PACKETS_SO_FAR, PACKETS_SO_FAR + 1, BYTES_SO_FAR, BYTES_SO_FAR + 1):
                 out[row, column] = 0
             continue
         transport = np.int64(cells[TRANSPORT, row])
@@ -421,6 +425,11 @@ def follow_rows(
         out[row, FLOW_STATE] = small[slot, STATE]
         out[row, IS_NEW] = np.int64(is_new)
         out[row, BEGAN] = slots[slot, STARTED]
+        out[row, PEER] = (
+            direction * PEER_TO_CLIENT
+            | (PEER_ESTABLISHED if small[slot, STATE] != NEW else 0)
+            | (PEER_FIRST if slots[slot, PACKETS + direction] == 1 else 0)
+        )
         for d in range(2):
             out[row, PACKETS_SO_FAR + d] = slots[slot, PACKETS + d]
             out[row, BYTES_SO_FAR + d] = slots[slot, BYTES + d]

@@ -24,6 +24,9 @@ from detector.flows.columns import (
     IS_DATAGRAM,
     IS_FIRST,
     IS_GAP,
+    PEER,
+    PEER_ENTERED,
+    POSITION,
     ROW,
     SHARDS,
     SLOT,
@@ -47,8 +50,9 @@ from detector.packets.rows import (
 )  # fmt: skip
 
 SYN, RST, ACK = 2, 4, 16
-# Columns of state. NEXT is the sequence number of the first byte that was not passed on, with FRESH and LOST beside it.
-S_FLOW, S_NEXT, S_ACKED, S_PIECE, S_WAITING, S_COUNT = 0, 1, 2, 3, 4, 5
+# Columns of state. NEXT is the sequence number of the first byte that was not passed on, with FRESH and LOST beside it;
+# POSITION how many bytes of the stream come before it.
+S_FLOW, S_NEXT, S_ACKED, S_PIECE, S_WAITING, S_COUNT, S_POSITION = 0, 1, 2, 3, 4, 5, 6
 UNKNOWN = -1
 MASK = 0xFFFFFFFF
 FRESH = 1 << 33  # nothing was passed on yet
@@ -112,6 +116,7 @@ def begin_streams(streams, slot, number):
         streams.state[stream, S_NEXT] = UNKNOWN
         streams.state[stream, S_ACKED] = UNKNOWN
         streams.state[stream, S_PIECE] = -1
+        streams.state[stream, S_POSITION] = 0
 
 
 @kernel
@@ -196,7 +201,7 @@ def keep(streams, words, row, stream, sequence, buffer, start, stop):
 
 
 @kernel
-def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram):
+def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram, position):
     """One chunk."""
     out[found, ROW] = row
     out[found, STREAM] = stream
@@ -205,17 +210,18 @@ def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram):
     out[found, IS_FIRST] = is_first
     out[found, IS_GAP] = is_gap
     out[found, IS_DATAGRAM] = is_datagram
+    out[found, POSITION] = position
     return found + 1
 
 
 @kernel
 def pass_on(state, out, found, row, stream, start, stop):
     """A chunk of the bytes at NEXT, which moves behind them."""
-    following = state[stream, S_NEXT]
+    following, position = state[stream, S_NEXT], state[stream, S_POSITION]
     state[stream, S_NEXT] = ((following & MASK) + stop - start) & MASK
-    return emit(
-        out, found, row, stream, start, stop, np.int64(following & FRESH != 0), np.int64(following & LOST != 0), 0
-    )
+    state[stream, S_POSITION] = position + stop - start
+    is_first, is_gap = np.int64(following & FRESH != 0), np.int64(following & LOST != 0)
+    return emit(out, found, row, stream, start, stop, is_first, is_gap, 0, position)
 
 
 @kernel
@@ -267,7 +273,9 @@ def pass_between(streams, words, stream, row, buffer, used, start, stop, out, fo
 @kernel
 def skip_to(streams, words, row, stream, sequence):
     """Gives up the bytes before a sequence number."""
-    streams.state[stream, S_NEXT] = sequence | (streams.state[stream, S_NEXT] & FRESH) | LOST
+    following = streams.state[stream, S_NEXT]
+    streams.state[stream, S_POSITION] += ahead(sequence, following & MASK)
+    streams.state[stream, S_NEXT] = sequence | (following & FRESH) | LOST
     note(words, row, streams.counts, O_GAP)
 
 
@@ -325,10 +333,10 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
     """Chunks of all rows, in their order.
 
     Args:
-        flows: int64[rows, 14], FlowColumns.cells.
+        flows: int64[rows, 15], FlowColumns.cells; marks rows whose payload entered a stream.
         streams: streams.Streams.
         limit: bytes that may wait in one stream.
-        out: int64[capacity, 7], columns Chunk.
+        out: int64[capacity, 8], columns Chunk.
 
     Returns:
         (next row, chunks found, bytes used): next row < len(words) asks for room in out or buffer.
@@ -344,7 +352,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             if cells[UDP, row] >= 0 and stop > start:
                 if found == len(out):
                     return row, found, used
-                found = emit(out, found, row, stream, start, stop, 0, 0, 1)
+                found = emit(out, found, row, stream, start, stop, 0, 0, 1, 0)
             continue
         if found + 4 * MOST_WAITING + 8 > len(out) or len(buffer) - used < state[stream, S_WAITING] + stop - start:
             return row, found, used
@@ -365,6 +373,8 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             if following == UNKNOWN or (following & FRESH and following & MASK != sequence):
                 forget(streams, stream)
                 following = state[stream, S_NEXT] = sequence | FRESH
+        if stop > start:
+            flows[row, PEER] |= PEER_ENTERED
         cut = cut_bytes(cells, words, row, buffer)
         if stop <= start and cut == 0 and state[stream, S_PIECE] < 0:
             continue

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from detector.arena import make_arena
 from detector.errors import PacketAnomaly
-from detector.flows.columns import SHARDS, Chunks, FlowColumns
+from detector.flows.columns import CHUNK_CELLS, SHARDS, Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
 from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.stream_kernels")
 
-STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 6, 5, 4  # as stream_kernels.py names them
+STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 7, 5, 4  # as stream_kernels.py names them
 PIECES = 65536
 ROOM = 2**20  # bytes made free behind the batch when the kernel asks
 SLACK_CHUNKS = 1024
@@ -31,15 +31,18 @@ ANOMALIES = (PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA, PacketAnomaly.STREAM_G
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """Ceilings of segments that wait for a gap: of one stream, and of all together, of which each shard of flows has its part."""
+    """Ceilings of segments that wait for a gap: of one stream, and of all together, of which each shard of flows has its part.
+    window_bytes: of the last bytes of all streams, which payload rules look at.
+    """
 
     stream_bytes: int = 256 * 2**10
     memory_bytes: int = 64 * 2**20
     pieces: int = PIECES
+    window_bytes: int = 64 * 2**20
 
 
 class Streams(NamedTuple):
-    """state: int64[2 * slots, 6].  pieces: int64[pieces, 5].  blocks, links, meta: Arena, a pool for each shard.
+    """state: int64[2 * slots, 7].  pieces: int64[pieces, 5].  blocks, links, meta: Arena, a pool for each shard.
     rings: int64[64, 2].  counts: int64[4]. Columns are named in stream_kernels.py."""
 
     state: NDArray[np.int64]
@@ -90,7 +93,7 @@ class StreamTable:
     def follow(self, packets: PacketTable, flows: FlowColumns) -> Chunks:
         """The chunks of a batch; what had waited is appended to the batch's buffer, oddities are marked on the rows."""
         batch, structure = packets.batch, packets.structure
-        out = np.empty((packets.rows + SLACK_CHUNKS, 7), np.int64)
+        out = np.empty((packets.rows + SLACK_CHUNKS, CHUNK_CELLS), np.int64)
         row, found = 0, 0
         while True:  # per growth of the buffer or the chunks
             row, found, batch.used = kernels.follow_streams(

@@ -54,6 +54,7 @@ class PacketTable(Table):
         self._has_quotes = bool(structure.is_quoted.any())
         self._has_limits = self._has_quotes or bool((seen & CONTRADICTIONS).any())
         self.kept: dict[str, NDArray[np.int64]] = {}  # what fields share: walks through options
+        self.followed: object = None  # flows.followed.Followed, once flows are followed
         self._own: dict[str, Column] = {}
         self._limits: NDArray[np.int32] | None = None
 
@@ -72,6 +73,13 @@ class PacketTable(Table):
 
     def span(self, name: str, is_whole: bool) -> Column:
         """A protocol's bytes, by the places in `spans`; a frame has its own, once."""
+        return self._span(name, is_whole, True)
+
+    def own_span(self, name: str) -> Column:
+        """The bytes of a protocol's header in each row itself, without those of quoted rows; dense, (0, 0) for none."""
+        return self._span(name, False, False)
+
+    def _span(self, name: str, is_whole: bool, with_quotes: bool) -> Column:
         layer, length = self.spans[name]
         starts, stops = self.structure.layer(layer).astype(np.int64), self.structure.cell(Cell.STOP).astype(np.int64)
         present = starts >= 0
@@ -84,7 +92,7 @@ class PacketTable(Table):
             stops = np.minimum(stops, starts + sizes)
         spans = np.where(present[:, None], np.stack((starts, np.maximum(starts, stops)), axis=1), 0)
         column = Column(Field(name, "bytes", self.fields[name].field.meaning), spans, present, None, self.batch.buffer)
-        return self._with_quotes(column) if self._has_quotes and name != "frame" else column
+        return self._with_quotes(column) if with_quotes and self._has_quotes and name != "frame" else column
 
     def stops(self, layer: Layer) -> NDArray[np.int32]:
         """Where the bytes of each row's header end: as far as the packet, or as the header itself makes sense."""

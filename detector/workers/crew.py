@@ -123,9 +123,11 @@ class Crew:
     def learn(self, source: Source) -> None:
         """Takes a source as known good: new_value rules learn from it, nothing alerts, its flows and clock are its own."""
         decoding, selector = Decoding(self._settings), Selector(self.ruleset)
+        decoding.following.watch_streams(selector.watches_streams)
         for batch in source.batches():
             packets, pdus = decoding.tables(batch)
             self.engine.learn(selector.known({"packet": packets, **pdus}))
+            decoding.following.remember(packets)
 
     def prepare(self, ruleset: Ruleset) -> PreparedJudge:
         """Makes rules ready beside the running ones, for exchange_rules. Another thread may do so meanwhile."""

@@ -150,6 +150,7 @@ class FanoutWorker(Member):
         tables: dict[str, Table] = {"packet": packets, **decoding.following.tables(packets)}
         decoding.counts.count(packets)
         selection = self._selector.select(tables)
+        decoding.following.remember(packets)
         if packets.rows:
             self._watermark = max(self._watermark, int(packets.clock[-1]))
         if selection.found:

@@ -48,7 +48,7 @@ class Member:
 
     def __init__(self, settings: PipelineSettings, ruleset: Ruleset, stages: Following | Decoding) -> None:
         self._stages = stages
-        self._selector = Selector(ruleset)
+        self._choose(ruleset)
         self._builder = AlertBuilder(settings.run, settings.observer)
         self._sparing = Sparing(frozenset(), is_measured=False)
 
@@ -56,7 +56,7 @@ class Member:
         """What is to be said to a message; None: nothing."""
         match message:
             case Rules(ruleset):
-                self._selector = Selector(ruleset)
+                self._choose(ruleset)
                 self._spare()
                 return None
             case Sparing():
@@ -72,6 +72,12 @@ class Member:
                     return Restored(str(problem))
                 return Restored("")
         raise TypeError(message)
+
+    def _choose(self, ruleset: Ruleset) -> None:
+        """Goes on with these rules."""
+        self._selector = Selector(ruleset)
+        following = self._stages if isinstance(self._stages, Following) else self._stages.following
+        following.watch_streams(self._selector.watches_streams)
 
     def _spare(self) -> None:
         """Switches rules off, and measures them, as was said last."""
@@ -113,6 +119,7 @@ class Worker(Member):
         part = read_part(self._slots[work.layout.slot], work.layout, self._number, self._shards)
         tables: dict[str, Table] = {"packet": part.packets, **self._following.tables(part.packets)}
         selection = self._selector.select(tables, Share(part.owned, part.places))
+        self._following.remember(part.packets)
         self._waiting[work.sequence] = tables
         return Found(work.sequence, selection, self._following.totals)
 

@@ -65,6 +65,7 @@ COVERED_BY = {
     "flows/fields.py": "flows/test_table.py",
     "flows/flow_kernels.py": "flows/test_table.py",
     "flows/stream_kernels.py": "flows/test_streams.py",
+    "flows/window_kernels.py": "flows/test_windows.py",
     "protocols/fields.py": "cli/test_fields.py",
     "protocols/frames.py": "differential/test_filters.py",
     "protocols/framing_kernels.py": "protocols/test_modbus.py",

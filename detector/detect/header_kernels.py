@@ -1,0 +1,150 @@
+"""Kernels that ask whether packet rows are among those that a payload rule's header names.
+
+One row of headers = one distinct header of the ruleset. Address groups and port groups are sorted ranges that do not
+overlap; group -1 is any. Addresses are two words, IPv4 mapped into IPv6.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.flows.columns import FLOW, PEER, PEER_ESTABLISHED, PEER_FIRST, PEER_TO_CLIENT
+from detector.kernel import kernel
+from detector.packets.rows import (
+    DESTINATION_PORT,
+    IS_QUOTED,
+    NETWORK,
+    SOURCE_PORT,
+    STOP,
+    TRANSPORT,
+)
+
+# Columns of headers.
+H_PROTOCOL, H_SOURCE, H_SOURCE_PORTS, H_DESTINATION, H_DESTINATION_PORTS, H_BOTH_WAYS, H_FLOW = 0, 1, 2, 3, 4, 5, 6
+HEADER_COLUMNS = 7
+# H_PROTOCOL: an IP protocol number, or one of these.
+ANY_IP, ICMP_OF_BOTH, ANY_PACKET = -1, -2, -3
+# Bits of H_FLOW: rules.signature.FlowCondition.
+TO_SERVER, TO_CLIENT, IS_ESTABLISHED, IS_NOT_ESTABLISHED, NO_FRAG, ONLY_FRAG, FIRST_IN_DIRECTION = 1, 2, 4, 8, 16, 32, 64
+
+
+@kernel
+def has_address(group, high, low, offsets, lows, highs):
+    """Whether an address is in a group. offsets: int64[groups + 1]; lows, highs: uint64[ranges, 2]."""
+    if group < 0:
+        return True
+    first, stop = offsets[group], offsets[group + 1]
+    while first < stop:  # the last range that begins at or before the address
+        middle = (first + stop) >> 1
+        if lows[middle, 0] < high or (lows[middle, 0] == high and lows[middle, 1] <= low):
+            first = middle + 1
+        else:
+            stop = middle
+    at = first - 1
+    if at < offsets[group]:
+        return False
+    return high < highs[at, 0] or (high == highs[at, 0] and low <= highs[at, 1])
+
+
+@kernel
+def has_port(group, port, offsets, ranges):
+    """Whether a port is in a group. offsets: int64[groups + 1]; ranges: int64[n, 2]."""
+    if group < 0:
+        return True
+    for at in range(offsets[group], offsets[group + 1]):
+        if ranges[at, 0] <= port <= ranges[at, 1]:
+            return True
+    return False
+
+
+@kernel
+def is_protocol(wanted, network, transport):
+    """Whether a row's protocols are those of a header."""
+    if wanted == ANY_PACKET:
+        return True
+    if network == 0:
+        return False
+    if wanted == ANY_IP:
+        return True
+    if wanted == ICMP_OF_BOTH:
+        return transport == 1 or transport == 58
+    return transport == wanted
+
+
+@kernel
+def is_in_flow(wanted, flows, row, is_rebuilt):
+    """Whether a row's flow is as a header asks."""
+    if wanted == 0:
+        return True
+    if wanted & NO_FRAG and is_rebuilt:
+        return False
+    if wanted & ONLY_FRAG and not is_rebuilt:
+        return False
+    if wanted & (TO_SERVER | TO_CLIENT | IS_ESTABLISHED | IS_NOT_ESTABLISHED | FIRST_IN_DIRECTION) == 0:
+        return True
+    if flows[row, FLOW] < 0:
+        return False
+    peer = flows[row, PEER]
+    if wanted & TO_SERVER and peer & PEER_TO_CLIENT:
+        return False
+    if wanted & TO_CLIENT and peer & PEER_TO_CLIENT == 0:
+        return False
+    if wanted & IS_ESTABLISHED and peer & PEER_ESTABLISHED == 0:
+        return False
+    if wanted & IS_NOT_ESTABLISHED and peer & PEER_ESTABLISHED:
+        return False
+    return wanted & FIRST_IN_DIRECTION == 0 or peer & PEER_FIRST != 0
+
+
+@kernel
+def holds(headers, header, cells, words, flows, rebuilt_from, row, groups, lows, highs, port_groups, ranges):
+    """Whether a row is one of those that a header names."""
+    if cells[IS_QUOTED, row]:
+        return False
+    if not is_protocol(headers[header, H_PROTOCOL], cells[NETWORK, row], cells[TRANSPORT, row]):
+        return False
+    source_port, destination_port = np.int64(cells[SOURCE_PORT, row]), np.int64(cells[DESTINATION_PORT, row])
+    source, source_ports = headers[header, H_SOURCE], headers[header, H_SOURCE_PORTS]
+    destination, destination_ports = headers[header, H_DESTINATION], headers[header, H_DESTINATION_PORTS]
+    straight = has_port(destination_ports, destination_port, port_groups, ranges) and has_port(
+        source_ports, source_port, port_groups, ranges
+    )
+    turned = headers[header, H_BOTH_WAYS] and (
+        has_port(destination_ports, source_port, port_groups, ranges)
+        and has_port(source_ports, destination_port, port_groups, ranges)
+    )
+    if not (straight or turned):
+        return False
+    if not is_in_flow(headers[header, H_FLOW], flows, row, is_rebuilt(cells, row, rebuilt_from)):
+        return False
+    if straight and has_address(source, words[row, 0], words[row, 1], groups, lows, highs):
+        if has_address(destination, words[row, 2], words[row, 3], groups, lows, highs):
+            return True
+    if turned and has_address(source, words[row, 2], words[row, 3], groups, lows, highs):
+        return has_address(destination, words[row, 0], words[row, 1], groups, lows, highs)
+    return False
+
+
+@kernel
+def is_rebuilt(cells, row, rebuilt_from):
+    """Whether a row's datagram was put together from fragments: its bytes then stand behind those of the packets."""
+    return cells[STOP, row] > rebuilt_from
+
+
+@kernel
+def check_headers(headers, of, which, rows, cells, words, flows, rebuilt_from, groups, lows, highs, port_groups, ranges, out):
+    """out: bool[n], whether rows[i] is among the rows of the header of[which[i]]."""
+    for i in range(len(rows)):
+        out[i] = holds(
+            headers, of[which[i]], cells, words, flows, rebuilt_from, rows[i], groups, lows, highs, port_groups, ranges
+        )
+
+
+@kernel
+def spread_headers(headers, chosen, cells, words, flows, rebuilt_from, groups, lows, highs, port_groups, ranges, out):
+    """out: bool[headers, rows], for the headers that are chosen."""
+    for row in range(len(words)):
+        for i in range(len(chosen)):
+            out[chosen[i], row] = holds(
+                headers, chosen[i], cells, words, flows, rebuilt_from, row, groups, lows, highs, port_groups, ranges
+            )

@@ -1,0 +1,84 @@
+"""Headers of payload rules as arrays: each distinct header once, and its ranges of addresses and ports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.flows.followed import followed
+from detector.kernel import Kernels
+from detector.packets.table import PacketTable
+from detector.rules.signature import AddressGroup, Header, PortGroup
+
+kernels = Kernels("detector.detect.header_kernels")
+
+PROTOCOLS = {"ip": -1, "icmp": -2, "pkthdr": -3, "tcp": 6, "udp": 17, "sctp": 132}
+WORD = 2**64 - 1
+ANY = -1
+Mask = NDArray[np.bool_]
+
+
+class Groups:
+    """Distinct groups of ranges, numbered in order; any is -1."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[tuple[int, int], ...], int] = {}
+
+    def number(self, group: AddressGroup | PortGroup) -> int:
+        """The number of a group."""
+        return ANY if group.is_any else self._numbers.setdefault(group.ranges, len(self._numbers))
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """int64[groups + 1]: where each group's ranges begin."""
+        return np.cumsum([0, *map(len, self._numbers)], dtype=np.int64)
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """The ranges of all groups, one after the other."""
+        return [one for ranges in self._numbers for one in ranges]
+
+
+class Headers:
+    """The headers of a ruleset. of: int64[rules], each rule's header."""
+
+    def __init__(self, headers: Sequence[Header]) -> None:
+        numbers: dict[Header, int] = {}
+        self.of = np.array([numbers.setdefault(header, len(numbers)) for header in headers], np.int64)
+        addresses, ports = Groups(), Groups()
+        cells = [
+            (
+                PROTOCOLS[header.protocol], addresses.number(header.source), ports.number(header.source_ports),
+                addresses.number(header.destination), ports.number(header.destination_ports), header.is_both_ways, header.flow,
+            )
+            for header in numbers
+        ]  # fmt: skip
+        self._cells = np.array(cells, np.int64).reshape(-1, 7)
+        ranges = addresses.ranges
+        self._arrays = (
+            addresses.offsets, words([low for low, _ in ranges]), words([high for _, high in ranges]),
+            ports.offsets, np.array(ports.ranges, np.int64).reshape(-1, 2),
+        )  # fmt: skip
+
+    def check(self, packets: PacketTable, rules: NDArray[np.int64], rows: NDArray[np.int64]) -> Mask:
+        """bool[n]: whether rows[i] is among those of the header of rule rules[i]."""
+        out = np.empty(len(rows), np.bool_)
+        kernels.check_headers(self._cells, self.of, rules, rows, *self._rows(packets), *self._arrays, out)
+        return out
+
+    def masks(self, packets: PacketTable, chosen: NDArray[np.int64]) -> Mask:
+        """bool[headers, rows], filled in for the chosen headers."""
+        out = np.zeros((len(self._cells), packets.rows), np.bool_)
+        kernels.spread_headers(self._cells, chosen, *self._rows(packets), *self._arrays, out)
+        return out
+
+    def _rows(self, packets: PacketTable) -> tuple[NDArray[np.int32], NDArray[np.uint64], NDArray[np.int64], int]:
+        structure, batch = packets.structure, packets.batch
+        return structure.cells, structure.words, followed(packets).flows.cells, int(batch.stops.max(initial=0))
+
+
+def words(addresses: Sequence[int]) -> NDArray[np.uint64]:
+    """uint64[n, 2], the halves of 128-bit addresses."""
+    return np.array([(one >> 64, one & WORD) for one in addresses], np.uint64).reshape(-1, 2)

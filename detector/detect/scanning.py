@@ -1,0 +1,153 @@
+"""One search for the literals of all rules over a batch's bytes.
+
+Hyperscan does it, in one call. A hit of it costs a call into Python, though, and traffic that is full of a rule's bytes
+would cut it to some megabytes a second. So a batch has a budget of hits; beyond it, and for a while afterwards, a kernel
+searches: slower over bytes, and much faster over hits. Both find the same. `fallbacks` counts such batches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import hyperscan
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.detect.fast_patterns import Literal, best_part
+from detector.kernel import Kernels, cache_root
+
+kernels = Kernels("detector.detect.scan_kernels")
+log = logging.getLogger(__name__)
+
+HASHES = 1 << 18
+HASHED = 4
+HITS_PER_MEGABYTE = 3000  # where a kernel's slower search costs as much as so many calls into Python
+LEAST_BUDGET = 256
+PAUSE = 32  # batches that the kernel searches before Hyperscan is tried again
+FOLD = np.array([byte | 32 if 65 <= byte <= 90 else byte for byte in range(256)], np.uint8)
+Hits = NDArray[np.int64]
+
+
+class Scanner:
+    """Searches for literals. fallbacks: batches in which there were too many for Hyperscan."""
+
+    def __init__(self, literals: Sequence[Literal]) -> None:
+        self.literals = tuple(literals)
+        self.fallbacks = 0
+        self._pause = 0
+        self._database = database_of(self.literals) if self.literals else None
+        self._tables = tables_of(self.literals)
+        self._out = np.empty((max(4096, 2 * len(self.literals)), 2), np.int64)
+
+    def scan(self, buffer: NDArray[np.uint8], stop: int) -> Hits:
+        """int64[n, 2]: the place behind each occurrence in buffer[:stop], and its literal; in this order."""
+        if not self.literals or not stop:
+            return np.empty((0, 2), np.int64)
+        if self._pause == 0:
+            hits = self._by_hyperscan(buffer, stop)
+            if hits is not None:
+                return hits
+            self._pause = PAUSE
+        self._pause -= 1
+        self.fallbacks += 1
+        return self._by_kernel(buffer, stop)
+
+    def _by_hyperscan(self, buffer: NDArray[np.uint8], stop: int) -> Hits | None:
+        """The hits, or None where there are too many."""
+        budget = max(LEAST_BUDGET, stop * HITS_PER_MEGABYTE // 2**20)
+        ends: list[int] = []
+        literals: list[int] = []
+        end, literal = ends.append, literals.append
+
+        def note(number: int, start: int, stop: int, flags: int, context: object) -> bool | None:
+            end(stop)
+            literal(number)
+            return True if len(ends) > budget else None
+
+        assert self._database is not None
+        try:
+            self._database.scan(memoryview(buffer)[:stop], match_event_handler=note)
+        except hyperscan.ScanTerminated:
+            return None
+        return sorted_hits(np.array((ends, literals), np.int64).T)
+
+    def _by_kernel(self, buffer: NDArray[np.uint8], stop: int) -> Hits:
+        found = at = 0
+        while True:  # per growth of the output
+            found, at = kernels.find_literals(buffer, at, stop, FOLD, *self._tables, self._out, found)
+            if at >= stop:
+                return sorted_hits(self._out[:found].copy())
+            self._out = np.concatenate((self._out, np.empty_like(self._out)))
+
+
+def sorted_hits(hits: Hits) -> Hits:
+    """By place, then by literal."""
+    return hits[np.lexsort((hits[:, 1], hits[:, 0]))]
+
+
+def tables_of(literals: Sequence[Literal]) -> tuple[NDArray[np.uint8], NDArray[np.int32], Hits, NDArray[np.uint8]]:
+    """(bits, heads, literals, pool), as find_literals wants them."""
+    bits, heads = np.zeros(HASHES // 8, np.uint8), np.full(HASHES, -1, np.int32)
+    table = np.zeros((len(literals), 5), np.int64)
+    start = 0
+    for number, literal in enumerate(literals):  # per literal
+        four = best_part(literal.text.lower(), HASHED)
+        at = literal.text.lower().index(four)
+        value = int(kernels.hash_four(int.from_bytes(bytes(FOLD[list(four)]), "big")))
+        table[number] = start, len(literal.text), literal.nocase, len(literal.text) - at - HASHED, heads[value]
+        heads[value] = number
+        bits[value >> 3] |= 1 << (value & 7)
+        start += len(literal.text)
+    return bits, heads, table, np.frombuffer(b"".join(one.text for one in literals) or b"\0", np.uint8)
+
+
+def expression(literal: Literal) -> bytes:
+    """A literal as Hyperscan reads it."""
+    return b"".join(b"\\x%02x" % byte for byte in literal.text)
+
+
+def database_of(literals: Sequence[Literal]) -> hyperscan.Database:
+    """Compiled, or read from the cache of databases that were compiled before."""
+    expressions = [expression(literal) for literal in literals]
+    flags = [hyperscan.HS_FLAG_CASELESS if literal.nocase else 0 for literal in literals]
+    digest = hashlib.sha256(repr((hyperscan.__version__, flags)).encode() + b"\n".join(expressions))
+    path = cache_root() / f"patterns-{digest.hexdigest()[:32]}.hs"
+    if (kept := read_own(path)) is not None:
+        try:
+            database = hyperscan.loadb(kept, hyperscan.HS_MODE_BLOCK)
+            database.scratch = hyperscan.Scratch(database)
+            return database
+        except hyperscan.HyperscanError:
+            log.info("%s is of another Hyperscan and is made anew", path)
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(expressions=expressions, ids=list(range(len(literals))), elements=len(literals), flags=flags)
+    write_whole(path, hyperscan.dumpb(database))
+    return database
+
+
+def read_own(path: Path) -> bytes | None:
+    """A cache file's bytes; None where there is none, or where others may have written it."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
+                return None
+            return file.read()
+    except OSError:
+        return None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a cache file so that nobody ever reads half of it; a folder that cannot be written is no cache."""
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.chmod(0o644)
+        part.replace(path)
+    except OSError as error:
+        log.info("no cache of patterns in %s: %s", path.parent, error.strerror)

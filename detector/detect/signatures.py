@@ -1,0 +1,276 @@
+"""Payload rules on one batch: a search for literals, then header, then steps. The rest of a rule is the selector's.
+
+Rules of three kinds. With a literal: looked at where it occurs. With steps but no literal and no other condition: looked at
+in every row and window that the header admits. With another condition: looked at where that holds (check).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.detect.fast_patterns import fast_patterns
+from detector.detect.headers import Headers
+from detector.detect.inspection import Inspector
+from detector.detect.programs import Programs
+from detector.detect.scanning import Scanner
+from detector.flows.columns import Cell as FlowCell
+from detector.flows.columns import Peer, Window
+from detector.flows.followed import Followed, followed
+from detector.kernel import Kernels
+from detector.packets.rows import Cell
+from detector.packets.table import PacketTable
+from detector.rules.model import Rule
+from detector.rules.signature import Buffer, Content, Inspection, Signature, Where
+
+kernels = Kernels("detector.detect.candidate_kernels")
+
+Rows = NDArray[np.int64]
+Owned = NDArray[np.bool_] | None
+IN_PAYLOAD = (Buffer.PAYLOAD, Buffer.STREAM)
+WAITING_COLUMNS = 18
+SPANS = {Buffer.IPV4_HDR: "ip", Buffer.IPV6_HDR: "ipv6", Buffer.TCP_HDR: "tcp", Buffer.UDP_HDR: "udp",
+         Buffer.ICMPV4_HDR: "icmp", Buffer.ICMPV6_HDR: "icmpv6"}  # fmt: skip
+NO_ROWS = np.zeros(0, np.int64)
+NO_WINDOWS = np.zeros((0, len(Window)), np.int64)
+
+
+class Candidates(NamedTuple):
+    """rules: place among signatures; rows: packet row; windows: window or -1. All int64[n]."""
+
+    rules: Rows
+    rows: Rows
+    windows: Rows
+
+    def chosen(self, mask: NDArray[np.bool_]) -> Candidates:
+        """Those of a mask."""
+        return Candidates(self.rules[mask], self.rows[mask], self.windows[mask])
+
+
+NO_CANDIDATES = Candidates(NO_ROWS, NO_ROWS, NO_ROWS)
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """Candidates of several kinds."""
+    return Candidates(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def is_one_content(inspections: Sequence[Inspection]) -> bool:
+    """Whether a rule is one content and nothing else: what comes later adds nothing."""
+    steps = [step for one in inspections for step in one.steps]
+    return len(steps) == 1 and isinstance(steps[0], Content) and not steps[0].endswith
+
+
+def inspects_streams(rules: Sequence[Rule]) -> bool:
+    """Whether a ruleset has a rule that looks at streams."""
+    return any(rule.signature is not None and is_of_streams(rule.signature) for rule in rules)
+
+
+def is_of_streams(signature: Signature) -> bool:
+    """Whether a signature looks at streams."""
+    return bool(signature.where & Where.STREAM) and any(one.buffer in IN_PAYLOAD for one in signature.inspections)
+
+
+class Signatures:
+    """The payload rules of one run. places: where each stands among all rules."""
+
+    def __init__(self, rules: Sequence[Rule], is_tested: Callable[[Rule], bool]) -> None:
+        """is_tested: whether a rule has conditions on columns, so that one without a literal begins with them."""
+        self.places = np.array([place for place, rule in enumerate(rules) if rule.signature is not None], np.int64)
+        self.number = {place: number for number, place in enumerate(self.places.tolist())}
+        found = [rules[place] for place in self.places.tolist()]
+        signatures = [rule.signature for rule in found if rule.signature is not None]
+        self._inspections = [signature.inspections for signature in signatures]
+        self._looks = np.array([signature.where for signature in signatures], np.int64)
+        self.headers = Headers([signature.header for signature in signatures])
+        patterns = fast_patterns(self._inspections)
+        self._literal_of = patterns.of
+        self.scanner = Scanner(patterns.literals)
+        self._lengths = np.array([len(one.text) for one in patterns.literals], np.int64)
+        self._users_of, self._users = self._make_users(patterns.of, len(patterns.literals))
+        programs: list[tuple[Buffer, Any]] = []
+        self._programs: list[range] = []
+        for inspections in self._inspections:  # per rule
+            self._programs.append(range(len(programs), len(programs) + len(inspections)))
+            programs += [(one.buffer, one.steps) for one in inspections]
+        self.inspector = Inspector(Programs(programs))
+        self._first = np.array([one.start for one in self._programs], np.int64)
+        self._count = np.array([len(one) for one in self._programs], np.int64)
+        self._buffer_of = np.array([buffer for buffer, _ in programs], np.int64)
+        self._is_tested = np.array([is_tested(rule) for rule in found], np.bool_) & (patterns.of < 0)
+        free = (patterns.of < 0) & ~self._is_tested
+        self._everywhere = np.flatnonzero(free & (self._count > 0))
+        self._bare = np.flatnonzero(free & (self._count == 0))
+        self._waiting = np.zeros((0, WAITING_COLUMNS), np.int64)
+        self._is_waiting = np.zeros(0, np.bool_)
+        self._gave_way = np.zeros(1, np.int64)
+
+    def begins_with_test(self, place: int) -> bool:
+        """Whether a payload rule has no literal, so that its conditions on columns come first."""
+        return bool(self._is_tested[self.number[place]])
+
+    @property
+    def overwritten_hits(self) -> int:
+        """Hits in streams that were forgotten before their window was."""
+        return int(self._gave_way[0])
+
+    def _make_users(self, of: Rows, literals: int) -> tuple[Rows, Rows]:
+        """(int64[literals + 1], int64[n, 3]): the rules that need each literal; a rule of one step does not wait for more."""
+        numbers = np.flatnonzero(of >= 0)
+        numbers = numbers[np.argsort(of[numbers], kind="stable")]
+        waits = [not is_one_content(self._inspections[number]) for number in numbers.tolist()]
+        users = np.stack((numbers, self._looks[numbers], np.array(waits, np.int64)), axis=1).reshape(-1, 3)
+        offsets = np.zeros(literals + 1, np.int64)
+        np.cumsum(np.bincount(of[numbers], minlength=literals), out=offsets[1:])
+        return offsets, users
+
+    def found(self, packets: PacketTable, owned: Owned) -> dict[int, Rows]:
+        """The rows of each rule that does not begin with a test, by its place among all rules."""
+        if not len(self.places) or not packets.rows:
+            return {}
+        about = followed(packets)
+        parts = [self._hit(packets, about), self._paired(packets, about, owned)]
+        return self._by_place(self._checked(packets, about, joined(parts), owned))
+
+    def check(self, place: int, packets: PacketTable, mask: NDArray[np.bool_], owned: Owned) -> Rows:
+        """Of the rows of a mask those at which a rule that begins with a test holds."""
+        number = self.number[place]
+        rows = np.flatnonzero(mask)
+        looks = int(self._looks[number])
+        needs_payload = any(one.buffer in IN_PAYLOAD for one in self._inspections[number])
+        about = followed(packets)
+        is_packet = np.ones(len(rows), np.bool_)
+        if needs_payload and not looks & Where.PACKET:
+            is_packet = about.flows.cells[rows, FlowCell.PEER] & Peer.ENTERED == 0
+        chosen = rows[is_packet]
+        parts = [Candidates(np.full(len(chosen), number), chosen, np.full(len(chosen), -1))]
+        if needs_payload and looks & Where.STREAM and about.windows is not None:
+            of_windows = about.windows.cells[:, Window.ROW]
+            inside = np.flatnonzero(mask[of_windows])
+            parts.append(Candidates(np.full(len(inside), number), of_windows[inside], inside))
+        return self._by_place(self._checked(packets, about, joined(parts), owned)).get(place, NO_ROWS)
+
+    def _hit(self, packets: PacketTable, about: Followed) -> Candidates:
+        """Candidates of the search."""
+        structure, windows, flow_cells = packets.structure, about.windows, about.flows.cells
+        hits = self.scanner.scan(packets.batch.buffer, about.stop)
+        if windows is not None and len(self._is_waiting) != about.streams:
+            self._waiting = np.zeros((about.streams, WAITING_COLUMNS), np.int64)
+            self._is_waiting = np.zeros(about.streams, np.bool_)
+        starts = structure.cell(Cell.PAYLOAD_START)
+        rows = np.flatnonzero((structure.cell(Cell.PAYLOAD_STOP) > starts) & (structure.cell(Cell.IS_QUOTED) == 0))
+        rows = rows[np.argsort(starts[rows], kind="stable")]
+        row_hits, window_hits = np.empty((8 * len(hits), 2), np.int64), np.empty((len(hits), 3), np.int64)
+        cells = NO_WINDOWS if windows is None else windows.cells
+        places = (NO_ROWS, NO_ROWS, NO_ROWS) if windows is None else windows.places()
+        in_rows, in_windows = kernels.place_hits(
+            hits, self._lengths, rows, structure.cells, row_hits, *places, cells, window_hits
+        )
+        row_hits, window_hits = row_hits[:in_rows], window_hits[:in_windows]
+        window_hits = window_hits[np.argsort(window_hits[:, 0], kind="stable")]
+        out = np.empty((max(1024, len(self._users) + 64, in_rows + in_windows), 3), np.int64)
+        seen = np.zeros(len(self._users), np.int64)
+        found = at = 0
+        while True:  # per growth of the output
+            found, at = kernels.take_rows(
+                row_hits, hits, self._users_of, self._users, flow_cells, seen, out, found, at
+            )
+            if at == len(row_hits):
+                break
+            out = np.concatenate((out, np.empty_like(out)))
+        if windows is not None:
+            seen[:] = 0
+            window = hit = 0
+            while True:  # per growth of the output
+                found, window, hit = kernels.take_windows(
+                    window_hits, cells, flow_cells, self._users_of, self._users, seen, self._waiting, self._is_waiting,
+                    self._gave_way, out, found, window, hit,
+                )  # fmt: skip
+                if window == len(cells):
+                    break
+                out = np.concatenate((out, np.empty_like(out)))
+        return Candidates(*out[:found].T)
+
+    def _paired(self, packets: PacketTable, about: Followed, owned: Owned) -> Candidates:
+        """Candidates of rules without a literal and without a test."""
+        if not len(self._everywhere) and not len(self._bare):
+            return NO_CANDIDATES
+        of = self.headers.of
+        masks = self.headers.masks(packets, np.unique(of[np.concatenate((self._everywhere, self._bare))]))
+        if owned is not None:
+            masks &= owned
+        parts = []
+        for number in self._bare.tolist():  # per rule of a header alone
+            rows = np.flatnonzero(masks[of[number]])
+            parts.append(Candidates(np.full(len(rows), number), rows, np.full(len(rows), -1)))
+        if len(self._everywhere):
+            cells = NO_WINDOWS if about.windows is None else about.windows.cells
+            out = np.empty((4096, 3), np.int64)
+            while True:  # per growth of the output
+                found = kernels.pair_rows(
+                    self._everywhere, self._looks[self._everywhere], of[self._everywhere], masks, about.flows.cells,
+                    packets.structure.cells, cells, out,
+                )  # fmt: skip
+                if found <= len(out):
+                    break
+                out = np.empty((found, 3), np.int64)
+            parts.append(Candidates(*out[:found].T))
+        return joined(parts)
+
+    def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates, owned: Owned) -> Candidates:
+        """The candidates at which header and all inspections hold."""
+        if not len(candidates.rules):
+            return candidates
+        if owned is not None:
+            candidates = candidates.chosen(owned[candidates.rows])
+        candidates = candidates.chosen(self.headers.check(packets, candidates.rules, candidates.rows))
+        nth = 0
+        while True:  # per inspection of a rule
+            having = np.flatnonzero(self._count[candidates.rules] > nth)
+            if not len(having):
+                return candidates
+            which = self._first[candidates.rules[having]] + nth
+            spans, fresh, origins = self._bytes(packets, about, candidates, having, which)
+            held = np.ones(len(candidates.rules), np.bool_)
+            held[having] = self.inspector.inspect(packets.batch.buffer, which, spans, fresh, origins)
+            candidates = candidates.chosen(held)
+            nth += 1
+
+    def _bytes(
+        self, packets: PacketTable, about: Followed, candidates: Candidates, having: Rows, which: Rows
+    ) -> tuple[Rows, Rows, Rows]:
+        """(spans, fresh, origins) of the bytes that some candidates' programs look into; a span of nothing never holds."""
+        rows = candidates.rows[having]
+        spans = np.zeros((len(rows), 2), np.int64)
+        fresh, origins = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        buffers = self._buffer_of[which]
+        structure, windows = packets.structure, about.windows
+        is_payload = np.isin(buffers, IN_PAYLOAD)
+        in_window = is_payload & (candidates.windows[having] >= 0)
+        at = np.flatnonzero(is_payload & ~in_window)
+        spans[at, 0] = structure.cell(Cell.PAYLOAD_START)[rows[at]]
+        spans[at, 1] = structure.cell(Cell.PAYLOAD_STOP)[rows[at]]
+        if windows is not None and in_window.any():
+            at = np.flatnonzero(in_window)
+            chosen, back = np.unique(candidates.windows[having[at]], return_inverse=True)
+            spans[at] = about.copy_windows(packets, chosen)[back]
+            cells = windows.cells[candidates.windows[having[at]]]
+            fresh[at] = cells[:, Window.TAIL]
+            origins[at] = cells[:, Window.POSITION] - cells[:, Window.TAIL]
+        for buffer in set(buffers[~is_payload].tolist()):  # per kind of buffer
+            at = np.flatnonzero(buffers == buffer)
+            column = packets.own_span(SPANS[Buffer(buffer)])
+            spans[at] = column.values[rows[at]]
+        return spans, fresh, origins
+
+    def _by_place(self, held: Candidates) -> dict[int, Rows]:
+        """Rows of candidates by the place of their rules, each once, ascending."""
+        if not len(held.rules):
+            return {}
+        pairs = np.unique(np.stack((held.rules, held.rows), axis=1), axis=0)
+        numbers, firsts = np.unique(pairs[:, 0], return_index=True)
+        parts = np.split(pairs[:, 1], firsts[1:])
+        return dict(zip(self.places[numbers].tolist(), parts, strict=True))

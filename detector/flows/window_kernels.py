@@ -1,0 +1,197 @@
+"""Kernels for windows of TCP streams: a chunk with the bytes that stand right before it.
+
+Nothing is copied that lies in the batch: a window knows the window before it in its stream. Of earlier batches the last
+bytes of a stream lie in its *tail*, a ring in which the byte at position p of the stream stands at p modulo the ring's
+size; it is written when the batch is done with, only with what is new. Until then it holds what it held at the batch's
+beginning, also where another stream has already been given its place.
+
+Who has a tail is settled chunk by chunk, so that the size of a batch changes nothing: each shard of flows has its part of
+the tails, and gives the next one that was not used since the shard's hand last passed it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.flows.columns import (
+    IS_DATAGRAM,
+    IS_FIRST,
+    IS_GAP,
+    POSITION,
+    ROW,
+    SHARDS,
+    START,
+    STOP,
+    STREAM,
+    W_KEPT,
+    W_POSITION,
+    W_PREVIOUS,
+    W_ROW,
+    W_START,
+    W_STOP,
+    W_STREAM,
+    W_TAIL,
+)
+from detector.kernel import kernel
+
+# Columns of state: the stream's tail plus one, bytes known before the next chunk, the stream's last window in this batch
+# plus one; 0 is none.
+T_TAIL, T_KNOWN, T_WINDOW = 0, 1, 2
+# Tails.owners: 2 * (stream + 1), plus 1 where the tail was used since the hand passed; 0 is free.
+SEAM = 15  # bytes on each side of a seam: what one literal of 16 bytes can have there
+
+
+@kernel
+def take_tail(tails, stream):
+    """A tail for a stream, from another one of the shard if need be; its number."""
+    per_shard = len(tails.owners) // SHARDS
+    shard = stream // (len(tails.state) // SHARDS)
+    while True:
+        tail = shard * per_shard + tails.hands[shard]
+        tails.hands[shard] = (tails.hands[shard] + 1) % per_shard
+        owner = tails.owners[tail]
+        if owner & 1:
+            tails.owners[tail] = owner - 1
+            continue
+        if owner:
+            tails.state[(owner >> 1) - 1, T_TAIL] = 0
+            tails.state[(owner >> 1) - 1, T_KNOWN] = 0
+            tails.counts[0] += 1
+        return tail
+
+
+@kernel
+def copy_before(cells, rings, buffer, window, length, at):
+    """Copies the last `length` bytes before a window's chunk, so that they end at buffer[at]."""
+    previous = cells[window, W_PREVIOUS]
+    while length > 0 and previous >= 0:
+        stop = cells[previous, W_STOP]
+        here = min(length, stop - cells[previous, W_START])
+        for k in range(1, here + 1):
+            buffer[at - k] = buffer[stop - k]
+        at -= here
+        length -= here
+        window = previous
+        previous = cells[window, W_PREVIOUS]
+    size = rings.shape[1]
+    tail, position = cells[window, W_KEPT], cells[window, W_POSITION]
+    for k in range(1, length + 1):
+        buffer[at - k] = rings[tail, (position - k) % size]
+
+
+@kernel
+def follow_windows(chunks, tails, out):
+    """Windows of all TCP chunks, in their order; how many.
+
+    Args:
+        chunks: int64[chunks, 8], columns Chunk.
+        tails: windows.Tails.
+        out: int64[chunks, 8], columns Window.
+    """
+    state, owners, size = tails.state, tails.owners, tails.rings.shape[1]
+    found = 0
+    for chunk in range(len(chunks)):
+        if chunks[chunk, IS_DATAGRAM]:
+            continue
+        stream = chunks[chunk, STREAM]
+        tail = state[stream, T_TAIL] - 1
+        if tail < 0:
+            tail = take_tail(tails, stream)
+            state[stream, T_TAIL] = tail + 1
+        owners[tail] = 2 * (stream + 1) + 1
+        if chunks[chunk, IS_FIRST] or chunks[chunk, IS_GAP]:
+            state[stream, T_KNOWN] = 0
+        known, previous = state[stream, T_KNOWN], state[stream, T_WINDOW] - 1
+        out[found, W_ROW] = chunks[chunk, ROW]
+        out[found, W_STREAM] = stream
+        out[found, W_START] = chunks[chunk, START]
+        out[found, W_STOP] = chunks[chunk, STOP]
+        out[found, W_POSITION] = chunks[chunk, POSITION]
+        out[found, W_PREVIOUS] = previous if known else -1
+        out[found, W_TAIL] = known
+        out[found, W_KEPT] = tail
+        state[stream, T_KNOWN] = min(size, known + chunks[chunk, STOP] - chunks[chunk, START])
+        found += 1
+        state[stream, T_WINDOW] = found
+    return found
+
+
+@kernel
+def make_seams(cells, rings, buffer, used, seams):
+    """Puts the bytes around the beginning of each chunk behind the batch; (seams, bytes used)."""
+    found = 0
+    for window in range(len(cells)):
+        before = min(SEAM, cells[window, W_TAIL])
+        if before == 0:
+            continue
+        seams[found, 0] = used
+        seams[found, 1] = window
+        found += 1
+        used += before
+        copy_before(cells, rings, buffer, window, before, used)
+        start = cells[window, W_START]
+        length = min(SEAM, cells[window, W_STOP] - start)
+        for k in range(length):
+            buffer[used + k] = buffer[start + k]
+        used += length
+    return found, used
+
+
+@kernel
+def room_for(cells, rows, spans):
+    """Bytes that copy_windows needs for windows."""
+    room = np.int64(0)
+    for k in range(len(rows)):
+        row = rows[k]
+        if spans[row, 0] < 0 and cells[row, W_TAIL]:
+            room += cells[row, W_TAIL] + cells[row, W_STOP] - cells[row, W_START]
+    return room
+
+
+@kernel
+def copy_windows(cells, rings, buffer, used, rows, spans, out):
+    """Makes windows contiguous behind the batch, each once; bytes used.
+
+    Args:
+        rows: int64[n], windows.
+        spans: int64[windows, 2], where windows were put so far, -1 for nowhere.
+        out: int64[n, 2], where each of rows is now.
+    """
+    for k in range(len(rows)):
+        row = rows[k]
+        if spans[row, 0] < 0:
+            start, stop, tail = cells[row, W_START], cells[row, W_STOP], cells[row, W_TAIL]
+            if tail:
+                spans[row, 0] = used
+                used += tail
+                copy_before(cells, rings, buffer, row, tail, used)
+                for at in range(start, stop):
+                    buffer[used + at - start] = buffer[at]
+                used += stop - start
+                spans[row, 1] = used
+            else:
+                spans[row, 0] = start
+                spans[row, 1] = stop
+        out[k, 0] = spans[row, 0]
+        out[k, 1] = spans[row, 1]
+    return used
+
+
+@kernel
+def remember_windows(cells, buffer, tails):
+    """Writes what is new of each stream into its tail, as far as later windows reach back."""
+    state, rings, size = tails.state, tails.rings, tails.rings.shape[1]
+    for window in range(len(cells)):
+        stream = cells[window, W_STREAM]
+        if state[stream, T_WINDOW] != window + 1:
+            continue
+        state[stream, T_WINDOW] = 0
+        tail, wanted, here = state[stream, T_TAIL] - 1, state[stream, T_KNOWN], window
+        while wanted > 0 and here >= 0:
+            start, stop = cells[here, W_START], cells[here, W_STOP]
+            position = cells[here, W_POSITION] - start
+            start = max(start, stop - wanted)
+            for at in range(start, stop):
+                rings[tail, (position + at) % size] = buffer[at]
+            wanted -= stop - start
+            here = cells[here, W_PREVIOUS]
