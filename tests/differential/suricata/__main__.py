@@ -28,6 +28,8 @@ def main() -> int:
         comparison = Comparison(folder)
         for line in comparison.refused:
             print(f"refused by one side only: {line}")
+        for keyword, count in sorted(comparison.unsupported.items()):
+            print(f"{count} rules with {keyword} are not supported here")
         for path in wanted.captures or all_captures(folder):
             comparison.capture(path)
             if wanted.random:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,7 +69,8 @@ def payloads_of(capture: Path) -> list[Payload]:
 class Comparison:
     """Our rules and the Quickdraw rules on both sides.
 
-    refused: rules that one side loads and the other does not. Those that Suricata refuses are compared in that only.
+    refused: rules that one side takes for a mistake and the other does not. Those that Suricata refuses are compared in
+    that only. unsupported: rules that we say we cannot do, by keyword.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,6 +79,7 @@ class Comparison:
         self.path = folder / "compared.rules"
         lines = [text_of(sid, rule) for sid, rule in all_rules().items()] + quickdraw()
         self.refused: list[str] = []
+        self.unsupported: Counter[str] = Counter()
         self.ruleset, kept = self.agreed(lines, self.path)
         self.rules = sids_of(kept)
 
@@ -85,13 +88,16 @@ class Comparison:
         path.write_text("\n".join(lines) + "\n", "latin-1")
         not_theirs = refused_by_suricata(path, self.folder)
         ruleset = load_ours([path], self.folder)
-        not_ours = {refused.position.line: f"{refused.keyword}: {refused.reason}" for refused in ruleset.refused}
+        not_ours = {one.position.line: one for one in ruleset.refused}
         for line in sorted(not_theirs.keys() ^ not_ours.keys()):
-            side, reason = ("we", not_ours[line]) if line in not_ours else ("Suricata", not_theirs[line])
-            self.refused.append(f"line {line}: {side}: {reason}: {lines[line - 1]}")
-        return ruleset, [
-            line for number, line in enumerate(lines, 1) if number not in not_theirs and number not in not_ours
-        ]
+            mine = not_ours.get(line)
+            if mine is not None and mine.why == "unsupported":
+                self.unsupported[mine.keyword] += 1
+            else:
+                reason = f"we: {mine.keyword}: {mine.reason}" if mine else f"Suricata: {not_theirs[line]}"
+                self.refused.append(f"line {line}: {reason}: {lines[line - 1]}")
+        left = not_theirs.keys() | not_ours.keys()
+        return ruleset, [line for number, line in enumerate(lines, 1) if number not in left]
 
     def capture(self, path: Path) -> None:
         """Compares all rules on a capture."""
