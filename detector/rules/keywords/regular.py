@@ -1,4 +1,4 @@
-"""pcre: regular expressions on a buffer. What runs them is detect/patterns.py."""
+"""pcre: regular expressions on a buffer. What runs them is rules/expressions.py."""
 
 from __future__ import annotations
 
