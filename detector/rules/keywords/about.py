@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from detector.rules.keywords.draft import Draft, Keyword
 
@@ -89,11 +90,12 @@ def metadata(draft: Draft, value: str) -> None:
 
 def target(draft: Draft, value: str) -> None:
     """target:dest_ip; who is attacked."""
-    if value != "src_ip" and value != "dest_ip":
+    known: dict[str, Literal["src_ip", "dest_ip"]] = {"src_ip": "src_ip", "dest_ip": "dest_ip"}
+    if value not in known:
         raise draft.mistake(f"unknown target {value!r}", "target:src_ip or target:dest_ip")
     if draft.target and draft.target != value:
         raise draft.mistake("target is given twice", "remove one of them")
-    draft.target = value
+    draft.target = known[value]
 
 
 def prefilter(draft: Draft, value: str) -> None:
