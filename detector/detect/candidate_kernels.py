@@ -10,12 +10,13 @@ import numpy as np
 
 from detector.flows.columns import (
     FLOW,
-    IN_STREAM,
-    WINDOW_POSITION,
-    WINDOW_ROW,
-    WINDOW_START,
-    WINDOW_STREAM,
-    WINDOW_TAIL,
+    PEER,
+    PEER_ENTERED,
+    W_POSITION,
+    W_ROW,
+    W_START,
+    W_STREAM,
+    W_TAIL,
 )
 from detector.kernel import kernel
 from detector.packets.rows import PAYLOAD_START, PAYLOAD_STOP
@@ -28,7 +29,7 @@ IN_PACKET, IN_WINDOW = 1, 2
 C_RULE, C_ROW, C_WINDOW = 0, 1, 2
 WAITING = 8  # hits that are kept with a stream; the oldest gives way
 # Columns of waiting: number of the flow + 1, hits that were ever kept; then a user and a place in the stream for each.
-W_FLOW, W_COUNT, W_HITS = 0, 1, 2
+K_FLOW, K_COUNT, K_HITS = 0, 1, 2
 WAITING_COLUMNS = 2 + 2 * WAITING
 
 
@@ -64,11 +65,11 @@ def place_hits(hits, lengths, rows, cells, row_hits, starts, stops, windows, win
             window = windows[place - 1]
             window_hits[in_windows, 0] = window
             window_hits[in_windows, 1] = hits[hit, 1]
-            position = window_cells[window, WINDOW_POSITION]
-            if starts[place - 1] == window_cells[window, WINDOW_START]:
+            position = window_cells[window, W_POSITION]
+            if starts[place - 1] == window_cells[window, W_START]:
                 position += start - starts[place - 1]
             else:  # a seam: it begins before the chunk
-                position += start - starts[place - 1] - min(window_cells[window, WINDOW_TAIL], SEAM)
+                position += start - starts[place - 1] - min(window_cells[window, W_TAIL], SEAM)
             window_hits[in_windows, 2] = position
             in_windows += 1
     return in_rows, in_windows
@@ -92,7 +93,7 @@ def take_rows(row_hits, hits, users_of, users, flows, seen, out, found, first):
         for user in range(users_of[literal], users_of[literal + 1]):
             if seen[user] == row + 1:
                 continue
-            if users[user, U_LOOKS] & IN_PACKET or (users[user, U_LOOKS] & IN_WINDOW and not flows[row, IN_STREAM]):
+            if users[user, U_LOOKS] & IN_PACKET or (users[user, U_LOOKS] & IN_WINDOW and flows[row, PEER] & PEER_ENTERED == 0):
                 seen[user] = row + 1
                 out[found, C_RULE] = users[user, U_RULE]
                 out[found, C_ROW] = row
@@ -104,15 +105,15 @@ def take_rows(row_hits, hits, users_of, users, flows, seen, out, found, first):
 @kernel
 def wait(waiting, stream, user, position):
     """Keeps a hit with its stream, in place of an older one of the same rule or else of the oldest."""
-    count = waiting[stream, W_COUNT]
+    count = waiting[stream, K_COUNT]
     for i in range(min(count, WAITING)):
-        if waiting[stream, W_HITS + 2 * i] == user:
-            waiting[stream, W_HITS + 2 * i + 1] = position
+        if waiting[stream, K_HITS + 2 * i] == user:
+            waiting[stream, K_HITS + 2 * i + 1] = position
             return 0
     i = count % WAITING
-    waiting[stream, W_HITS + 2 * i] = user
-    waiting[stream, W_HITS + 2 * i + 1] = position
-    waiting[stream, W_COUNT] = count + 1
+    waiting[stream, K_HITS + 2 * i] = user
+    waiting[stream, K_HITS + 2 * i + 1] = position
+    waiting[stream, K_COUNT] = count + 1
     return np.int64(count >= WAITING)
 
 
@@ -129,7 +130,7 @@ def take_windows(window_hits, windows, flows, users_of, users, seen, waiting, is
         (candidates so far, window and hit to go on with).
     """
     for window in range(first, len(windows)):
-        stream, row = windows[window, WINDOW_STREAM], windows[window, WINDOW_ROW]
+        stream, row = windows[window, W_STREAM], windows[window, W_ROW]
         last = hit
         room = WAITING
         while last < len(window_hits) and window_hits[last, 0] == window:
@@ -138,13 +139,13 @@ def take_windows(window_hits, windows, flows, users_of, users, seen, waiting, is
         if found + room > len(out):
             return found, window, hit
         if is_waiting[stream]:
-            if waiting[stream, W_FLOW] != flows[row, FLOW] + 1:
+            if waiting[stream, K_FLOW] != flows[row, FLOW] + 1:
                 is_waiting[stream] = False
-                waiting[stream, W_COUNT] = 0
-            known_from = windows[window, WINDOW_POSITION] - windows[window, WINDOW_TAIL]
-            for i in range(min(waiting[stream, W_COUNT], WAITING)):
-                user = waiting[stream, W_HITS + 2 * i]
-                if user >= 0 and waiting[stream, W_HITS + 2 * i + 1] >= known_from:
+                waiting[stream, K_COUNT] = 0
+            known_from = windows[window, W_POSITION] - windows[window, W_TAIL]
+            for i in range(min(waiting[stream, K_COUNT], WAITING)):
+                user = waiting[stream, K_HITS + 2 * i]
+                if user >= 0 and waiting[stream, K_HITS + 2 * i + 1] >= known_from:
                     seen[user] = window + 1
                     out[found, C_RULE] = users[user, U_RULE]
                     out[found, C_ROW] = row
@@ -164,8 +165,8 @@ def take_windows(window_hits, windows, flows, users_of, users, seen, waiting, is
                 if users[user, U_WAITS]:
                     if not is_waiting[stream]:
                         is_waiting[stream] = True
-                        waiting[stream, W_FLOW] = flows[row, FLOW] + 1
-                        waiting[stream, W_COUNT] = 0
+                        waiting[stream, K_FLOW] = flows[row, FLOW] + 1
+                        waiting[stream, K_COUNT] = 0
                     counts[0] += wait(waiting, stream, user, window_hits[at, 2])
         hit = last
     return found, len(windows), hit
@@ -186,7 +187,7 @@ def pair_rows(rules, looks, headers_of, masks, flows, cells, windows, out):
         header = headers_of[i]
         for row in range(masks.shape[1]):
             if masks[header, row] and cells[PAYLOAD_STOP, row] > cells[PAYLOAD_START, row]:
-                if looks[i] & IN_PACKET or (looks[i] & IN_WINDOW and not flows[row, IN_STREAM]):
+                if looks[i] & IN_PACKET or (looks[i] & IN_WINDOW and flows[row, PEER] & PEER_ENTERED == 0):
                     if found < len(out):
                         out[found, C_RULE] = rules[i]
                         out[found, C_ROW] = row
@@ -194,10 +195,10 @@ def pair_rows(rules, looks, headers_of, masks, flows, cells, windows, out):
                     found += 1
         if looks[i] & IN_WINDOW:
             for window in range(len(windows)):
-                if masks[header, windows[window, WINDOW_ROW]]:
+                if masks[header, windows[window, W_ROW]]:
                     if found < len(out):
                         out[found, C_RULE] = rules[i]
-                        out[found, C_ROW] = windows[window, WINDOW_ROW]
+                        out[found, C_ROW] = windows[window, W_ROW]
                         out[found, C_WINDOW] = window
                     found += 1
     return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.flows.columns import FLOW, PEER_DIRECTION, PEER_ESTABLISHED, PEER_FIRST
+from detector.flows.columns import FLOW, PEER, PEER_ALONE, PEER_ESTABLISHED, PEER_FIRST, PEER_TO_CLIENT
 from detector.kernel import kernel
 from detector.packets.rows import (
     DESTINATION_PORT,
     IS_QUOTED,
     NETWORK,
     SOURCE_PORT,
+    STOP,
     TRANSPORT,
 )
 
@@ -83,15 +84,16 @@ def is_in_flow(wanted, flows, row, is_rebuilt):
         return True
     if flows[row, FLOW] < 0:
         return False
-    if wanted & TO_SERVER and flows[row, PEER_DIRECTION] != 0:
+    peer = flows[row, PEER]
+    if wanted & TO_SERVER and peer & PEER_TO_CLIENT:
         return False
-    if wanted & TO_CLIENT and flows[row, PEER_DIRECTION] != 1:
+    if wanted & TO_CLIENT and peer & PEER_TO_CLIENT == 0:
         return False
-    if wanted & IS_ESTABLISHED and not flows[row, PEER_ESTABLISHED]:
+    if wanted & IS_ESTABLISHED and peer & PEER_ESTABLISHED == 0:
         return False
-    if wanted & IS_NOT_ESTABLISHED and flows[row, PEER_ESTABLISHED]:
+    if wanted & IS_NOT_ESTABLISHED and peer & (PEER_ESTABLISHED | PEER_ALONE):
         return False
-    return wanted & FIRST_IN_DIRECTION == 0 or flows[row, PEER_FIRST] != 0
+    return wanted & FIRST_IN_DIRECTION == 0 or peer & PEER_FIRST != 0
 
 
 @kernel
@@ -126,7 +128,7 @@ def holds(headers, header, cells, words, flows, rebuilt_from, row, groups, lows,
 @kernel
 def is_rebuilt(cells, row, rebuilt_from):
     """Whether a row's datagram was put together from fragments: its bytes then stand behind those of the packets."""
-    return cells[PAYLOAD_STOP, row] > rebuilt_from
+    return cells[STOP, row] > rebuilt_from
 
 
 @kernel

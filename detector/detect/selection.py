@@ -146,8 +146,13 @@ def merged(selections: Sequence[Selection], rules: Sequence[Rule], is_one_batch:
             parts.setdefault(place, []).append((origin, found))
     made = {place: joined(found, is_one_batch) for place, found in parts.items()}
     if is_one_batch:
-        made |= {place: innermost(found) for place, found in made.items() if rules[place].table == "packet"}
+        made |= {place: innermost(found) for place, found in made.items() if names_innermost(rules[place])}
     return made
+
+
+def names_innermost(rule: Rule) -> bool:
+    """Whether of several rows of a packet that match only the innermost alerts; payload rules, like Suricata's, tell of each."""
+    return rule.table == "packet" and rule.signature is None
 
 
 def innermost(found: Found) -> Found:

@@ -102,7 +102,6 @@ class Selector:
         made.shed = {place: rows for place in self._shed if (rows := made.rows.get(self.rules[place].table, 0))}
         scopes = {name: Scope(table) for name, table in tables.items()}
         inspected = self._signatures.found(packets, None if share is None else share.owned)
-        made.errors |= ...
         for place in sorted({*self._possible(tables), *inspected} - self._shed):  # per rule
             with self._guarded(place, made):
                 found = self._select(place, scopes[self.rules[place].table], share, made, inspected.get(place))

@@ -17,7 +17,8 @@ from detector.detect.headers import Headers
 from detector.detect.inspection import Inspector
 from detector.detect.programs import Programs
 from detector.detect.scanning import Scanner
-from detector.flows.columns import IN_STREAM, Window
+from detector.flows.columns import Cell as FlowCell
+from detector.flows.columns import Peer, Window
 from detector.flows.followed import Followed, followed
 from detector.kernel import Kernels
 from detector.packets.rows import Cell
@@ -143,7 +144,7 @@ class Signatures:
         about = followed(packets)
         is_packet = np.ones(len(rows), np.bool_)
         if needs_payload and not looks & Where.PACKET:
-            is_packet = about.flows.cells[rows, IN_STREAM] == 0
+            is_packet = about.flows.cells[rows, FlowCell.PEER] & Peer.ENTERED == 0
         chosen = rows[is_packet]
         parts = [Candidates(np.full(len(chosen), number), chosen, np.full(len(chosen), -1))]
         if needs_payload and looks & Where.STREAM and about.windows is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import NamedTuple
 
 import numpy as np
@@ -45,17 +45,33 @@ class Cell(IntEnum):
     PACKETS_SO_FAR = 9  # two columns, to server and to client, of the flow up to and including this row
     BYTES_SO_FAR = 11  # as PACKETS_SO_FAR; bytes on the wire
     WINDOW_SCALE = 13  # shift of the sender's window, -1 unknown, -2 not used
+    PEER = 14  # bits of Peer: the flow as Suricata sees it
 
 
-CELLS = 14
+CELLS = 15
 
 # The same as plain numbers, which kernels need.
-(FLOW, SLOT, DIRECTION, FLOW_STATE, IS_NEW, CLOCK, BEGAN, RELATIVE_SEQ, RELATIVE_ACK, PACKETS_SO_FAR, BYTES_SO_FAR, WINDOW_SCALE) = map(
+(FLOW, SLOT, DIRECTION, FLOW_STATE, IS_NEW, CLOCK, BEGAN, RELATIVE_SEQ, RELATIVE_ACK, PACKETS_SO_FAR, BYTES_SO_FAR, WINDOW_SCALE, PEER) = map(
     int, Cell)  # fmt: skip
 
 
+class Peer(IntFlag):
+    """A row's flow as Suricata sees it, for payload rules alone: its direction and states differ from ours."""
+
+    TO_CLIENT = 1
+    ESTABLISHED = 2
+    FIRST = 4  # the first packet of its direction
+    ENTERED = 8  # the row's payload is part of its stream, now or once a gap before it is filled
+    FOLLOWED = 16  # TCP: it has a session, or needs none (FlowSettings.midstream)
+    ALONE = 32  # Suricata keeps no flow for it (IGMP, GRE ...): it goes to a server, is neither established nor not, and first
+
+
+# The same as plain numbers, which kernels need.
+PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED, PEER_FOLLOWED, PEER_ALONE = map(int, Peer)
+
+
 class FlowColumns(NamedTuple):
-    """cells: int64[rows, 14], one row per packet row, columns Cell. One array, for the reason given in packets/rows.py."""
+    """cells: int64[rows, 15], one row per packet row, columns Cell. One array, for the reason given in packets/rows.py."""
 
     cells: NDArray[np.int64]
 

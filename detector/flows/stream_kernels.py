@@ -24,6 +24,9 @@ from detector.flows.columns import (
     IS_DATAGRAM,
     IS_FIRST,
     IS_GAP,
+    PEER,
+    PEER_ENTERED,
+    PEER_FOLLOWED,
     POSITION,
     ROW,
     SHARDS,
@@ -331,7 +334,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
     """Chunks of all rows, in their order.
 
     Args:
-        flows: int64[rows, 14], FlowColumns.cells.
+        flows: int64[rows, 15], FlowColumns.cells; marks rows whose payload entered a stream.
         streams: streams.Streams.
         limit: bytes that may wait in one stream.
         out: int64[capacity, 8], columns Chunk.
@@ -358,7 +361,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         if state[stream, S_FLOW] != number:
             begin_streams(streams, slot, number)
         flags = np.int64(cells[TCP_FLAGS, row])
-        if flags & RST:
+        if flags & RST or flows[row, PEER] & PEER_FOLLOWED == 0:
             continue
         if flags & ACK:
             acknowledged, known = np.int64(words[row, SEQUENCE] & np.uint64(MASK)), state[stream ^ 1, S_ACKED]
@@ -371,6 +374,8 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             if following == UNKNOWN or (following & FRESH and following & MASK != sequence):
                 forget(streams, stream)
                 following = state[stream, S_NEXT] = sequence | FRESH
+        if stop > start:
+            flows[row, PEER] |= PEER_ENTERED
         cut = cut_bytes(cells, words, row, buffer)
         if stop <= start and cut == 0 and state[stream, S_PIECE] < 0:
             continue

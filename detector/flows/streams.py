@@ -31,11 +31,14 @@ ANOMALIES = (PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA, PacketAnomaly.STREAM_G
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """Ceilings of segments that wait for a gap: of one stream, and of all together, of which each shard of flows has its part."""
+    """Ceilings of segments that wait for a gap: of one stream, and of all together, of which each shard of flows has its part.
+    window_bytes: of the last bytes of all streams, which payload rules look at.
+    """
 
     stream_bytes: int = 256 * 2**10
     memory_bytes: int = 64 * 2**20
     pieces: int = PIECES
+    window_bytes: int = 64 * 2**20
 
 
 class Streams(NamedTuple):

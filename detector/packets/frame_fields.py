@@ -9,6 +9,7 @@ import numpy as np
 from detector.columns import Array, Column, Field
 from detector.errors import PacketAnomaly
 from detector.packets.header import Make, PacketField, made, ragged
+from detector.packets.rows import Cell
 from detector.packets.table import PacketTable
 
 ENCAPSULATIONS = {
@@ -133,6 +134,18 @@ def anomalies(table: PacketTable, field: Field) -> Column:
     return ragged(field, bits[order], rows[order], table.rows)
 
 
+def payload_length(table: PacketTable, field: Field) -> Column:
+    """Bytes of each row's payload."""
+    structure = table.structure
+    return Column(field, (structure.cell(Cell.PAYLOAD_STOP) - structure.cell(Cell.PAYLOAD_START)).astype(np.uint32))
+
+
+def ip_protocol(table: PacketTable, field: Field) -> Column:
+    """The IP protocol of rows that have an IP header."""
+    structure = table.structure
+    return Column(field, structure.transport.astype(np.uint8), structure.network > 0)
+
+
 FIELDS: tuple[PacketField, ...] = (
     made("frame", "protocol", "every packet", lambda table, field: Column(field, np.ones(table.rows, np.bool_))),
     made("frame.number", "uint", "number of the packet within its file, from 1", of_packet(lambda t: t.batch.numbers)),
@@ -155,4 +168,6 @@ FIELDS: tuple[PacketField, ...] = (
     made("frame.comment", "string", "packet comment of a pcapng file", comments),
     made("packet.anomaly", "label", "what is odd about the packet: names as in Suricata's decoder events", anomalies,
          labels={anomaly.value: anomaly.label for anomaly in PacketAnomaly}),
+    made("packet.payload_len", "uint", "bytes above TCP, UDP, SCTP and ICMP's first header; above IP for other protocols", payload_length, unit="B"),
+    made("packet.ip_protocol", "uint", "protocol above IP and its extension headers, as in ip.proto", ip_protocol),
 )  # fmt: skip

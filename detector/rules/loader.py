@@ -18,18 +18,25 @@ from detector.protocols import PROTOCOLS
 from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
 from detector.rules.compiler import ConditionCompiler, SelectionCompiler, refuse_foreign
 from detector.rules.document import Document, read_documents
+from detector.rules.keywords import Context
 from detector.rules.lexer import Place
 from detector.rules.model import LEVELS, STATUSES, And, Correlation, Limit, NewValue, Rule, Ruleset, RuleTest, Test
 from detector.rules.overrides import Override, apply_overrides, read_overrides, refuse_contradictions
+from detector.rules.payload import read_payload, together
+from detector.rules.rule_cache import cached
+from detector.rules.suricata import NO_LIMIT, Loaded, load_suricata, newest
+from detector.rules.suricata_config import SuricataConfig, read_suricata_yaml
+from detector.rules.suricata_thresholds import apply_thresholds
 from detector.rules.variables import Variables, make_variables
 
+RULES = ".rules"
+SUFFIXES = (".yml", ".yaml", RULES)
 KEYS = ("title", "id", "name", "status", "level", "description", "references", "author", "date", "modified", "tags", "falsepositives",
-        "protocol", "detection", "correlation", "anomaly", "alert", "generate", "tests", "license")  # fmt: skip
+        "protocol", "detection", "traffic", "conditions", "payload", "suricata", "correlation", "anomaly", "alert", "generate", "tests", "license")  # fmt: skip
 TABLES = (PACKET, *(protocol.name for protocol in PROTOCOLS))
 CONDITIONS = ("gt", "gte", "lt", "lte", "eq")
 DEFAULT_BY = ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst")
 DEFAULT_LIMIT_NS = 600 * 10**9  # one alert in ten minutes for each pair of hosts: a flood is told once, and counted
-NO_LIMIT = Limit((), 2**31, 1)
 MOST_VALUES = 100_000
 LEARN_NS = 24 * 3600 * 10**9
 TAG = re.compile(r"[a-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
@@ -50,30 +57,92 @@ class Draft:
 
 
 def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | None = None, home_net: Sequence[str] = (),
-               overrides: Sequence[Path] = (), today: date | None = None) -> Ruleset:  # fmt: skip
+               overrides: Sequence[Path] = (), today: date | None = None, suricata_yaml: Path | str | None = None) -> Ruleset:  # fmt: skip
     """The rules of files and folders, in the order of (path, place). A folder's overrides.yml is an override file.
+
+    Mistakes in YAML are raised, all of them. A Suricata rule with one is left out and stands in `refused`.
 
     Raises:
         InputErrors: every mistake found, by position.
     """
     errors: list[InputError] = []
+    config = read_suricata_yaml(Path(suricata_yaml)) if suricata_yaml else SuricataConfig()
     try:
         values = make_variables(variables or {}, home_net)
     except InputError as error:
         raise InputErrors([error]) from None
+    context = context_of(config, values)
     drafts: list[Draft] = []
+    loaded: dict[Path, Loaded] = {}
     files, found = expand([Path(path) for path in paths], errors)
     for file in files:
-        drafts += load_file(file, values, errors)
-    refuse_duplicates(drafts, errors)
-    rules = resolve(drafts, errors)
+        if file.suffix == RULES:
+            loaded[file] = load_suricata_file(file, context, errors)
+        else:
+            drafts += load_file(file, values, context, errors)
+    newer, left_out = newest(list(loaded.values()))
+    imported = dict(zip(loaded, newer, strict=True))
+    refuse_duplicates(drafts, errors, [rule for rules in newer for rule in rules])
+    rules = in_order(files, resolve(drafts, errors, [rule for rules in newer for rule in rules]), imported)
+    try:
+        rules, warnings = apply_thresholds(rules, config.thresholds, context)
+    except InputError as error:
+        errors.append(error)
+        warnings = []
     changes: list[Override] = []
     for path in distinct([*found, *overrides]):
         changes += read_overrides(path, {rule.id: rule for rule in rules}, values, errors)
     refuse_contradictions(changes, today, errors)
     if errors:
         raise InputErrors(sorted(errors, key=place))
-    return with_bases(apply_overrides(Ruleset(tuple(rules)), changes, today))
+    warnings = [*config.warnings, *(one for file in loaded.values() for one in file.warnings), *warnings]
+    refused = sorted(
+        [*(one for file in loaded.values() for one in file.refused), *left_out], key=lambda one: one.position
+    )
+    count = sum(len(file.rules) + len(file.refused) for file in loaded.values())
+    ruleset = Ruleset(tuple(rules), tuple(warnings), tuple(refused), count)
+    return with_bases(apply_overrides(ruleset, changes, today))
+
+
+def paths_of(given: Sequence[str], shipped: Path, suricata_yaml: Path | str | None) -> list[Path]:
+    """The rules that were asked for; where none were, the shipped packs and those that a suricata.yaml names.
+
+    Raises:
+        InputErrors: mistakes in the suricata.yaml.
+    """
+    if given:
+        return [Path(path) for path in given]
+    return [shipped, *(read_suricata_yaml(Path(suricata_yaml)).rules if suricata_yaml else ())]
+
+
+def context_of(config: SuricataConfig, variables: Variables) -> Context:
+    """What Suricata's keywords are compiled with: suricata.yaml's variables, and before them those that were given."""
+    texts = {**config.addresses, **config.ports}
+    texts |= {name: group_of([entry.text for entry in entries]) for name, entries in variables.entries.items()}
+    return Context(texts, config.classifications, config.references, Path())
+
+
+def group_of(entries: Sequence[str]) -> str:
+    """A variable's entries as Suricata writes a group; of a range of ports 1..9 it is 1:9, of addresses a-b."""
+    parts = [entry.replace("..", ":" if entry[:1].isdecimal() and "." not in entry.replace("..", "") else "-") for entry in entries]  # fmt: skip
+    return parts[0] if len(parts) == 1 else f"[{','.join(parts)}]"
+
+
+def load_suricata_file(path: Path, context: Context, errors: list[InputError]) -> Loaded:
+    """The rules of a .rules file."""
+    try:
+        return cached(path, context, load_suricata)
+    except InputError as error:
+        errors.append(error)
+        return Loaded()
+
+
+def in_order(files: Sequence[Path], written: Sequence[Rule], imported: Mapping[Path, tuple[Rule, ...]]) -> list[Rule]:
+    """Rules of YAML and of .rules files, in the order of the files."""
+    by_path: dict[str, list[Rule]] = {}
+    for rule in written:
+        by_path.setdefault(rule.position.path, []).append(rule)
+    return [rule for file in files for rule in (imported[file] if file in imported else by_path.get(str(file), ()))]
 
 
 def with_bases(ruleset: Ruleset) -> Ruleset:
@@ -84,7 +153,7 @@ def with_bases(ruleset: Ruleset) -> Ruleset:
         bases = rule.correlation.rules if rule.correlation is not None else ()
         missing = next((why[base] for base in bases if why[base]), "")
         rules.append(replace(rule, inactive=missing) if missing and not rule.inactive else rule)
-    return Ruleset(tuple(rules), ruleset.warnings)
+    return replace(ruleset, rules=tuple(rules))
 
 
 def place(error: InputError) -> tuple[str, int, int]:
@@ -99,16 +168,16 @@ def expand(paths: Sequence[Path], errors: list[InputError]) -> tuple[list[Path],
     overrides: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix in (".yml", ".yaml") and file.is_file())
+            inside = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
             overrides += [file for file in inside if file.name == OVERRIDES]
             files += [file for file in inside if file.name != OVERRIDES and not file.name.startswith("variables")]
             if not inside:
-                errors.append(InputError(f"{path}: no rule in this folder", hint="rules are .yml files"))
-        elif path.suffix == ".rules":
-            errors.append(InputError(f"{path}: Suricata rules cannot be loaded yet", hint="rules are .yml files"))
+                errors.append(InputError(f"{path}: no rule in this folder", hint="rules are .yml and .rules files"))
         elif not path.exists():
             errors.append(
-                InputError(f"{path}: no such file or folder", hint="rules are .yml files, or folders of them")
+                InputError(
+                    f"{path}: no such file or folder", hint="rules are .yml and .rules files, or folders of them"
+                )
             )
         else:
             files.append(path)
@@ -123,7 +192,7 @@ def distinct(paths: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
-def load_file(path: Path, variables: Variables, errors: list[InputError]) -> list[Draft]:
+def load_file(path: Path, variables: Variables, context: Context, errors: list[InputError]) -> list[Draft]:
     """The rules of one file."""
     try:
         document, nodes = read_documents(path)
@@ -133,7 +202,7 @@ def load_file(path: Path, variables: Variables, errors: list[InputError]) -> lis
     except InputError as error:
         errors.append(error)
         return []
-    drafts = [RuleReader(document, variables, node).read() for node in nodes]
+    drafts = [RuleReader(document, variables, context, node).read() for node in nodes]
     errors += document.errors
     if not drafts:
         errors.append(
@@ -144,10 +213,10 @@ def load_file(path: Path, variables: Variables, errors: list[InputError]) -> lis
     return drafts
 
 
-def refuse_duplicates(drafts: Sequence[Draft], errors: list[InputError]) -> None:
-    """Ids and names are unique; the error names both places."""
+def refuse_duplicates(drafts: Sequence[Draft], errors: list[InputError], imported: Sequence[Rule] = ()) -> None:
+    """Ids and names are unique; the error names both places. imported: Suricata rules, whose ids are."""
     for what in ("id", "name"):
-        seen: dict[str, Rule] = {}
+        seen: dict[str, Rule] = {rule.id: rule for rule in imported} if what == "id" else {}
         for draft in drafts:
             key = getattr(draft.rule, what)
             if key and key in seen:
@@ -157,9 +226,10 @@ def refuse_duplicates(drafts: Sequence[Draft], errors: list[InputError]) -> None
                 seen[key] = draft.rule
 
 
-def resolve(drafts: Sequence[Draft], errors: list[InputError]) -> list[Rule]:
-    """Correlations with the ids and the table of their base rules."""
-    by_name = {key: draft.rule for draft in drafts for key in (draft.rule.id, draft.rule.name) if key}
+def resolve(drafts: Sequence[Draft], errors: list[InputError], imported: Sequence[Rule] = ()) -> list[Rule]:
+    """Correlations with the ids and the table of their base rules; imported rules may be among those, by their ids."""
+    by_name = {rule.id: rule for rule in imported}
+    by_name |= {key: draft.rule for draft in drafts for key in (draft.rule.id, draft.rule.name) if key}
     rules = []
     for draft in drafts:
         rule = draft.rule
@@ -196,8 +266,8 @@ def resolve(drafts: Sequence[Draft], errors: list[InputError]) -> list[Rule]:
 class RuleReader:
     """Reads one rule of a document; mistakes go to the document."""
 
-    def __init__(self, document: Document, variables: Variables, node: Any) -> None:
-        self.document, self.variables, self.node = document, variables, node
+    def __init__(self, document: Document, variables: Variables, context: Context, node: Any) -> None:
+        self.document, self.variables, self.context, self.node = document, variables, context, node
         self.names: dict[str, Any] = {}  # every field the rule names, with the node that names it first
         self.keys = document.mapping(node, "a rule", KEYS, ("title", "id", "level"))
 
@@ -220,11 +290,16 @@ class RuleReader:
         document = self.document
         self.variables.missing.clear()
         test = self.detection()
+        payload = read_payload(document, self.keys, self.context)
+        if payload is not None:
+            test = together(payload.test, test)
+            for name in payload.fields:
+                self.names.setdefault(name, self.keys[payload.key][1])
         correlation, bases = self.correlation()
         new_value = self.new_value()
         if correlation is None and test is None and new_value is None and self.keys:
             document.error(self.keys.get("title", (self.node,))[0], "the rule has neither detection nor correlation",
-                           "add detection: with selections and a condition")  # fmt: skip
+                           "add detection: with selections and a condition, or traffic: and payload:")  # fmt: skip
         if correlation is not None and (test is not None or new_value is not None):
             document.error(
                 self.keys["correlation"][0], "a correlation has no detection of its own", "put them into two rules"
@@ -239,9 +314,15 @@ class RuleReader:
             author=self.text("author"), date=self.date(), tags=self.tags(), falsepositives=self.texts("falsepositives"),
             table=table, test=test if test is not None or correlation is not None else And(()) if new_value else None,
             correlation=correlation, new_value=new_value, message=message, limit=limit, fields=tuple(self.names), tests=self.tests(),
-            position=position, silent=self.text("generate", ("true", "false")) == "false",
-            inactive=f"{missing} is not set" if missing else "", source="",
+            position=position, silent=self.text("generate", ("true", "false")) == "false" or (payload is not None and payload.is_silent),
+            inactive=f"{missing} is not set" if missing else payload.inactive if payload is not None else "",
+            source=payload.source if payload is not None else "", signature=payload.signature if payload is not None else None,
+            category=payload.category if payload is not None else "",
         )  # fmt: skip
+        if payload is not None and (table != PACKET or correlation is not None or new_value is not None):
+            document.error(self.keys[payload.key][0], f"{payload.key} tests packets, and the rule " + (
+                f"tests rows of {table}" if table != PACKET else "is a correlation or an anomaly"),
+                "put them into two rules and a correlation")  # fmt: skip
         return Draft(rule, document, self.names, bases, self.value("protocol"))
 
     def identity(self) -> str:

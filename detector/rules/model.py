@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from detector.errors import Position
+from detector.errors import InputError, Position
 from detector.rules.signature import Signature
 
 # --- operands -------------------------------------------------------------------------------------------------------
@@ -230,6 +230,27 @@ class Rule:
     inactive: str = ""
     source: str = field(default="", compare=False)  # the rule's text, for rule.* of the alert
     signature: Signature | None = None  # of a payload rule: what its test tree does not say
+    category: str = ""  # what its classtype is called; "" where it has none
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A Suricata rule that was not loaded. why: the engine has no such keyword; the text is wrong, as Suricata says too; or
+    a newer revision took its place. keyword: what it is counted under."""
+
+    why: Literal["unsupported", "mistake", "replaced"]
+    position: Position
+    gid: int
+    sid: int
+    title: str
+    keyword: str
+    reason: str
+    hint: str
+
+    def error(self) -> InputError:
+        """As it is shown to people."""
+        name = f"rule {self.gid}:{self.sid}: " if self.sid else ""
+        return InputError(name + self.reason, position=self.position, hint=self.hint)
 
 
 @dataclass(frozen=True)
@@ -238,6 +259,8 @@ class Ruleset:
 
     rules: tuple[Rule, ...]
     warnings: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    suricata: int = 0  # how many Suricata rules were read, with those that were refused
 
     @property
     def active(self) -> tuple[Rule, ...]:

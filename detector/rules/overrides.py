@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +23,11 @@ from detector.protocols.fields import FIELDS
 from detector.rules.compiler import SelectionCompiler, refuse_foreign
 from detector.rules.document import Document, read_documents
 from detector.rules.model import LEVELS, And, Limit, Not, Rule, Ruleset, Test
+from detector.rules.suricata import rule_id
 from detector.rules.variables import Variables
 
 KEYS = ("rule", "reason", "until", "disable", "level", "except", "limit")
+NUMBERS = re.compile(r"([0-9]{1,10}):([0-9]{1,10})")
 CHANGES = ("disable", "level", "except", "limit")
 
 
@@ -123,7 +126,9 @@ def read_one(document: Document, node: Any, rules: Mapping[str, Rule], variables
 
 
 def canonical(text: str) -> str:
-    """An id as rules are known by it: UUIDs are written in several ways."""
+    """An id as rules are known by it: UUIDs are written in several ways, and a Suricata rule is named by 1:2000001."""
+    if found := NUMBERS.fullmatch(text):
+        return rule_id(int(found[1]), int(found[2]))
     try:
         return str(uuid.UUID(text))
     except ValueError:
@@ -164,4 +169,4 @@ def apply_overrides(ruleset: Ruleset, overrides: Sequence[Override], today: date
         if override.limit is not None:
             rule = replace(rule, limit=override.limit)
         rules[override.rule] = rule
-    return Ruleset(tuple(rules[rule.id] for rule in ruleset.rules), tuple(warnings))
+    return replace(ruleset, rules=tuple(rules[rule.id] for rule in ruleset.rules), warnings=tuple(warnings))

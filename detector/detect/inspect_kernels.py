@@ -1,0 +1,384 @@
+"""The kernel that runs the steps of payload rules on candidates, with Suricata 7's meaning of each keyword.
+
+A program is a run of rows of `code`. `place` is where relative steps count from: behind the last match. A content or
+expression that a relative step follows may match in several places; the others are tried where what follows fails, from a
+stack of such choices. A content that stands alone and fails ends the program, since no other choice could mend it.
+
+Two kinds of steps are asked of Python: regular expressions and base64. The kernel notes the question in the candidate's
+state and goes on with the next candidate; with the answer it is called again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.detect.scan_kernels import folded
+from detector.kernel import kernel
+
+CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER_SIZE, BASE64 = 1, 2, 3, 4, 5, 6, 7, 8, 9
+# Columns of code. Numbers: a constant, NONE, or VARIABLE + the variable's place.
+OP, FLAGS, A, B, C, D, E, F, G, H, I = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+CODE_COLUMNS = 11
+NONE, VARIABLE = 1 << 61, 1 << 60
+LARGEST = 1 << 59  # numbers from bytes that are larger count as this; only byte_test sees all 64 bits
+# FLAGS.
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED = 1, 2, 4, 8, 16, 32, 64, 128
+# content: A B bytes in the pool and their number, C offset, D depth, E distance, F within.
+# is_data_at: A position.  buffer_size: A low, B high.  pcre: A pattern.  base64: A question.
+# byte_*: A size, B base (0: binary), C offset; E bitmask (0: none), F how far it is shifted.
+#   test: D value (NAMED: place of a variable), G operator.  jump: D multiplier, G origin, H post_offset.  extract: D multiplier, G align, H variable.
+#   math: D right, G operator, H variable.
+LESS, GREATER, EQUAL, LESS_EQUAL, GREATER_EQUAL, AND, XOR = 0, 1, 2, 3, 4, 5, 6
+PLUS, MINUS, TIMES, DIVIDED, SHIFTED_LEFT, SHIFTED_RIGHT = 0, 1, 2, 3, 4, 5
+FROM_HERE, FROM_BEGINNING, FROM_END = 0, 1, 2
+# Columns of state. S_ANSWER: 0 none, 1 no, 2 yes, with its bounds.
+S_STEP, S_PLACE, S_END, S_DEPTH, S_SPENT, S_FROM, S_ANSWER, S_START, S_STOP, S_RESULT = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+S_VARIABLES, MOST_VARIABLES = 10, 16
+S_STACK, MOST_CHOICES, CHOICE = 26, 24, 4  # a choice: step, place before, end before, from where to go on
+STATE_COLUMNS = S_STACK + MOST_CHOICES * CHOICE
+# S_RESULT.
+RUNNING, HOLDS, FAILS, ASKS, GAVE_UP = 0, 1, 2, 3, 4
+NO_END = -1
+
+
+@kernel
+def number_of(value, state, row):
+    """A number of a step: a constant, or the variable that it names."""
+    if value & VARIABLE and value & NONE == 0 and value > 0:
+        return state[row, S_VARIABLES + (value & 63)]
+    return value
+
+
+@kernel
+def find_content(buffer, start, stop, pool, at, length, nocase):
+    """Where bytes occur first in buffer[start:stop], or -1."""
+    for i in range(start, stop - length + 1):
+        found = True
+        for j in range(length):
+            byte = np.int64(buffer[i + j])
+            if nocase:
+                byte = folded(byte)
+            if byte != np.int64(pool[at + j]):
+                found = False
+                break
+        if found:
+            return i
+    return -1
+
+
+@kernel
+def digit_of(byte):
+    """The value of a digit or letter, 99 for anything else."""
+    if 48 <= byte <= 57:
+        return byte - 48
+    if 97 <= byte <= 122:
+        return byte - 87
+    if 65 <= byte <= 90:
+        return byte - 55
+    return np.int64(99)
+
+
+@kernel
+def text_number(buffer, start, stop, base):
+    """(a number written in text, how many characters it takes), as strtoull of C reads it; 0 characters: none."""
+    at = start
+    while at < stop and (np.int64(buffer[at]) == 32 or 9 <= np.int64(buffer[at]) <= 13):
+        at += 1
+    is_minus = False
+    if at < stop and (np.int64(buffer[at]) == 43 or np.int64(buffer[at]) == 45):
+        is_minus = np.int64(buffer[at]) == 45
+        at += 1
+    if base == 16 and at + 2 < stop and np.int64(buffer[at]) == 48 and np.int64(buffer[at + 1]) | 32 == 120:
+        if digit_of(np.int64(buffer[at + 2])) < 16:
+            at += 2
+    first, value = at, np.uint64(0)
+    while at < stop and digit_of(np.int64(buffer[at])) < base:
+        value = value * np.uint64(base) + np.uint64(digit_of(np.int64(buffer[at])))
+        at += 1
+    if at == first:
+        return np.uint64(0), np.int64(0)
+    if is_minus:
+        value = ~value + np.uint64(1)
+    return value, np.int64(at - start)
+
+
+@kernel
+def binary_number(buffer, start, size, is_little):
+    """An unsigned number of up to 8 bytes."""
+    value = np.uint64(0)
+    for i in range(size):
+        byte = np.uint64(buffer[start + (size - 1 - i if is_little else i)])
+        value = (value << np.uint64(8)) | byte
+    return value
+
+
+@kernel
+def compare(value, operator, wanted):
+    """byte_test's comparison of two unsigned numbers."""
+    if operator == LESS:
+        return value < wanted
+    if operator == GREATER:
+        return value > wanted
+    if operator == EQUAL:
+        return value == wanted
+    if operator == LESS_EQUAL:
+        return value <= wanted
+    if operator == GREATER_EQUAL:
+        return value >= wanted
+    if operator == AND:
+        return value & wanted != np.uint64(0)
+    return value ^ wanted != np.uint64(0)
+
+
+@kernel
+def calculate(value, operator, right):
+    """(byte_math's result of numbers below LARGEST, whether there is one)."""
+    result = value
+    if operator == PLUS:
+        result = value + right
+    elif operator == MINUS:
+        result = value - right
+    elif operator == TIMES:
+        if right and value > LARGEST // right:
+            result = np.int64(LARGEST)
+        else:
+            result = value * right
+    elif operator == DIVIDED:
+        if right == 0:
+            return value, False
+        result = value // right
+    elif operator == SHIFTED_LEFT:
+        result = np.int64(LARGEST) if right >= 59 or value >> (59 - right) else value << right
+    elif right >= 63:
+        result = np.int64(0)
+    else:
+        result = value >> right
+    return result, True
+
+
+@kernel
+def masked(value, bitmask, shift):
+    """A number under a mask, moved down to the mask's lowest bit."""
+    if bitmask:
+        value = (value & np.uint64(bitmask)) >> np.uint64(shift)
+    return value
+
+
+@kernel
+def limited(value):
+    """An unsigned number as one that arithmetic cannot overflow."""
+    return np.int64(LARGEST) if value > np.uint64(LARGEST) else np.int64(value)
+
+
+@kernel
+def content_bounds(code, step, state, row, place, length, origin):
+    """(from where, up to where) a content is searched in a buffer of `length` bytes; the first beyond the second: nowhere."""
+    offset, depth = number_of(code[step, C], state, row), number_of(code[step, D], state, row)
+    first, last = np.int64(0), np.int64(length)
+    if code[step, FLAGS] & RELATIVE:
+        first = place
+        distance, within = number_of(code[step, E], state, row), number_of(code[step, F], state, row)
+        if distance == NONE:
+            distance = np.int64(0)
+        first = max(np.int64(0), first + distance)
+        if within != NONE:
+            last = min(last, place + within + distance)
+        if depth != NONE:
+            last = min(last, place + depth)
+        if offset != NONE:
+            first = max(first, offset)
+    else:
+        if depth != NONE:
+            last = depth - origin
+        if offset != NONE:
+            first = max(np.int64(0), offset)
+    return first, min(last, np.int64(length))
+
+
+@kernel
+def step_content(code, step, pool, buffer, begin, length, state, row, origin):
+    """One content; (whether it holds, whether its failure is for good)."""
+    flags, size = code[step, FLAGS], code[step, B]
+    first, last = content_bounds(code, step, state, row, state[row, S_PLACE], length, origin)
+    found = np.int64(-1)
+    if first <= last and last > 0:
+        first = max(first, state[row, S_FROM])
+        if flags & ENDSWITH:
+            if last == length and last - size >= first:
+                found = find_content(buffer, begin + last - size, begin + last, pool, code[step, A], size, flags & NOCASE)
+        else:
+            found = find_content(buffer, begin + first, begin + last, pool, code[step, A], size, flags & NOCASE)
+    if flags & NEGATED:
+        return found < 0, flags & RELATIVE == 0
+    if found < 0:
+        return False, flags & RELATIVE == 0
+    start = found - begin
+    choose(code, step, state, row, start + 1)
+    state[row, S_PLACE] = start + size
+    state[row, S_END] = max(state[row, S_END], start + size)
+    return True, False
+
+
+@kernel
+def choose(code, step, state, row, again):
+    """Keeps a choice that may be made otherwise: the step holds from `again` on as well, perhaps."""
+    depth = state[row, S_DEPTH]
+    if code[step, FLAGS] & RELATIVE_NEXT and depth < MOST_CHOICES:
+        at = S_STACK + depth * CHOICE
+        state[row, at] = step
+        state[row, at + 1] = state[row, S_PLACE]
+        state[row, at + 2] = state[row, S_END]
+        state[row, at + 3] = again
+        state[row, S_DEPTH] = depth + 1
+
+
+@kernel
+def step_bytes(code, step, buffer, begin, length, state, row):
+    """byte_test, byte_jump, byte_extract, byte_math; whether it holds."""
+    operation, flags = code[step, OP], code[step, FLAGS]
+    at = number_of(code[step, C], state, row)
+    if flags & RELATIVE:
+        at += state[row, S_PLACE]
+    size, base = number_of(code[step, A], state, row), code[step, B]
+    if at < 0 or at >= length or size > length - at or size < 0:
+        return False
+    taken = size
+    if base:
+        value, taken = text_number(buffer, begin + at, begin + at + (size if size else min(length - at, 23)), base)
+        if taken == 0:
+            return False
+    else:
+        if size > 8:
+            return False
+        value = binary_number(buffer, begin + at, size, flags & LITTLE)
+    if operation == BYTE_TEST:
+        named = state[row, S_VARIABLES + (code[step, D] & 63)] if flags & NAMED else code[step, D]
+        wanted = np.uint64(named)
+        holds = compare(masked(value, code[step, E], code[step, F]), code[step, G], wanted)
+        if holds and flags & NEGATED == 0:
+            state[row, S_END] = max(state[row, S_END], at + taken)
+        return holds != (flags & NEGATED != 0)
+    if operation == BYTE_MATH:
+        result, is_number = calculate(limited(value), code[step, G], number_of(code[step, D], state, row))
+        if not is_number:
+            return False
+        if code[step, E] and result >= 0:
+            result = (result & code[step, E]) >> code[step, F]
+        state[row, S_VARIABLES + code[step, H]] = result
+    elif operation == BYTE_EXTRACT:
+        result = limited(value)
+        result = np.int64(LARGEST) if result > LARGEST // code[step, D] else result * code[step, D]
+        if code[step, G] and result % code[step, G]:
+            result += code[step, G] - result % code[step, G]
+        state[row, S_VARIABLES + code[step, H]] = result
+    else:
+        result = limited(masked(value, code[step, E], code[step, F]))
+        result = np.int64(LARGEST) if result > LARGEST // code[step, D] else result * code[step, D]
+        if flags & ALIGNED and result % 4:
+            result += 4 - result % 4
+        result += number_of(code[step, H], state, row)
+        if code[step, G] == FROM_HERE:
+            result += at + taken
+        elif code[step, G] == FROM_END:
+            result += length
+        if result < 0 or result >= length:
+            return False
+        state[row, S_PLACE] = result
+        state[row, S_END] = max(state[row, S_END], at + taken)
+        return True
+    state[row, S_PLACE] = at + taken
+    state[row, S_END] = max(state[row, S_END], at + taken)
+    return True
+
+
+@kernel
+def step_asked(code, step, state, row):
+    """A step that Python answers; (whether it is answered, whether it holds). The question is in S_START and S_FROM: where
+    its bytes begin, and from where a match may."""
+    flags = code[step, FLAGS]
+    if state[row, S_ANSWER] == 0:
+        state[row, S_START] = state[row, S_PLACE] if flags & RELATIVE else 0
+        return False, False
+    is_yes = state[row, S_ANSWER] == 2
+    state[row, S_ANSWER] = 0
+    if flags & NEGATED:
+        return True, not is_yes
+    if is_yes:
+        choose(code, step, state, row, state[row, S_START] + 1)
+        if code[step, OP] == PCRE:
+            state[row, S_PLACE] = state[row, S_STOP]
+        state[row, S_END] = max(state[row, S_END], state[row, S_STOP])
+    return True, is_yes
+
+
+@kernel
+def step_back(state, row):
+    """Goes back to the last choice; whether there is one."""
+    depth = state[row, S_DEPTH] - 1
+    if depth < 0:
+        return False
+    at = S_STACK + depth * CHOICE
+    state[row, S_STEP] = state[row, at]
+    state[row, S_PLACE] = state[row, at + 1]
+    state[row, S_END] = state[row, at + 2]
+    state[row, S_FROM] = state[row, at + 3]
+    state[row, S_DEPTH] = depth
+    return True
+
+
+@kernel
+def run_programs(code, firsts, pool, buffer, which, spans, fresh, origins, limit, rows, state):
+    """Runs or goes on with candidates until each holds, fails or asks.
+
+    Args:
+        code: int64[steps, 11].  firsts: int64[programs + 1], first step of each.  pool: uint8[...], bytes of contents.
+        which: int64[n], program of each candidate.  spans: int64[n, 2].  fresh, origins: int64[n], as Inspector.inspect.
+        limit: steps that a candidate may take.
+        rows: int64[m], candidates to be run.
+        state: int64[n, STATE_COLUMNS].
+    """
+    for i in range(len(rows)):
+        row = rows[i]
+        begin, length = spans[row, 0], spans[row, 1] - spans[row, 0]
+        last = firsts[which[row] + 1]
+        if state[row, S_RESULT] == RUNNING:
+            state[row, S_STEP] = firsts[which[row]]
+            state[row, S_END] = NO_END
+        state[row, S_RESULT] = FAILS
+        while True:
+            step = state[row, S_STEP]
+            holds, is_final = True, False
+            if step == last:
+                if state[row, S_END] == NO_END or state[row, S_END] > fresh[row]:
+                    state[row, S_RESULT] = HOLDS
+                    break
+                holds = False
+            else:
+                state[row, S_SPENT] += 1
+                if state[row, S_SPENT] > limit:
+                    state[row, S_RESULT] = GAVE_UP
+                    break
+                operation, flags = code[step, OP], code[step, FLAGS]
+                if operation == CONTENT:
+                    holds, is_final = step_content(code, step, pool, buffer, begin, length, state, row, origins[row])
+                elif operation == IS_DATA_AT:
+                    wanted = number_of(code[step, A], state, row)
+                    if flags & RELATIVE:
+                        holds = wanted + state[row, S_PLACE] <= length
+                    else:
+                        holds = wanted < length
+                    holds = holds != (flags & NEGATED != 0)
+                elif operation == BUFFER_SIZE:
+                    holds = (code[step, A] <= length <= code[step, B]) != (flags & NEGATED != 0)
+                elif operation == PCRE or operation == BASE64:
+                    is_answered, holds = step_asked(code, step, state, row)
+                    if not is_answered:
+                        state[row, S_RESULT] = ASKS
+                        break
+                else:
+                    holds = step_bytes(code, step, buffer, begin, length, state, row)
+            if holds:
+                state[row, S_STEP] += 1
+                state[row, S_FROM] = 0
+            elif is_final or not step_back(state, row):
+                break

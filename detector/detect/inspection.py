@@ -1,0 +1,128 @@
+"""Candidates through the programs of their rules: the kernel runs them, and what it asks is answered here."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.rules.expressions import Search, compile_pattern
+from detector.detect.programs import Programs
+from detector.kernel import Kernels
+from detector.rules.signature import Base64, Buffer, Pcre
+
+kernels = Kernels("detector.detect.inspect_kernels")
+
+STATE_COLUMNS = 122  # and the columns that follow, as inspect_kernels.py names them
+S_STEP, S_FROM, S_ANSWER, S_START, S_STOP, S_RESULT = 0, 5, 6, 7, 8, 9
+HOLDS, ASKS, GAVE_UP = 1, 3, 4
+NO, YES = 1, 2
+STEPS = 3000  # that one candidate may take: Suricata's inspection-recursion-limit
+BLOCK = 4096  # candidates at once, for memory
+NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
+Rows = NDArray[np.int64]
+
+
+class Inspector:
+    """Programs with what answers their questions.
+
+    gave_up: candidates by program that ran into the limit of steps.  failed: by program, expressions that took too long.
+    """
+
+    def __init__(self, programs: Programs, limit: int = STEPS) -> None:
+        self.programs = programs
+        self._limit = limit
+        self._searches: dict[int, Search] = {}
+        self._inner: dict[int, Inspector] = {}
+        self.gave_up: Counter[int] = Counter()
+        self.failed: Counter[int] = Counter()
+        for step, question in programs.questions.items():  # per question
+            if isinstance(question, Pcre):
+                self._searches[step] = compile_pattern(question.pattern, question.flags)
+            elif question.steps:
+                self._inner[step] = Inspector(Programs([(Buffer.PAYLOAD, question.steps)]), limit)
+
+    def inspect(self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows) -> NDArray[np.bool_]:
+        """bool[n]: whether each candidate's program holds on its bytes.
+
+        Args:
+            which: int64[n], programs.  spans: int64[n, 2], bounds in the buffer; an empty one does not hold.
+            fresh: int64[n], from where in the span bytes are new; something must match behind it.
+            origins: int64[n], place of the span's first byte in its stream.
+        """
+        held = np.zeros(len(which), np.bool_)
+        for first in range(0, len(which), BLOCK):  # per block
+            block = slice(first, first + BLOCK)
+            held[block] = self._run(buffer, which[block], spans[block], fresh[block], origins[block])
+        return held
+
+    def _run(self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows) -> NDArray[np.bool_]:
+        state = np.zeros((len(which), STATE_COLUMNS), np.int64)
+        rows = np.flatnonzero(spans[:, 1] > spans[:, 0])
+        arrays = [np.ascontiguousarray(one) for one in (which, spans, fresh, origins)]
+        while len(rows):  # per round of questions
+            kernels.run_programs(
+                self.programs.code, self.programs.firsts, self.programs.pool, buffer, *arrays, self._limit, rows, state
+            )
+            rows = rows[state[rows, S_RESULT] == ASKS]
+            for row in rows.tolist():  # per question
+                self._answer(buffer, int(which[row]), spans[row].tolist(), state[row])
+        results = state[:, S_RESULT]
+        self.gave_up.update(which[results == GAVE_UP].tolist())
+        held: NDArray[np.bool_] = results == HOLDS
+        return held
+
+    def _answer(self, buffer: NDArray[np.uint8], program: int, span: list[int], state: Rows) -> None:
+        """Writes the answer of what a candidate asks into its state."""
+        step, start = int(state[S_STEP]), int(state[S_START])
+        data = buffer[span[0] + start : span[1]].tobytes() if span[0] + start <= span[1] else b""
+        question = self.programs.questions[step]
+        state[S_ANSWER] = NO
+        if isinstance(question, Base64):
+            if self._decoded_holds(step, question, data):
+                state[S_ANSWER], state[S_STOP] = YES, start
+            return
+        try:
+            found = self._searches[step](data, max(0, int(state[S_FROM]) - start))
+        except TimeoutError:
+            self.failed[program] += 1
+            found = None
+            state[S_ANSWER] = YES if question.is_negated else NO  # a step that fails holds in no way
+            return
+        if found is not None:
+            state[S_ANSWER], state[S_START], state[S_STOP] = YES, start + found[0], start + found[1]
+
+    def _decoded_holds(self, step: int, question: Base64, data: bytes) -> bool:
+        """base64_decode and what follows it."""
+        data = data[question.offset :]
+        if question.length is not None:
+            data = data[: question.length]
+        decoded = decode_base64(data)
+        if not decoded:
+            return False
+        inner = self._inner.get(step)
+        if inner is None:
+            return True
+        bytes_ = np.frombuffer(decoded, np.uint8).copy()
+        zero = np.zeros(1, np.int64)
+        return bool(inner.inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
+
+
+def decode_base64(data: bytes) -> bytes:
+    """What stands in base64 up to the first byte that does not belong to it, in whole groups of four; a padded last group too."""
+    stop = NOT_BASE64.search(data)
+    text = data if stop is None else data[: stop.start()]
+    rest = len(text) % 4
+    padding = data[len(text) : len(text) + 4 - rest]
+    if rest and padding.startswith(b"=" * min(4 - rest, max(1, len(padding)))) and rest > 1:
+        text += b"=" * (4 - rest)
+    else:
+        text = text[: len(text) - rest]
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return b""

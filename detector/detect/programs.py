@@ -1,0 +1,170 @@
+"""Steps of payload rules as programs for inspect_kernels.
+
+Input: (buffer, steps) of each inspection. Output: Programs, whose arrays the kernel runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.detect.fast_patterns import Literal
+from detector.rules.signature import (
+    Base64,
+    Buffer,
+    BufferSize,
+    ByteExtract,
+    ByteJump,
+    ByteMath,
+    ByteTest,
+    Content,
+    IsDataAt,
+    Number,
+    Numeral,
+    Pcre,
+    Step,
+)
+
+# As inspect_kernels.py names them; that module is not imported before there is something to run.
+CODE_COLUMNS = 11
+CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER_SIZE, BASE64 = range(1, 10)
+NONE, VARIABLE = 1 << 61, 1 << 60
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED = (1 << bit for bit in range(8))
+COMPARISONS = ("<", ">", "=", "<=", ">=", "&", "^")
+OPERATIONS = ("+", "-", "*", "/", "<<", ">>")
+ORIGINS = ("", "beginning", "end")
+MOST_VARIABLES = 16
+
+
+class Programs:
+    """code: int64[steps, 11], firsts: int64[programs + 1], pool: uint8[...], as the kernel wants them.
+
+    questions: {step: Pcre or Base64}, what Python answers.
+    """
+
+    def __init__(self, inspections: Sequence[tuple[Buffer, Sequence[Step]]]) -> None:
+        self.questions: dict[int, Pcre | Base64] = {}
+        self._rows: list[list[int]] = []
+        self._pool = bytearray()
+        self._places: dict[Literal, int] = {}
+        firsts = [0]
+        for _, steps in inspections:  # per program
+            self._compile(steps)
+            firsts.append(len(self._rows))
+        self.code = np.array(self._rows, np.int64).reshape(-1, CODE_COLUMNS)
+        self.firsts = np.array(firsts, np.int64)
+        self.pool = np.frombuffer(bytes(self._pool) or b"\0", np.uint8).copy()
+
+    def _compile(self, steps: Sequence[Step]) -> None:
+        """The rows of one program."""
+        names: dict[str, int] = {}
+        first = len(self._rows)
+        followed = followed_by_relative(steps)
+        for number, step in enumerate(steps):  # per step
+            row = [0] * CODE_COLUMNS
+            row[1] = RELATIVE_NEXT if number in followed else 0
+            self._fill(row, step, names)
+            if row[0] in (PCRE, BASE64):
+                assert isinstance(step, Pcre | Base64)
+                self.questions[first + number] = step
+            self._rows.append(row)
+
+    def _text(self, content: Content) -> int:
+        """Where a content's bytes are in the pool."""
+        literal = Literal(content.pattern.lower() if content.nocase else content.pattern, content.nocase)
+        if literal not in self._places:
+            self._places[literal] = len(self._pool)
+            self._pool += literal.text
+        return self._places[literal]
+
+    def _fill(self, row: list[int], step: Step, names: dict[str, int]) -> None:
+        """One step."""
+
+        def number(value: Number | None) -> int:
+            if value is None:
+                return NONE
+            return VARIABLE + names[value] if isinstance(value, str) else value
+
+        def variable(name: str) -> int:
+            return names.setdefault(name, len(names))
+
+        match step:
+            case Content():
+                row[0] = CONTENT
+                row[1] |= NEGATED * step.is_negated | NOCASE * step.nocase | ENDSWITH * step.endswith | RELATIVE * step.is_relative
+                depth = len(step.pattern) if step.startswith else step.depth
+                if isinstance(depth, int) and isinstance(step.offset, int):
+                    depth += step.offset  # it counts from the offset
+                row[2:4] = self._text(step), len(step.pattern)
+                row[4:8] = number(step.offset), number(depth), number(step.distance), number(step.within)
+            case IsDataAt():
+                row[0], row[1], row[2] = IS_DATA_AT, NEGATED * step.is_negated | RELATIVE * step.is_relative, number(step.position)
+            case BufferSize():
+                row[0], row[1], row[2], row[3] = BUFFER_SIZE, NEGATED * step.is_negated, step.low, step.high
+            case Pcre():
+                row[0] = PCRE
+                row[1] |= NEGATED * step.is_negated | RELATIVE * step.is_relative
+            case Base64():
+                row[0], row[1] = BASE64, RELATIVE * step.is_relative
+            case ByteTest():
+                row[0] = BYTE_TEST
+                self._numeral(row, step.numeral, step.offset, step.is_relative, number)
+                row[1] |= NEGATED * step.is_negated
+                if isinstance(step.value, str):
+                    row[1] |= NAMED
+                    row[5] = names[step.value]
+                else:
+                    row[5] = signed(step.value)
+                row[6:8] = mask(step.bitmask)
+                row[8] = COMPARISONS.index(step.operator)
+            case ByteJump():
+                row[0] = BYTE_JUMP
+                self._numeral(row, step.numeral, step.offset, step.is_relative, number)
+                row[1] |= ALIGNED * step.is_aligned
+                row[5] = step.multiplier
+                row[6:8] = mask(step.bitmask)
+                row[8], row[9] = ORIGINS.index(step.origin), number(step.post_offset)
+            case ByteExtract():
+                row[0] = BYTE_EXTRACT
+                self._numeral(row, step.numeral, step.offset, step.is_relative, number)
+                row[5], row[8], row[9] = step.multiplier, step.align, variable(step.name)
+            case ByteMath():
+                row[0] = BYTE_MATH
+                self._numeral(row, step.numeral, step.offset, step.is_relative, number)
+                row[5] = number(step.right)
+                row[6:8] = mask(step.bitmask)
+                row[8], row[9] = OPERATIONS.index(step.operator), variable(step.name)
+
+    @staticmethod
+    def _numeral(row: list[int], numeral: Numeral, offset: Number, is_relative: bool, number) -> None:  # type: ignore[no-untyped-def]
+        row[1] |= LITTLE * numeral.is_little | RELATIVE * is_relative
+        row[2], row[3], row[4] = number(numeral.size), numeral.base, number(offset)
+
+
+def signed(value: int) -> int:
+    """64 bits as an int64 holds them."""
+    return value - 2**64 if value >= 2**63 else value
+
+
+def mask(bitmask: int | None) -> tuple[int, int]:
+    """(a mask or 0, how far its lowest bit is up)."""
+    return (bitmask, (bitmask & -bitmask).bit_length() - 1) if bitmask else (0, 0)
+
+
+def is_relative(step: Step) -> bool:
+    """Whether a step counts from the match before."""
+    return not isinstance(step, BufferSize) and step.is_relative
+
+
+def followed_by_relative(steps: Sequence[Step]) -> set[int]:
+    """Contents and expressions whose match a later step counts from: the nearest before each relative step."""
+    found: set[int] = set()
+    last = -1
+    for number, step in enumerate(steps):  # per step
+        if is_relative(step) and last >= 0:
+            found.add(last)
+        if isinstance(step, Content | Pcre):
+            last = number
+    return found

@@ -1,0 +1,113 @@
+"""PCRE expressions of rules on bytes: by RE2 in linear time where it can say them, else by a library with limits.
+
+RE2 cannot look around or back. Such expressions go to `regex`, which backtracks: over bounded input and with a time limit,
+whose passing is the rule's failure and not a result.
+"""
+
+from __future__ import annotations
+
+import re as _re
+from collections.abc import Callable
+
+import re2
+import regex
+
+LONGEST_SEARCHED = 65536  # bytes that an expression which backtracks looks at
+LONGEST_SECONDS = 0.1  # most take microseconds
+LONGEST_PATTERN = 8192
+FLAGS = "imsxAEG"
+# What RE2 takes for something else than PCRE does, or not at all: left to `regex`.
+ONLY_REGEX = _re.compile(r"\\[1-9gkGKZRXNhHvVCuUlLQE]|\(\?(?![:imsU-]|P<)|[*+?}]\+|\(\?[imsU-]*[xn]")
+REFUSED = _re.compile(r"\\[CNX]|\(\*|\(\?[RC\d&|]|\(\?\(|\\g|\(\?P>")
+# Quotes \Q...\E, and classes of PCRE that the libraries spell otherwise.
+QUOTED = _re.compile(r"\\Q(.*?)(?:\\E|$)", _re.DOTALL)
+Search = Callable[[bytes, int], tuple[int, int] | None]
+
+
+class Refused(ValueError):
+    """An expression that cannot be matched with PCRE's meaning."""
+
+
+def translated(pattern: str) -> str:
+    """The pattern without what the libraries spell otherwise."""
+    plain = QUOTED.sub(lambda found: _re.escape(found.group(1)), pattern)
+    plain = plain.replace(r"\h", r"[ \t\xa0]").replace(r"\e", r"\x1b").replace(r"\R", r"(?:\r\n|[\n\v\f\r\x85])")
+    return _re.sub(r"\\/", "/", plain)
+
+
+def check_pattern(pattern: str, flags: str) -> None:
+    """Refuses what cannot be matched.
+
+    Raises:
+        Refused: why.
+    """
+    compile_pattern(pattern, flags)
+
+
+def compile_pattern(pattern: str, flags: str) -> Search:
+    """A search in bytes from a place on; (start, stop) of the first match, None for none. TimeoutError: it gave up.
+
+    Raises:
+        Refused: it is no expression, or one that neither library can say.
+    """
+    if len(pattern) > LONGEST_PATTERN:
+        raise Refused(f"the expression is longer than {LONGEST_PATTERN} characters")
+    if found := REFUSED.search(pattern):
+        raise Refused(f"{found.group()} cannot be matched here")
+    text = translated(pattern)
+    if "A" in flags:
+        text = rf"\A(?:{text})"
+    if "x" not in flags and "E" not in flags and "G" not in flags and not ONLY_REGEX.search(text) and not ends_loosely(text, flags):
+        made = by_re2(text, flags)
+        if made is not None:
+            return made
+    return by_regex(text, flags)
+
+
+def ends_loosely(text: str, flags: str) -> bool:
+    """Whether a $ may also stand before a last line feed, which RE2 does not know."""
+    return "$" in text and "m" not in flags
+
+
+def by_re2(text: str, flags: str) -> Search | None:
+    """RE2's search, None where it cannot say the expression."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    options.case_sensitive = "i" not in flags
+    options.dot_nl = "s" in flags
+    options.max_mem = 8 << 20
+    if "m" in flags:
+        text = f"(?m:{text})"
+    try:
+        expression = re2.compile(text.encode("utf-8", "surrogateescape"), options)
+    except (re2.error, UnicodeEncodeError):
+        return None
+
+    def search(data: bytes, start: int) -> tuple[int, int] | None:
+        found = expression.search(data, start)
+        return None if found is None else found.span()
+
+    return search
+
+
+def by_regex(text: str, flags: str) -> Search:
+    """The search of `regex`, with its limits."""
+    letters = 0
+    for letter, flag in (("i", regex.IGNORECASE), ("m", regex.MULTILINE), ("s", regex.DOTALL), ("x", regex.VERBOSE)):
+        if letter in flags:
+            letters |= flag
+    if "E" in flags:
+        text = _re.sub(r"(?<!\\)\$", r"\\Z", text)
+    if "G" in flags:
+        raise Refused("the flag G (ungreedy) cannot be matched here")
+    try:
+        expression = regex.compile(text.encode("utf-8", "surrogateescape"), letters | regex.VERSION0)
+    except (regex.error, UnicodeEncodeError) as error:
+        raise Refused(f"not an expression: {error}") from None
+
+    def search(data: bytes, start: int) -> tuple[int, int] | None:
+        found = expression.search(data[:LONGEST_SEARCHED], start, timeout=LONGEST_SECONDS)
+        return None if found is None else found.span()
+
+    return search

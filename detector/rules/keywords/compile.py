@@ -1,0 +1,246 @@
+"""The text of a payload rule to a compiled rule: its options one after the other, then what they mean together."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from detector.errors import InputError, nearest
+from detector.rules.compiler import fields_of
+from detector.rules.keywords import about, contents, flow, numbers, packet, regular, states
+from detector.rules.keywords.about import DEFAULT_PRIORITY, level_of, priority_of, tags_of
+from detector.rules.keywords.contents import in_ranges
+from detector.rules.keywords.draft import CompiledRule, Context, Draft, Keyword, Piece, Unsupported
+from detector.rules.keywords.header import read_action, read_header, read_protocol
+from detector.rules.keywords.known import OTHER_KEYWORDS
+from detector.rules.keywords.packet import ICMP, ICMPV6, PROTOCOL, TCP
+from detector.rules.model import And, Test
+from detector.rules.options import Option, RuleText
+from detector.rules.signature import (
+    Base64,
+    Bits,
+    Buffer,
+    BufferSize,
+    Content,
+    FlowInt,
+    Inspection,
+    Protocol,
+    Signature,
+    Step,
+    Subject,
+    Where,
+)
+
+KEYWORDS: dict[str, Keyword] = {
+    **contents.KEYWORDS, **numbers.KEYWORDS, **regular.KEYWORDS, **packet.KEYWORDS, **flow.KEYWORDS, **states.KEYWORDS, **about.KEYWORDS,
+}  # fmt: skip
+SUPPORTED: tuple[str, ...] = tuple(sorted(KEYWORDS))
+WITH_STREAMS = ("ip", "tcp", "pkthdr")  # protocols of rules that see TCP
+LAYERS: dict[Protocol, set[int]] = {"tcp": {TCP}, "icmp": {ICMP, ICMPV6}}
+UNUSED, ASKS, BOTH, SETS = 0, 1, 2, 3  # what a rule does with a kind of state: what sets goes first
+ASKING = ("isset", "isnotset")
+EXACT = re.compile(r"=?\s*([0-9]+)")  # a size that is one number
+ACTION_ORDER = {"drop": 0, "reject": 1, "rejectsrc": 1, "rejectdst": 1, "rejectboth": 1, "alert": 2}
+
+
+def is_supported(keyword: str) -> bool:
+    """Whether a keyword may stand in a rule."""
+    return keyword in KEYWORDS
+
+
+def compile_rule(text: RuleText, context: Context) -> CompiledRule:
+    """What a rule means.
+
+    Raises:
+        Unsupported: it asks for what Suricata has and this program has not.
+        InputError: a mistake, as Suricata refuses it too.
+    """
+    draft = Draft(text, context)
+    read_action(draft)
+    protocol = read_protocol(draft)
+    for option in text.options:  # per option
+        draft.option = option
+        keyword = KEYWORDS.get(option.keyword)
+        if keyword is None:
+            raise unknown(draft, option)
+        keyword.read(draft, value_of(draft, keyword, option))
+    refuse_empty(draft)
+    header, inactive = read_header(draft, protocol)
+    layers = draft.layers - LAYERS.get(protocol, set())
+    if layers:
+        draft.tests.insert(0, in_ranges(PROTOCOL, tuple((layer, layer) for layer in sorted(layers))))
+    test: Test | None = (
+        None if not draft.tests else draft.tests[0] if len(draft.tests) == 1 else And(tuple(draft.tests))
+    )
+    priority = (
+        draft.priority
+        if draft.priority >= 0
+        else priority_of(draft, draft.classtype)
+        if draft.classtype
+        else DEFAULT_PRIORITY
+    )
+    where = where_of(draft, protocol)
+    signature = Signature(
+        header, inspections_of(draft), where, tuple(draft.states), draft.threshold, draft.detection_filter, (), draft.tag, draft.gid, draft.sid,
+        draft.rev, priority, draft.classtype, draft.target, tuple(draft.metadata), order_of(draft, text.header[0], priority),
+    )  # fmt: skip
+    return CompiledRule(
+        draft.msg, signature, test, named(test) if test is not None else (), tuple(draft.references), level_of(priority),
+        tags_of(draft.metadata), draft.silent, inactive, tuple(draft.warnings),
+    )  # fmt: skip
+
+
+@lru_cache(1 << 12)
+def named(test: Test) -> tuple[str, ...]:
+    """The fields of a test."""
+    return tuple(fields_of(test))
+
+
+def value_of(draft: Draft, keyword: Keyword, option: Option) -> str:
+    """The value of an option, with or without its quotes as the keyword wants it.
+
+    Raises:
+        InputError: there is none, or one too much, or its quotes are not as they must be.
+    """
+    value = option.value
+    if not value:
+        if value is None and keyword.value != "needed":
+            return ""
+        raise draft.mistake(f"{option.keyword} has no value", "it is written " + usage(keyword, option.keyword))
+    if keyword.value == "none":
+        raise draft.mistake(f"{option.keyword} takes no value", f"write {option.keyword};")
+    is_quoted = value[-1] == '"' and (
+        value[0] == '"' or (keyword.negation and value[0] == "!" and value[1:].lstrip()[:1] == '"')
+    )
+    if keyword.quotes == "needed" and (not is_quoted or len(value) < 2):
+        raise draft.mistake(f"the value of {option.keyword} needs quotes", f'write {option.keyword}:"...";')
+    if keyword.quotes == "refused" and value[0] == '"':
+        raise draft.mistake(f"the value of {option.keyword} has quotes", "write it without them")
+    return value
+
+
+def usage(keyword: Keyword, name: str) -> str:
+    """How an option is written, from the first line of its handler."""
+    return (keyword.read.__doc__ or f"{name}:...;").split("\n")[0].rstrip(".")
+
+
+def unknown(draft: Draft, option: Option) -> InputError:
+    """A keyword that is not supported, or that nobody knows."""
+    position = draft.text.position(option.at, len(option.keyword))
+    if option.keyword in OTHER_KEYWORDS:
+        return Unsupported(option.keyword, f"the keyword {option.keyword} is not supported", position=position,
+                           hint="which are: docs/suricata.md")  # fmt: skip
+    guess = nearest(option.keyword, KEYWORDS)
+    return InputError(
+        f"unknown keyword {option.keyword!r}",
+        position=position,
+        hint=f"did you mean {guess}?" if guess else "all: docs/suricata.md",
+    )
+
+
+def refuse_empty(draft: Draft) -> None:
+    """What can be seen only when all options are read.
+
+    Raises:
+        InputError: no sid; a buffer that nothing is asked of; packets and streams asked for at once; a content that never fits.
+    """
+    text = draft.text
+    if not draft.sid:
+        raise InputError(
+            "the rule has no sid",
+            position=text.position(0, len(text.header[0])),
+            hint="give it a number of its own: sid:1000001;",
+        )
+    for option in draft.set_buffers:
+        if not draft.chains[contents.BY_LABEL[option.keyword]]:
+            raise InputError(f"nothing is asked of {option.keyword}", position=text.position(option.at, len(option.keyword)),
+                             hint="a content, pcre or another keyword follows a buffer")  # fmt: skip
+    if draft.needs_packet and draft.needs_stream:
+        at = next((option for option in text.options if option.keyword == "flow"), text.options[0])
+        raise InputError("the rule asks for streams only, and for what a packet alone has", position=text.position(at.at, len(at.keyword)),
+                         hint="tcp-stream and flow:only_stream go with payload keywords only")  # fmt: skip
+    exact = EXACT.fullmatch(draft.dsize)
+    sizes = [(int(exact[1]), draft.chains[Buffer.PAYLOAD], "dsize")] if exact else []
+    for buffer, chain in draft.chains.items():
+        sizes += [(piece.low, chain, f"bsize of {buffer.label}") for piece in chain
+                  if type(piece) is BufferSize and piece.low == piece.high and not piece.is_negated]  # fmt: skip
+    for size, chain, name in sizes:
+        if (needed := least_length(chain)) > size:
+            raise InputError(f"the contents need {needed} bytes, {name} is {size}", position=text.position(0, len(text.header[0])),
+                             hint="the rule would never match")  # fmt: skip
+
+
+def least_length(chain: list[Piece]) -> int:
+    """Bytes that a chain of contents needs, as Suricata reckons: the first one and those relative to it."""
+    total, is_first = 0, True
+    for piece in chain:
+        if type(piece) is dict:
+            if not is_first and (piece.get("is_negated") or ("distance" not in piece and "within" not in piece)):
+                continue
+            shifts = [piece.get(name, 0) for name in ("offset", "distance")]
+            total += len(piece["pattern"]) + sum(shift for shift in shifts if isinstance(shift, int))
+            is_first = False
+    return total
+
+
+def where_of(draft: Draft, protocol: Protocol) -> Where:
+    """Where the payload is looked at: in packets, in streams, or both, as Suricata 7 chooses."""
+    if protocol not in WITH_STREAMS or not draft.chains[Buffer.PAYLOAD]:
+        return Where.STREAM if draft.needs_stream and protocol in WITH_STREAMS else Where.PACKET
+    if draft.needs_packet:
+        return Where.PACKET
+    if draft.needs_stream:
+        return Where.STREAM
+    is_placed = any(
+        type(piece) is dict and ("offset" in piece or "depth" in piece or "startswith" in piece)
+        for piece in draft.chains[Buffer.PAYLOAD]
+    )
+    return Where.STREAM | Where.PACKET if is_placed else Where.STREAM
+
+
+def inspections_of(draft: Draft) -> tuple[Inspection, ...]:
+    """The steps of each buffer that has some."""
+    return tuple(Inspection(buffer, steps_of(chain)) for buffer, chain in draft.chains.items() if chain)
+
+
+def steps_of(chain: list[Piece]) -> tuple[Step, ...]:
+    """A chain's pieces as steps."""
+    return tuple(step_of(piece) for piece in chain)
+
+
+def step_of(piece: Piece) -> Step:
+    """A piece as a step."""
+    if type(piece) is dict:
+        piece.pop("rawbytes", None)
+        return Content(**piece)
+    if type(piece) is tuple:
+        _, length, offset, is_relative, inner = piece
+        return Base64(length, offset, is_relative, steps_of(inner))
+    step: Step = piece
+    return step
+
+
+def order_of(draft: Draft, action: str, priority: int) -> tuple[int, ...]:
+    """Suricata's order of rules on one packet, the first one smallest: by action, by what they do with each kind of state, by
+    priority, by sid. Of hostbits it sorts those that set, of xbits those that ask."""
+    if not draft.states:
+        return (ACTION_ORDER[action], UNUSED, UNUSED, UNUSED, UNUSED, priority, draft.sid)
+    flowbits = [
+        state.action in ASKING for state in draft.states if isinstance(state, Bits) and state.kind == "flowbits"
+    ]
+    flowints = [state.operator not in ("+", "-", "=") for state in draft.states if isinstance(state, FlowInt)]
+    hosts = [state.kind == "xbits" for state in draft.states if isinstance(state, Bits) and state.subject != Subject.PAIR
+             and ((state.kind == "hostbits" and state.action not in ASKING) or (state.kind == "xbits" and state.action in ASKING))]  # fmt: skip
+    pairs = [
+        True
+        for state in draft.states
+        if isinstance(state, Bits) and state.subject == Subject.PAIR and state.action in ASKING
+    ]
+    return (ACTION_ORDER[action], *(-use(asks) for asks in (flowbits, flowints, hosts, pairs)), priority, draft.sid)
+
+
+def use(asks: list[bool]) -> int:
+    """What a rule does with a kind of state. asks: of each keyword, whether it asks rather than sets."""
+    if not asks:
+        return UNUSED
+    return ASKS if all(asks) else BOTH if any(asks) else SETS

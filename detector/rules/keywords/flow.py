@@ -1,0 +1,87 @@
+"""Keywords about flows: direction and state, age, how much was sent."""
+
+from __future__ import annotations
+
+from detector.errors import nearest
+from detector.rules.keywords.contents import in_ranges
+from detector.rules.keywords.draft import Draft, Keyword
+from detector.rules.model import Or
+from detector.rules.signature import FlowCondition
+
+WORDS = {
+    "to_server": FlowCondition.TO_SERVER, "from_client": FlowCondition.TO_SERVER, "to_client": FlowCondition.TO_CLIENT,
+    "from_server": FlowCondition.TO_CLIENT, "established": FlowCondition.ESTABLISHED, "not_established": FlowCondition.NOT_ESTABLISHED,
+    "no_frag": FlowCondition.NO_FRAG, "only_frag": FlowCondition.ONLY_FRAG,
+}  # fmt: skip
+STREAMS = ("only_stream", "no_stream")
+STATELESS = "stateless"
+KNOWN = (*WORDS, *STREAMS, STATELESS)
+EXCLUDING = (
+    ("to_server", "from_client", "to_client", "from_server"), ("established", "not_established"), ("established", STATELESS),
+    ("only_stream", "no_stream"), ("no_frag", "only_frag"),
+)  # fmt: skip
+MOST_WORDS = 3  # Suricata's
+SECOND = 10**9
+MOST = 2**32 - 1
+DIRECTIONS = {"toserver": ("to_server",), "toclient": ("to_client",), "either": ("to_server", "to_client")}
+
+
+def flow(draft: Draft, value: str) -> None:
+    """flow:established,to_server;"""
+    if draft.flow is not None:
+        raise draft.mistake("flow is given twice", "write both in one: flow:established,to_server")
+    words = [word.strip().lower() for word in value.split(",")]
+    condition = FlowCondition(0)
+    for place, word in enumerate(words):
+        if word not in KNOWN:
+            guess = nearest(word, KNOWN)
+            raise draft.mistake(
+                f"unknown flow option {word!r}",
+                f"did you mean {guess}?" if guess else f"known are {', '.join(KNOWN)}",
+                word,
+            )
+        for group in EXCLUDING:
+            if word in group and any(other in group for other in words[:place]):
+                raise draft.mistake(
+                    f"{word} does not go with what stands before it", f"one of {', '.join(group)}, and once", word
+                )
+        condition |= WORDS.get(word, FlowCondition(0))
+    if len(words) > MOST_WORDS:
+        raise draft.mistake(f"flow has {len(words)} options", f"Suricata knows {MOST_WORDS} at most")
+    draft.flow = condition
+    draft.needs_stream |= "only_stream" in words
+    draft.needs_packet |= "no_stream" in words
+    draft.is_ip_only = False
+
+
+def age(draft: Draft, value: str) -> None:
+    """flow.age:>3600; whole seconds since the flow's first packet."""
+    ranges = tuple((low * SECOND, high * SECOND + SECOND - 1) for low, high in draft.ranges(value, MOST, "the age"))
+    draft.needs_packet = True
+    draft.add_test(in_ranges("flow.age", ranges))
+
+
+def amount(name: str, side: str = "") -> Keyword:
+    """flow.pkts, flow.bytes: `toserver,>5`, or of one side `>5`."""
+
+    def read(draft: Draft, value: str) -> None:
+        first, comma, condition = value.partition(",")
+        sides = DIRECTIONS.get(side or first.strip())
+        if sides is None or bool(comma) == bool(side):
+            raise draft.mistake(
+                f"{draft.option.keyword} cannot be read: {value}",
+                f"{draft.option.keyword}:" + (">5" if side else "toserver,>5; toclient or either"),
+            )
+        ranges = draft.ranges(value if side else condition.strip(), MOST, "the number")
+        draft.needs_packet = True
+        tests = tuple(in_ranges(f"flow.{name}_{one}", ranges) for one in sides)
+        draft.add_test(tests[0] if len(tests) == 1 else Or(tests))
+
+    return Keyword(read)
+
+
+KEYWORDS = {
+    "flow": Keyword(flow), "flow.age": Keyword(age), "flow.pkts": amount("packets"), "flow.bytes": amount("bytes"),
+    "flow.pkts_toserver": amount("packets", "toserver"), "flow.pkts_toclient": amount("packets", "toclient"),
+    "flow.bytes_toserver": amount("bytes", "toserver"), "flow.bytes_toclient": amount("bytes", "toclient"),
+}  # fmt: skip

@@ -1,0 +1,130 @@
+"""What came of .rules files, kept on disk under a hash of all that it was made of, so that a large ruleset starts quickly.
+
+A file is a pickle, which can run code: it is read only where it, and its folder, belong to this user or to root and nobody
+else can write them, and even then it can name classes of rules only. What is broken or foreign is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import re
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from detector.kernel import cache_root
+from detector.rules.keywords import Context
+from detector.rules.suricata import Loaded, no_collection
+
+PACKAGE = Path(__file__).parent
+MOST_FILES = 16  # the newest are kept
+LARGEST = 2**31
+NAMED_FILES = re.compile(rb"\b(?:load|state)[\s:]+([^\s,;]+)")
+MODULES = ("detector.rules.", "detector.errors", "detector.columns")
+PLAIN = {("builtins", "set"), ("builtins", "frozenset"), ("pathlib", "PosixPath"), ("copyreg", "_reconstructor"), ("builtins", "object")}  # fmt: skip
+
+
+def cached(path: Path, context: Context, make: Callable[[Path, Context], Loaded]) -> Loaded:
+    """What `make` gives for a .rules file, from disk where nothing that it depends on has changed."""
+    try:
+        name = name_of(path, context)
+    except OSError:
+        return make(path, context)
+    folder = cache_root() / "rules"
+    found = read(folder / name)
+    if found is None:
+        found = make(path, context)
+        write(folder, name, found)
+    return found
+
+
+def name_of(path: Path, context: Context) -> str:
+    """The cache file: a hash of the rules, of the lists they name, of the variables and of our own code."""
+    digest = hashlib.sha256(code())
+    data = path.read_bytes()
+    digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape"))
+    digest.update(data)
+    for field in (one for one in fields(context) if one.compare):
+        value = getattr(context, field.name)
+        shown = sorted(value.items()) if isinstance(value, dict) else value
+        digest.update(f"{field.name}={shown!r}\0".encode(errors="surrogateescape"))
+    for named in sorted({found[1] for found in NAMED_FILES.finditer(data)}):
+        digest.update(named)
+        with suppress(OSError, ValueError):
+            digest.update((Path(context.folder) / os.fsdecode(named)).read_bytes())
+    return f"{digest.hexdigest()[:40]}.rules"
+
+
+@cache
+def code() -> bytes:
+    """A hash of everything that turns text into rules."""
+    digest = hashlib.sha256(sys.version.encode())
+    for file in sorted(PACKAGE.parent.rglob("*.py")):
+        if file.parent.name in ("rules", "keywords", "packets", "flows", "protocols") or file.parent == PACKAGE.parent:
+            digest.update(file.read_bytes())
+    return digest.digest()
+
+
+class Rules(pickle.Unpickler):
+    """Unpickles rules, and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """A class of rules. Raises UnpicklingError for any other."""
+        if not module.startswith(MODULES) and (module, name) not in PLAIN:
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of a rule")
+        return super().find_class(module, name)
+
+
+def is_ours(status: os.stat_result) -> bool:
+    """Whether this user or root owns a file or folder, and nobody else can write it."""
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def read(path: Path) -> Loaded | None:
+    """The content of a cache file; None where there is none that can be trusted."""
+    try:
+        if not is_ours(path.parent.stat()):
+            return None
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or not is_ours(status) or status.st_size > LARGEST:
+                return None
+            data = file.read()
+    except OSError:
+        return None
+    if hashlib.sha256(data[32:]).digest() != data[:32]:
+        return None
+    try:
+        with no_collection():
+            found = Rules(io.BytesIO(data[32:])).load()
+    except Exception:  # noqa: BLE001 - pickle raises whatever a broken file leads to; the rules are read anew
+        return None
+    return found if isinstance(found, Loaded) else None
+
+
+def write(folder: Path, name: str, loaded: Loaded) -> None:
+    """Keeps rules; a folder that cannot be written is no mistake, since a daemon's may be read-only."""
+    data = pickle.dumps(loaded, pickle.HIGHEST_PROTOCOL)
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".new")
+        try:
+            with open(handle, "wb") as file:
+                file.write(hashlib.sha256(data).digest())
+                file.write(data)
+            os.replace(temporary, folder / name)
+        except OSError:
+            os.unlink(temporary)
+            raise
+        files = sorted(folder.glob("*.rules"), key=lambda file: file.stat().st_mtime_ns)
+        for old in files[:-MOST_FILES]:
+            old.unlink()

@@ -1,0 +1,43 @@
+"""Which literal of a rule is searched for."""
+
+from __future__ import annotations
+
+from detector.detect.fast_patterns import Literal, best_part, fast_patterns, literal_of
+from detector.rules.signature import Buffer, Content, Inspection
+
+
+def of(*contents: Content, buffer: Buffer = Buffer.PAYLOAD) -> Literal | None:
+    return literal_of([Inspection(buffer, contents)])
+
+
+def test_the_longer_of_two() -> None:
+    assert of(Content(b"abcd"), Content(b"longer text")) == Literal(b"longer text", False)
+
+
+def test_rare_bytes_before_common_ones() -> None:
+    assert of(Content(bytes(12)), Content(b"\x9c\xe1\x7f\x84")) == Literal(b"\x9c\xe1\x7f\x84", False)
+
+
+def test_none_that_is_short_common_or_negated() -> None:
+    assert of(Content(b"abc")) is None
+    assert of(Content(bytes(16))) is None
+    assert of(Content(b"not this", is_negated=True)) is None
+
+
+def test_letters_are_folded_where_case_does_not_matter() -> None:
+    assert of(Content(b"PowerShell", nocase=True)) == Literal(b"powershell", True)
+
+
+def test_at_most_sixteen_bytes_and_those_that_tell_most() -> None:
+    assert best_part(b"\0" * 20 + b"0123456789abcdef" + b"\0" * 20) == b"0123456789abcdef"
+
+
+def test_headers_are_not_searched() -> None:
+    assert of(Content(b"longer text"), buffer=Buffer.TCP_HDR) is None
+
+
+def test_rules_share_literals() -> None:
+    first, second = Content(b"first text"), Content(b"second text")
+    found = fast_patterns([[Inspection(Buffer.PAYLOAD, (one,))] for one in (first, second, first, Content(b"a"))])
+    assert found.literals == (Literal(b"first text", False), Literal(b"second text", False))
+    assert found.of.tolist() == [0, 1, 0, -1]

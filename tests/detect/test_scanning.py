@@ -1,0 +1,99 @@
+"""The search for literals: Hyperscan and the kernel find what a plain search of Python finds."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector.detect import scanning
+from detector.detect.fast_patterns import Literal
+from detector.detect.scanning import Scanner, database_of
+
+pytestmark = pytest.mark.kernel
+
+
+def by_hand(literals: list[Literal], data: bytes) -> list[tuple[int, int]]:
+    """Every occurrence, found with bytes.find."""
+    found = []
+    for number, literal in enumerate(literals):
+        text = data.lower() if literal.nocase else data
+        at = text.find(literal.text)
+        while at >= 0:
+            found.append((at + len(literal.text), number))
+            at = text.find(literal.text, at + 1)
+    return sorted(found)
+
+
+def some(seed: int) -> tuple[list[Literal], bytes]:
+    """Literals over few letters, so that they occur often, overlap and repeat each other."""
+    choose = random.Random(seed)
+    data = bytes(choose.choice(b"abAB\x00\xff") for _ in range(3000))
+    literals: dict[Literal, None] = {}
+    while len(literals) < 40:
+        at, nocase = choose.randrange(2980), choose.random() < 0.5
+        text = data[at : at + choose.randint(4, 16)]
+        literals[Literal(text.lower() if nocase else text, nocase)] = None
+    return list(literals), data
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_both_find_every_occurrence(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    literals, data = some(seed)
+    wanted = by_hand(literals, data)
+    assert len(wanted) > 1000
+    buffer = np.frombuffer(data + b"abab" * 10, np.uint8).copy()  # what lies behind the stop is not searched
+    scanner = Scanner(literals)
+    assert list(map(tuple, scanner.scan(buffer, len(data)).tolist())) == wanted
+    assert scanner.fallbacks == 1, "so many hits are the kernel's"
+    monkeypatch.setattr(scanning, "HITS_PER_MEGABYTE", 10**9)
+    scanner = Scanner(literals)
+    assert list(map(tuple, scanner.scan(buffer, len(data)).tolist())) == wanted
+    assert scanner.fallbacks == 0
+
+
+def test_hyperscan_is_tried_again_after_a_while() -> None:
+    literals, data = some(1)
+    full, empty = np.frombuffer(data, np.uint8).copy(), np.zeros(100, np.uint8)
+    scanner = Scanner(literals)
+    scanner.scan(full, len(full))
+    for _ in range(scanning.PAUSE + 10):
+        scanner.scan(empty, len(empty))
+    assert scanner.fallbacks == scanning.PAUSE
+
+
+def test_a_database_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DETECTOR_CACHE", str(tmp_path))
+    literals, _ = some(2)
+    database_of(literals)
+    (kept,) = tmp_path.glob("patterns-*.hs")
+    before = kept.stat().st_mtime_ns
+    database_of(literals)
+    assert kept.stat().st_mtime_ns == before
+    kept.write_bytes(b"no database")
+    database_of(literals)
+    assert kept.read_bytes() != b"no database", "a broken one is made anew"
+
+
+def test_a_database_that_others_may_write_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DETECTOR_CACHE", str(tmp_path))
+    literals, _ = some(3)
+    database_of(literals)
+    (kept,) = tmp_path.glob("patterns-*.hs")
+    kept.chmod(0o666)
+    database_of(literals)
+    assert kept.stat().st_mode & 0o022 == 0, "it was made anew"
+
+
+def test_a_folder_that_cannot_be_written_is_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DETECTOR_CACHE", str(tmp_path / "file" / "below"))
+    literals, data = some(4)
+    buffer = np.frombuffer(data, np.uint8).copy()
+    assert len(Scanner(literals).scan(buffer, len(data))) == len(by_hand(literals, data))
+
+
+def test_nothing_to_search_for() -> None:
+    assert len(Scanner(()).scan(np.zeros(10, np.uint8), 10)) == 0
