@@ -16,7 +16,7 @@ from detector.flows.columns import Cell as FlowCell
 from detector.flows.followed import followed
 from detector.packets.rows import Cell, Word
 from detector.packets.table import PacketTable
-from detector.rules.signature import Signature, Subject, Suppression
+from detector.rules.signature import AddressGroup, Signature, Subject, Suppression
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -65,15 +65,21 @@ def addresses_of(words: NDArray[np.uint64]) -> NDArray[np.bytes_]:
     return found
 
 
+def bounds_of(group: AddressGroup, end: int) -> NDArray[np.bytes_]:
+    """S16[ranges]: the lowest (0) or the highest (1) addresses."""
+    return np.array([ends[end].to_bytes(16, "big") for ends in group.ranges], ADDRESS)
+
+
 class Suppressions:
     """The suppressions of one rule."""
 
     def __init__(self, suppressions: Sequence[Suppression]) -> None:
         self._everywhere = any(one.addresses is None for one in suppressions)
         self._ranges = [
-            (one.subject, *(np.array([ends[at].to_bytes(16, "big") for ends in one.addresses.ranges], ADDRESS) for at in (0, 1)))
-            for one in suppressions if one.addresses is not None
-        ]  # fmt: skip
+            (one.subject, bounds_of(one.addresses, 0), bounds_of(one.addresses, 1))
+            for one in suppressions
+            if one.addresses is not None
+        ]
 
     def of(self, packets: PacketTable, rows: Rows) -> Mask:
         """bool[rows]: those that make no alert. Rows that are no IP packets are never suppressed."""
@@ -86,7 +92,8 @@ class Suppressions:
         for subject, lows, highs in self._ranges:  # per suppression
             for end in ends if subject == Subject.PAIR else (subject,):  # per address asked
                 made |= within(ends[end], lows, highs)
-        return made & (packets.structure.cell(Cell.NETWORK)[rows] != 0)
+        is_ip: Mask = packets.structure.cell(Cell.NETWORK)[rows] != 0
+        return made & is_ip
 
 
 def within(addresses: NDArray[np.bytes_], lows: NDArray[np.bytes_], highs: NDArray[np.bytes_]) -> Mask:

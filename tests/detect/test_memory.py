@@ -269,7 +269,8 @@ def random_state(chosen: random.Random) -> State:
         return FlowInt(chosen.choice("nm"), operator, chosen.choice((0, 1, 2, 3, "n", "m")))
     subject = chosen.choice((FLOW, FLOW, SOURCE, DESTINATION, PAIR))
     action = chosen.choice(("set", "set", "unset", "toggle", "isset", "isnotset"))
-    names = tuple(chosen.sample("abc", chosen.choice((1, 1, 2)) if action[:2] == "is" else 1))
+    may_be_several = action[:2] == "is" and subject == FLOW  # or-lists are of flowbits only
+    names = tuple(chosen.sample("abc", chosen.choice((1, 1, 2)) if may_be_several else 1))
     return bits(action, *names, subject=subject, expire=0 if subject == FLOW else chosen.choice((1, 5, 30)))
 
 
