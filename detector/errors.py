@@ -134,6 +134,8 @@ class PacketAnomaly(IntEnum):
     STREAM_OVERLAP_DIFFERENT_DATA = 100
     STREAM_GAP = 101
     STREAM_MEMCAP = 102
+    STREAM_URGENT_DATA = 103
+    STREAM_EST_SYN_RESEND_DIFF_SEQ = 104
 
     @property
     def label(self) -> str:

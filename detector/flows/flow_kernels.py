@@ -22,6 +22,7 @@ from detector.flows.columns import (
     FLOW_STATE,
     IS_NEW,
     PEER,
+    PEER_RESYN,
     PACKETS_SO_FAR,
     RELATIVE_ACK,
     RELATIVE_SEQ,
@@ -431,6 +432,8 @@ def follow_rows(
         out[row, BEGAN] = slots[slot, STARTED]
         own = (BASE + direction, BASE + 1 - direction)
         out[row, PEER] = follow_peer(small, slot, is_swapped, slots, own, cells, words, row, is_midstream)
+        if goes_on:
+            out[row, PEER] |= PEER_RESYN
         for d in range(2):
             out[row, PACKETS_SO_FAR + d] = slots[slot, PACKETS + d]
             out[row, BYTES_SO_FAR + d] = slots[slot, BYTES + d]

@@ -47,7 +47,7 @@ def windows_of(frames: Sequence[bytes], size: int = 1000, memory: int = 2**22, s
             again = WindowTable(memory, flows.slots)
             again.restore(table.state())
             table = again
-        windows = table.follow(batch, chunks)
+        windows = table.follow(packets, chunks)
         starts = [c[Chunk.IS_FIRST] + c[Chunk.IS_GAP] > 0 for c in chunks.cells.tolist() if not c[Chunk.IS_DATAGRAM]]
         bounds = [*windows.seams[:, 0].tolist(), windows.seams_stop]
         seams = {
