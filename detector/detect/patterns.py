@@ -57,7 +57,13 @@ def compile_pattern(pattern: str, flags: str) -> Search:
     text = translated(pattern)
     if "A" in flags:
         text = rf"\A(?:{text})"
-    if "x" not in flags and "E" not in flags and "G" not in flags and not ONLY_REGEX.search(text) and not ends_loosely(text, flags):
+    if (
+        "x" not in flags
+        and "E" not in flags
+        and "G" not in flags
+        and not ONLY_REGEX.search(text)
+        and not ends_loosely(text, flags)
+    ):
         made = by_re2(text, flags)
         if made is not None:
             return made
