@@ -11,7 +11,19 @@ import pytest
 from detector.errors import PacketAnomaly
 from detector.protocols.fields import FIELDS
 from detector.rules.keywords import Context, Unsupported
-from detector.rules.model import And, Arithmetic, Compare, Exists, FieldValue, ListValue, Literal_, Membership, Not, Or, Test
+from detector.rules.model import (
+    And,
+    Arithmetic,
+    Compare,
+    Exists,
+    FieldValue,
+    ListValue,
+    Literal_,
+    Membership,
+    Not,
+    Or,
+    Test,
+)
 from detector.rules.signature import Where
 from tests.rules.keywords.written import compiled, conditions, refused, signature
 
