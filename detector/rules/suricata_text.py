@@ -96,7 +96,7 @@ def rules_of(text: str, path: str) -> Iterator[RuleText | Unreadable]:
 
 def rule_lines(text: str, path: str) -> Iterator[tuple[str, Places]]:
     """(text, places) of each rule: lines joined that a backslash continues, comments and empty lines left out."""
-    lines = text.split("\n")
+    lines = text.removesuffix("\n").split("\n")
     number, is_comment = 0, False
     while number < len(lines):
         line = lines[number].rstrip()
@@ -125,6 +125,10 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
     Raises:
         InputError: with the place.
     """
+    if len(text) > LONGEST_RULE:
+        at = places(0, 1)  # without the line, which nobody wants to see
+        raise InputError(f"the rule has {len(text):,} characters, {LONGEST_RULE:,} are the most", position=Position(at.path, at.line, at.column),
+                         hint="Suricata has the same bound; put long lists into a variable or a dataset")  # fmt: skip
     opening = text.find("(")
     header = headers.get(text[:opening]) if opening > 0 else None
     if header is None:
@@ -132,9 +136,6 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
         if opening < 0:
             raise no_opening(text, places)
         header = headers[text[:opening]] = split_header(text[:opening], places)
-    if len(text) > LONGEST_RULE:
-        raise InputError(f"the rule has {len(text):,} characters, {LONGEST_RULE:,} are the most", position=places(0, 1),
-                         hint="Suricata has the same bound; put long lists into a variable or a dataset")  # fmt: skip
     options, at = [], opening + 1
     for found in OPTION.finditer(text, at):
         start, stop = found.span()
