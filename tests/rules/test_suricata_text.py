@@ -55,7 +55,7 @@ def test_the_places_of_options() -> None:
     for option in rule.options:
         assert rule.text[option.at :].startswith(option.keyword)
         assert option.value is None or rule.text[option.value_at :].startswith(option.value)
-    assert str(rule.position(rule.options[1].value_at, 3)) == "a.rules:1:51"
+    assert str(rule.position(rule.options[1].value_at, 3)) == "a.rules:1:50"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
