@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.flows.columns import FLOW, PEER, PEER_ESTABLISHED, PEER_FIRST, PEER_TO_CLIENT
+from detector.flows.columns import FLOW, PEER, PEER_ALONE, PEER_ESTABLISHED, PEER_FIRST, PEER_TO_CLIENT
 from detector.kernel import kernel
 from detector.packets.rows import (
     DESTINATION_PORT,
@@ -91,7 +91,7 @@ def is_in_flow(wanted, flows, row, is_rebuilt):
         return False
     if wanted & IS_ESTABLISHED and peer & PEER_ESTABLISHED == 0:
         return False
-    if wanted & IS_NOT_ESTABLISHED and peer & PEER_ESTABLISHED:
+    if wanted & IS_NOT_ESTABLISHED and peer & (PEER_ESTABLISHED | PEER_ALONE):
         return False
     return wanted & FIRST_IN_DIRECTION == 0 or peer & PEER_FIRST != 0
 

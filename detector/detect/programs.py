@@ -95,6 +95,8 @@ class Programs:
                 row[0] = CONTENT
                 row[1] |= NEGATED * step.is_negated | NOCASE * step.nocase | ENDSWITH * step.endswith | RELATIVE * step.is_relative
                 depth = len(step.pattern) if step.startswith else step.depth
+                if isinstance(depth, int) and isinstance(step.offset, int):
+                    depth += step.offset  # it counts from the offset
                 row[2:4] = self._text(step), len(step.pattern)
                 row[4:8] = number(step.offset), number(depth), number(step.distance), number(step.within)
             case IsDataAt():

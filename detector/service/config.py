@@ -47,6 +47,7 @@ class Decoding:
     check_checksums: bool = setting("flag", "verify IP, TCP, UDP and ICMP checksums", False)
     drop_repeats: bool = setting("flag", "leave out repeats that a mirror port makes", False)
     vlan_in_key: bool = setting("flag", "the same addresses in two VLANs are two flows", False)
+    midstream: bool = setting("flag", "follow TCP connections whose handshake was not seen", True)
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ class Config:
                 check_checksums=self.decoding.check_checksums, drop_repeats=self.decoding.drop_repeats,
                 fragment_datagrams=ceilings.fragment_datagrams, fragment_bytes=ceilings.fragment_memory,
             ),
-            flows=FlowSettings(flows=ceilings.flows, vlan_in_key=self.decoding.vlan_in_key),
+            flows=FlowSettings(flows=ceilings.flows, vlan_in_key=self.decoding.vlan_in_key, midstream=self.decoding.midstream),
             streams=StreamSettings(stream_bytes=ceilings.stream_bytes, memory_bytes=ceilings.stream_memory),
             observer=self.observer,
         )  # fmt: skip

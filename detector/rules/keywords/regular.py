@@ -1,4 +1,4 @@
-"""pcre: regular expressions on a buffer. What runs them is detect/patterns.py."""
+"""pcre: regular expressions on a buffer. What runs them is rules/expressions.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re2
 import regex
 
 from detector.rules.keywords.draft import Draft, Keyword
-from detector.rules.signature import Pcre
+from detector.rules.signature import Buffer, Pcre
 
 PARTS = re.compile(r"m?/(.*)(?<!\\)/([^/]*)", re.DOTALL)
 MATCHING = "ismxAEG"
@@ -65,20 +65,33 @@ def pcre(draft: Draft, value: str) -> None:
     pattern, letters = found[1], found[2]
     letters, comma, _ = letters.partition(",")
     if comma or KEPT.search(pattern):
-        raise draft.unsupported("keeping what a group matched is not supported", "without flow: and pkt: the expression is matched as it is")
+        raise draft.unsupported(
+            "keeping what a group matched is not supported", "without flow: and pkt: the expression is matched as it is"
+        )
     for letter in letters:
         if letter in BUFFERS:
             raise draft.unsupported(f"the flag {letter} asks for {BUFFERS[letter]}, which is not supported", "without it the payload is matched", "/" + found[2],
                                     keyword=BUFFERS[letter])  # fmt: skip
         if letter not in MATCHING + IGNORED + "R":
-            raise draft.mistake(f"unknown flag {letter!r}", f"known are {' '.join(MATCHING + IGNORED + 'R')}", "/" + found[2])
+            raise draft.mistake(
+                f"unknown flag {letter!r}", f"known are {' '.join(MATCHING + IGNORED + 'R')}", "/" + found[2]
+            )
     if len(pattern) > LONGEST:
         raise draft.mistake(f"an expression of {len(pattern):,} characters", f"{LONGEST} are the most")
     flags = "".join(letter for letter in MATCHING if letter in letters)
     if problem := wrong(pattern, flags):
-        raise draft.mistake(f"not a regular expression: {problem}", "as in Perl, on bytes; a / within it is written \\/", pattern)
-    if "R" in letters and not any(type(piece) in (dict, Pcre) for piece in draft.steps):
-        raise draft.mistake("the flag R has no content or pcre before it", "R goes on from the end of the match before, in the same buffer")
+        raise draft.mistake(
+            f"not a regular expression: {problem}", "as in Perl, on bytes; a / within it is written \\/", pattern
+        )
+    if (
+        "R" in letters
+        and draft.buffer == Buffer.PAYLOAD
+        and not any(type(piece) in (dict, Pcre) for piece in draft.steps)
+    ):
+        raise draft.mistake(
+            "the flag R has no content or pcre before it",
+            "R goes on from the end of the match before, in the same buffer",
+        )
     draft.add_step(Pcre(pattern, flags, is_negated, "R" in letters))
 
 

@@ -80,7 +80,7 @@ def by_re2(text: str, flags: str) -> Search | None:
     if "m" in flags:
         text = f"(?m:{text})"
     try:
-        expression = re2.compile(text.encode("latin-1"), options)
+        expression = re2.compile(text.encode("utf-8", "surrogateescape"), options)
     except (re2.error, UnicodeEncodeError):
         return None
 
@@ -102,7 +102,7 @@ def by_regex(text: str, flags: str) -> Search:
     if "G" in flags:
         raise Refused("the flag G (ungreedy) cannot be matched here")
     try:
-        expression = regex.compile(text.encode("latin-1"), letters | regex.VERSION0)
+        expression = regex.compile(text.encode("utf-8", "surrogateescape"), letters | regex.VERSION0)
     except (regex.error, UnicodeEncodeError) as error:
         raise Refused(f"not an expression: {error}") from None
 
