@@ -25,6 +25,7 @@ from detector.rules.signature import Signature
 from detector.rules.suricata_text import Unreadable, glimpse, read_rules, readable
 
 NAMESPACE = uuid.UUID("3f0c8a52-9d1e-4f6b-8a7c-5e2d40b1c973").bytes
+EVERY_ROW = And(())  # one for all rules without a test
 NO_LIMIT = Limit((), 2**31, 1)
 DAY = re.compile(r"([0-9]{4})[_-]([0-9]{2})[_-]([0-9]{2})")
 
@@ -132,7 +133,7 @@ def rule_of(text: RuleText, compiled: CompiledRule, classifications: Mapping[str
         id=rule_id(signature.gid, signature.sid), name="", title=title, level=compiled.level, status="stable",
         description="", references=compiled.references, author="", date=day_of(signature.metadata),
         tags=compiled.tags, falsepositives=(), table="packet",
-        test=compiled.test if compiled.test is not None else And(()), correlation=None, new_value=None, message="",
+        test=compiled.test if compiled.test is not None else EVERY_ROW, correlation=None, new_value=None, message="",
         limit=NO_LIMIT, fields=compiled.fields, tests=(), position=text.position(0, len(text.header[0])),
         silent=compiled.silent, inactive=compiled.inactive, source=readable(text.text), signature=signature,
         category=classifications.get(signature.classtype, ("", 0))[0],

@@ -33,6 +33,8 @@ SID = re.compile(r"[;(\s]sid\s*:\s*([0-9]+)")
 GID = re.compile(r"[;(\s]gid\s*:\s*([0-9]+)")
 MSG = re.compile(r'[;(\s]msg\s*:\s*"((?:[^";\\]|\\.)*)')
 
+option = Option._make  # a third of the time that naming its parts takes
+
 Header = tuple[tuple[str, str, str, str, str, str, str], tuple[int, int, int, int, int, int, int]]
 
 
@@ -136,20 +138,20 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
         if opening < 0:
             raise no_opening(text, places)
         header = headers[text[:opening]] = split_header(text[:opening], places)
-    options, at = [], opening + 1
+    options: list[Option] = []
+    at = opening + 1
     for found in OPTION.finditer(text, at):
-        start, stop = found.span()
-        if start != at:
+        if found.start() != at:
             raise no_end(text, at, places)
         keyword, value = found.groups()
+        begin, at = found.start(1), found.end()
         if value is None:
-            options.append(Option(keyword.lower(), None, found.start(1), stop - 1))
+            options.append(option((keyword.lower(), None, begin, at - 1)))
         else:
             value = value.rstrip()
             if value[:1] in '"!' and (value.count('"') != 2 or value[-1] != '"'):
                 refuse_quotes(value, found.start(2), keyword, places)
-            options.append(Option(keyword.lower(), value, found.start(1), found.start(2)))
-        at = stop
+            options.append(option((keyword.lower(), value, begin, found.start(2))))
     end = END.match(text, at)
     if end is None or end.end() != len(text):
         raise no_end(text, at, places)

@@ -21,7 +21,9 @@ def test_rules_become_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     out = tmp_path / "team"
     assert main(["import", "suricata", str(tmp_path / "a.rules"), str(tmp_path / "b.rules"), "-o", str(out)]) == 1
     said = capsys.readouterr().out
-    assert "a.rules:2:56: rule 1:2: the keyword http.uri is not supported" in said and "unknown keyword 'nosuch'" in said
+    assert (
+        "a.rules:2:56: rule 1:2: the keyword http.uri is not supported" in said and "unknown keyword 'nosuch'" in said
+    )
     assert said.endswith(f"2 rules written to 2 files in {out}; 2 rules refused, of these not supported: http.uri 1\n")
     assert sorted(file.name for file in out.iterdir()) == ["a.yml", "b.yml"]
     assert [rule.signature.sid for rule in load_rules([out]).rules if rule.signature] == [1, 4]

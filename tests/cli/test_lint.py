@@ -95,7 +95,9 @@ def test_suricata_rules_are_listed_by_what_is_wrong(tmp_path: Path) -> None:
     good = 'alert tcp any any -> any any (msg:"a"; content:"abc"; sid:1; rev:1;)\n'
     path.write_text(good + good.replace("rev:1", "rev:2") + good.replace("sid:1", "http.uri; sid:2"))
     done = detector("lint", path)
-    assert done.code == 0 and "not supported: " in done.out and "a.rules:3:55: rule 1:2: the keyword http.uri" in done.out
+    assert (
+        done.code == 0 and "not supported: " in done.out and "a.rules:3:55: rule 1:2: the keyword http.uri" in done.out
+    )
     assert done.out.endswith("1 rule in 1 file, no mistakes, 1 warning, 1 refused: http.uri 1\n")
     path.write_text(good + "alert tcp any any -> any any (sid:3)\n")
     done = detector("lint", path)

@@ -41,7 +41,9 @@ def test_every_mistake_has_its_place_and_a_hint(path: Path) -> None:
         place = error.position
         assert place is not None and place.path == str(path) and place.line >= 1 and place.column >= 1, error
         assert error.hint, error
-        lines = path.read_text(encoding="utf-8", errors="replace" if path.suffix == ".yml" else "surrogateescape").splitlines()
+        lines = path.read_text(
+            encoding="utf-8", errors="replace" if path.suffix == ".yml" else "surrogateescape"
+        ).splitlines()
         if lines:
             assert place.text == lines[place.line - 1].rstrip(), error
             assert place.column <= len(place.text) + 1, error

@@ -57,10 +57,18 @@ def test_both_spellings_are_the_same_rule(tmp_path: Path, yaml: str, suricata: s
 
 def test_detection_stands_beside_it(tmp_path: Path) -> None:
     """Both must hold; a rule of ours keeps the default limit, and an imported one says that it has none."""
-    rule = of_yaml(tmp_path, "traffic: tcp any any -> any 502\npayload:\n  - content: a\ndetection:\n  big: {frame.len|gt: 100}\n  condition: big\n")
-    assert rule.test is not None and rule.fields == ("frame.len",) and rule.signature is not None and rule.limit.count == 1
+    rule = of_yaml(
+        tmp_path,
+        "traffic: tcp any any -> any 502\npayload:\n  - content: a\ndetection:\n  big: {frame.len|gt: 100}\n  condition: big\n",
+    )
+    assert (
+        rule.test is not None and rule.fields == ("frame.len",) and rule.signature is not None and rule.limit.count == 1
+    )
     assert of_yaml(tmp_path, "traffic: tcp any any -> any 502\nalert: {limit: none}\n").limit.count == 2**31
 
 
 def test_a_variable_that_is_not_set(tmp_path: Path) -> None:
-    assert of_yaml(tmp_path, "traffic: tcp any any -> $NOWHERE 502\npayload:\n  - content: a\n").inactive == "$NOWHERE is not set"
+    assert (
+        of_yaml(tmp_path, "traffic: tcp any any -> $NOWHERE 502\npayload:\n  - content: a\n").inactive
+        == "$NOWHERE is not set"
+    )

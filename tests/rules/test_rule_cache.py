@@ -56,7 +56,12 @@ def test_the_second_time_they_come_from_disk_and_are_the_same(rules: Path) -> No
 def test_what_they_are_made_of_makes_them_anew(rules: Path, tmp_path: Path) -> None:
     make = Maker()
     cached(rules, Context({"HOME_NET": "10.0.0.0/8"}), make)
-    for context in (Context({"HOME_NET": "10.0.0.0/9"}), Context({}), Context({}, {"misc-attack": ("x", 1)}), Context({}, {}, {"cve": "x"})):
+    for context in (
+        Context({"HOME_NET": "10.0.0.0/9"}),
+        Context({}),
+        Context({}, {"misc-attack": ("x", 1)}),
+        Context({}, {}, {"cve": "x"}),
+    ):
         before = make.count
         cached(rules, context, make)
         assert make.count == before + 1
@@ -70,7 +75,7 @@ def test_what_they_are_made_of_makes_them_anew(rules: Path, tmp_path: Path) -> N
 def test_a_list_that_a_rule_names_makes_it_anew(rules: Path, tmp_path: Path) -> None:
     listed = tmp_path / "names.lst"
     listed.write_text("YQ==\n")
-    rules.write_text('alert tcp any any -> any any (tcp.hdr; dataset:isset,names,type string,load names.lst; sid:1;)\n')
+    rules.write_text("alert tcp any any -> any any (tcp.hdr; dataset:isset,names,type string,load names.lst; sid:1;)\n")
     context = Context(folder=tmp_path)
     first = rule_cache.name_of(rules, context)
     listed.write_text("Yg==\n")

@@ -35,7 +35,9 @@ def test_what_an_alert_says_of_it(tmp_path: Path) -> None:
     assert rule.signature is not None and (rule.signature.gid, rule.signature.sid, rule.signature.rev) == (1, 7, 2)
 
 
-@pytest.mark.parametrize(("priority", "level"), [(1, "high"), (2, "medium"), (3, "low"), (4, "informational"), (255, "informational")])
+@pytest.mark.parametrize(
+    ("priority", "level"), [(1, "high"), (2, "medium"), (3, "low"), (4, "informational"), (255, "informational")]
+)
 def test_level_follows_priority(tmp_path: Path, priority: int, level: str) -> None:
     assert loaded(tmp_path, f'{HEADER} (content:"a"; priority:{priority}; sid:1;)').rules[0].level == level
 
@@ -45,11 +47,21 @@ def test_of_one_number_the_higher_revision_counts_and_of_equal_ones_the_first(tm
     ruleset = loaded(tmp_path, *(f'{HEADER} (msg:"{rev}{letter}"; content:"a"; sid:1; rev:{rev};)' for rev, letter in
                                  ((2, "a"), (2, "b"), (1, "c"), (3, "d"))), f'{HEADER} (content:"a"; sid:1; gid:2;)')  # fmt: skip
     assert [rule.title for rule in ruleset.rules] == ["3d", "Suricata rule 2:1"]
-    assert [(one.title, one.why) for one in ruleset.refused] == [("2a", "replaced"), ("2b", "mistake"), ("1c", "mistake")]
+    assert [(one.title, one.why) for one in ruleset.refused] == [
+        ("2a", "replaced"),
+        ("2b", "mistake"),
+        ("1c", "mistake"),
+    ]
 
 
 def test_a_refused_rule_stops_no_other(tmp_path: Path) -> None:
-    ruleset = loaded(tmp_path, f'{HEADER} (content:"a"; http.uri; sid:1;)', f'{HEADER} (content:"a"; sid:2;)', f'{HEADER} (msg:"x"; sid:3; nosuch;)', "?")
+    ruleset = loaded(
+        tmp_path,
+        f'{HEADER} (content:"a"; http.uri; sid:1;)',
+        f'{HEADER} (content:"a"; sid:2;)',
+        f'{HEADER} (msg:"x"; sid:3; nosuch;)',
+        "?",
+    )
     assert [rule.signature.sid for rule in ruleset.rules if rule.signature] == [2]
     assert [(one.why, one.sid, one.keyword) for one in ruleset.refused] == [
         ("unsupported", 1, "http.uri"), ("mistake", 3, "nosuch"), ("mistake", 0, "")]  # fmt: skip
@@ -79,6 +91,8 @@ def test_yaml_and_rules_files_of_one_folder(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(
         "title: a\nid: 0e6f4b0e-2f0c-4a59-9b55-6d6c2d0f7c11\nlevel: low\ndetection: {x: {tcp.dstport: 1}, condition: x}\n"
     )
-    (tmp_path / "overrides.yml").write_text("- {rule: '1:1', reason: noise, until: 2100-01-01, level: low, disable: true}\n")
+    (tmp_path / "overrides.yml").write_text(
+        "- {rule: '1:1', reason: noise, until: 2100-01-01, level: low, disable: true}\n"
+    )
     ruleset = load_rules([tmp_path])
     assert [(rule.title, bool(rule.inactive)) for rule in ruleset.rules] == [("a", False), ("b", True)]

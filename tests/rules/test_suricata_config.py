@@ -37,7 +37,9 @@ include: more.yaml
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "suricata.yaml").write_text(YAML)
     (tmp_path / "more.yaml").write_text("vars:\n  port-groups:\n    MORE: '1:5'\n")
-    (tmp_path / "classes.config").write_text("# classes\nconfig classification: Mine,What it is, 2\nconfig classification: mine,again,1\n")
+    (tmp_path / "classes.config").write_text(
+        "# classes\nconfig classification: Mine,What it is, 2\nconfig classification: mine,again,1\n"
+    )
     (tmp_path / "refs.config").write_text("config reference: Tracker https://tracker.example/\n")
     (tmp_path / "thresholds.config").write_text(
         "# t\nsuppress gen_id 1, sig_id 5\nsuppress gen_id 1, sig_id 5, track by_src, ip [10.0.0.1,10.0.0.2]\n"
@@ -54,13 +56,30 @@ def folder(tmp_path: Path) -> Path:
 
 def test_all_of_it(folder: Path) -> None:
     config = read_suricata_yaml(folder / "suricata.yaml")
-    assert config.addresses == {"HOME_NET": "[192.168.0.0/16,!192.168.1.0/24]", "EXTERNAL_NET": "!$HOME_NET", "SERVERS": "[10.0.0.1,10.0.0.2]"}
+    assert config.addresses == {
+        "HOME_NET": "[192.168.0.0/16,!192.168.1.0/24]",
+        "EXTERNAL_NET": "!$HOME_NET",
+        "SERVERS": "[10.0.0.1,10.0.0.2]",
+    }
     assert config.ports == {"SSH_PORTS": "22", "FILE_PORTS": "[$SSH_PORTS,110]", "MORE": "1:5"}
-    assert config.classifications == {"mine": ("What it is", 2)} and config.references == {"tracker": "https://tracker.example/"}
+    assert config.classifications == {"mine": ("What it is", 2)} and config.references == {
+        "tracker": "https://tracker.example/"
+    }
     assert [path.name for path in config.rules] == ["a.rules", "b1.rules", "b2.rules"]
-    assert len(config.warnings) == 1 and "none.rules" in config.warnings[0] and "suricata.yaml:18:" in config.warnings[0]
-    assert {path.name for path in config.files} == {"suricata.yaml", "more.yaml", "classes.config", "refs.config", "thresholds.config"}
-    found = [(one.gid, one.sid, one.threshold if isinstance(one, ThresholdEntry) else (one.subject, one.addresses)) for one in config.thresholds]
+    assert (
+        len(config.warnings) == 1 and "none.rules" in config.warnings[0] and "suricata.yaml:18:" in config.warnings[0]
+    )
+    assert {path.name for path in config.files} == {
+        "suricata.yaml",
+        "more.yaml",
+        "classes.config",
+        "refs.config",
+        "thresholds.config",
+    }
+    found = [
+        (one.gid, one.sid, one.threshold if isinstance(one, ThresholdEntry) else (one.subject, one.addresses))
+        for one in config.thresholds
+    ]
     assert found == [
         (1, 5, (Subject.RULE, "")), (1, 5, (Subject.SOURCE, "[10.0.0.1,10.0.0.2]")),
         (1, 6, Threshold("limit", Subject.DESTINATION, 2, 60)), (0, 0, Threshold("both", Subject.RULE, 5, 10)),
@@ -107,7 +126,11 @@ def test_files_that_include_each_other_end(folder: Path) -> None:
 @pytest.mark.skipif(not Path("/etc/suricata/classification.config").exists(), reason="no suricata here")
 def test_our_tables_know_what_suricata_ships(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
-    path.write_text("classification-file: /etc/suricata/classification.config\nreference-config-file: /etc/suricata/reference.config\n")
+    path.write_text(
+        "classification-file: /etc/suricata/classification.config\nreference-config-file: /etc/suricata/reference.config\n"
+    )
     config = read_suricata_yaml(path)
-    assert {name: priority for name, (_, priority) in config.classifications.items()} == {name: priority for name, (_, priority) in CLASSIFICATIONS.items()}
+    assert {name: priority for name, (_, priority) in config.classifications.items()} == {
+        name: priority for name, (_, priority) in CLASSIFICATIONS.items()
+    }
     assert set(config.references) <= set(REFERENCES)

@@ -43,13 +43,29 @@ def test_there_and_back(tmp_path: Path, context: Context, line: str) -> None:
     again.write_text(yaml_of(texts.texts[0], before))
     (after,) = load_rules([again]).rules
     assert after.signature == before.signature
-    for name in ("id", "title", "level", "status", "date", "tags", "references", "test", "fields", "silent", "limit", "category", "table"):
+    for name in (
+        "id",
+        "title",
+        "level",
+        "status",
+        "date",
+        "tags",
+        "references",
+        "test",
+        "fields",
+        "silent",
+        "limit",
+        "category",
+        "table",
+    ):
         assert getattr(after, name) == getattr(before, name), name
 
 
 def test_bytes_that_yaml_cannot_hold(tmp_path: Path, context: Context) -> None:
     path = tmp_path / "a.rules"
-    path.write_bytes(b'alert tcp any any -> any any (msg:"caf\xe9"; content:"a\xff\xfe\x01b"; pcre:"/\xff+/"; content:"\xc3\xa9"; sid:1;)\n')
+    path.write_bytes(
+        b'alert tcp any any -> any any (msg:"caf\xe9"; content:"a\xff\xfe\x01b"; pcre:"/\xff+/"; content:"\xc3\xa9"; sid:1;)\n'
+    )
     texts = load_texts(path, context)
     again = tmp_path / "a.yml"
     again.write_text(yaml_of(texts.texts[0], texts.loaded.rules[0]), encoding="utf-8")
@@ -57,7 +73,9 @@ def test_bytes_that_yaml_cannot_hold(tmp_path: Path, context: Context) -> None:
     assert after.title == "caf\u00e9" and "a|ff fe 01|b" in again.read_text() and r"/\xff+/" in again.read_text()
     steps = after.signature.inspections[0].steps if after.signature else ()
     before = texts.loaded.rules[0].signature
-    assert before is not None and steps[0] == before.inspections[0].steps[0] and steps[2] == before.inspections[0].steps[2]
+    assert (
+        before is not None and steps[0] == before.inspections[0].steps[0] and steps[2] == before.inspections[0].steps[2]
+    )
 
 
 @pytest.mark.parametrize("text", ["yes", "null", "5", "a: b", "a:", "it's", "# x", " a", "{x}", "[1]", "!a", "&a", "*a", "- a", "a #b", "%x", "@x",

@@ -30,7 +30,9 @@ def options(text: str) -> list[tuple[str, str | None]]:
 def test_a_header_and_its_places() -> None:
     (rule,) = rules('alert  tcp [10.0.0.1, !10.0.0.2] any <> $HOME_NET [80,443] (msg:"a"; sid:1;)')
     assert rule.header == ("alert", "tcp", "[10.0.0.1, !10.0.0.2]", "any", "<>", "$HOME_NET", "[80,443]")
-    assert [rule.text[at : at + len(word)] for at, word in zip(rule.header_at, rule.header, strict=True)] == list(rule.header)
+    assert [rule.text[at : at + len(word)] for at, word in zip(rule.header_at, rule.header, strict=True)] == list(
+        rule.header
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,9 @@ def test_suricata_refuses_the_same(tmp_path: Path) -> None:
     texts = [f"{HEADER} {line.format(number)}" for number, (line, _) in enumerate(LINES, 1)]
     path = tmp_path / "a.rules"
     path.write_text("\n".join(texts) + "\n")
-    said = subprocess.run(["suricata", "-T", "-S", str(path), "-l", str(tmp_path)], capture_output=True, text=True, check=False)
+    said = subprocess.run(
+        ["suricata", "-T", "-S", str(path), "-l", str(tmp_path)], capture_output=True, text=True, check=False
+    )
     refused = {int(number) for number in re.findall(r"a\.rules at line (\d+)", said.stdout + said.stderr)}
     assert refused == {number for number, (_, is_refused) in enumerate(LINES, 1) if is_refused}
     ours = {number for number, one in enumerate(read_rules(path), 1) if isinstance(one, Unreadable)}

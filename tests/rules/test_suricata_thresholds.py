@@ -30,24 +30,41 @@ def signatures(ruleset: Ruleset) -> list[Signature]:
 
 def test_an_entry_for_one_rule_takes_the_place_of_its_own(tmp_path: Path) -> None:
     entry = "type both, track by_dst, count 2, seconds 60"
-    made = signatures(loaded(tmp_path, f"threshold gen_id 1, sig_id 2, {entry}\nthreshold gen_id 2, sig_id 3, {entry}\n"))
+    made = signatures(
+        loaded(tmp_path, f"threshold gen_id 1, sig_id 2, {entry}\nthreshold gen_id 2, sig_id 3, {entry}\n")
+    )
     wanted = Threshold("both", Subject.DESTINATION, 2, 60)
     assert [(one.threshold, one.detection_filter) for one in made] == [(None, None), (wanted, None), (wanted, None)]
 
 
 def test_an_entry_for_all_leaves_those_alone_that_have_one(tmp_path: Path) -> None:
     made = signatures(loaded(tmp_path, "threshold gen_id 0, sig_id 0, type limit, track by_src, count 1, seconds 5\n"))
-    assert [one.threshold.count if one.threshold else 0 for one in made] == [1, 9, 0] and made[2].detection_filter is not None
+    assert [one.threshold.count if one.threshold else 0 for one in made] == [1, 9, 0] and made[
+        2
+    ].detection_filter is not None
     made = signatures(loaded(tmp_path, "suppress gen_id 2, sig_id 0\n"))
     assert [len(one.suppressions) for one in made] == [0, 0, 1]
 
 
 def test_suppressions_add_up(tmp_path: Path) -> None:
     base = 0xFFFF << 32
-    made = signatures(loaded(tmp_path, "suppress gen_id 1, sig_id 1, track by_src, ip 10.0.0.7\nsuppress gen_id 1, sig_id 1, track by_dst, ip $LAB\n"))
+    made = signatures(
+        loaded(
+            tmp_path,
+            "suppress gen_id 1, sig_id 1, track by_src, ip 10.0.0.7\nsuppress gen_id 1, sig_id 1, track by_dst, ip $LAB\n",
+        )
+    )
     first, second = made[0].suppressions
-    assert first.subject == Subject.SOURCE and first.addresses is not None and first.addresses.ranges == ((base + 0x0A000007, base + 0x0A000007),)
-    assert second.subject == Subject.DESTINATION and second.addresses is not None and second.addresses.ranges == ((base + 0x0A090000, base + 0x0A09FFFF),)
+    assert (
+        first.subject == Subject.SOURCE
+        and first.addresses is not None
+        and first.addresses.ranges == ((base + 0x0A000007, base + 0x0A000007),)
+    )
+    assert (
+        second.subject == Subject.DESTINATION
+        and second.addresses is not None
+        and second.addresses.ranges == ((base + 0x0A090000, base + 0x0A09FFFF),)
+    )
 
 
 def test_a_rule_that_is_not_there_is_a_warning(tmp_path: Path) -> None:
