@@ -57,7 +57,7 @@ def compile_pattern(pattern: str, flags: str) -> Search:
     text = translated(pattern)
     if "A" in flags:
         text = rf"\A(?:{text})"
-    if "x" not in flags and "E" not in flags and "G" not in flags and not ONLY_REGEX.search(text) and not ends_loosely(text, flags):
+    if "x" not in flags and "E" not in flags and not ONLY_REGEX.search(text) and not ends_loosely(text, flags):
         made = by_re2(text, flags)
         if made is not None:
             return made
@@ -79,6 +79,8 @@ def by_re2(text: str, flags: str) -> Search | None:
     options.max_mem = 8 << 20
     if "m" in flags:
         text = f"(?m:{text})"
+    if "G" in flags:
+        text = f"(?U:{text})"
     try:
         expression = re2.compile(text.encode("utf-8", "surrogateescape"), options)
     except (re2.error, UnicodeEncodeError):
@@ -100,7 +102,7 @@ def by_regex(text: str, flags: str) -> Search:
     if "E" in flags:
         text = _re.sub(r"(?<!\\)\$", r"\\Z", text)
     if "G" in flags:
-        raise Refused("the flag G (ungreedy) cannot be matched here")
+        raise Refused("the flag G (ungreedy) cannot be matched here beside what RE2 does not know")
     try:
         expression = regex.compile(text.encode("utf-8", "surrogateescape"), letters | regex.VERSION0)
     except (regex.error, UnicodeEncodeError) as error:

@@ -74,7 +74,9 @@ def reference(draft: Draft, value: str) -> None:
         raise draft.mistake(f"reference cannot be read: {value}", "reference:url,example.org/advisory")
     prefix = next((found for name, found in draft.context.references.items() if name.lower() == system.lower()), None)
     text = text.strip('"')
-    draft.references.append(f"{system}:{text}" if prefix is None else text if text.startswith(("http://", "https://")) else prefix + text)
+    draft.references.append(
+        f"{system}:{text}" if prefix is None else text if text.startswith(("http://", "https://")) else prefix + text
+    )
 
 
 def metadata(draft: Draft, value: str) -> None:
@@ -97,7 +99,9 @@ def target(draft: Draft, value: str) -> None:
 def prefilter(draft: Draft, value: str) -> None:
     """prefilter; tells Suricata what to look at first, and changes no match."""
     if not draft.tests and not any(draft.chains.values()):
-        raise draft.mistake("prefilter has nothing before it", "it belongs behind the keyword that is meant, or can be left out")
+        raise draft.mistake(
+            "prefilter has nothing before it", "it belongs behind the keyword that is meant, or can be left out"
+        )
 
 
 def level_of(priority: int) -> str:

@@ -70,8 +70,16 @@ def compile_rule(text: RuleText, context: Context) -> CompiledRule:
     layers = draft.layers - LAYERS.get(protocol, set())
     if layers:
         draft.tests.insert(0, in_ranges(PROTOCOL, tuple((layer, layer) for layer in sorted(layers))))
-    test: Test | None = None if not draft.tests else draft.tests[0] if len(draft.tests) == 1 else And(tuple(draft.tests))
-    priority = draft.priority if draft.priority >= 0 else priority_of(draft, draft.classtype) if draft.classtype else DEFAULT_PRIORITY
+    test: Test | None = (
+        None if not draft.tests else draft.tests[0] if len(draft.tests) == 1 else And(tuple(draft.tests))
+    )
+    priority = (
+        draft.priority
+        if draft.priority >= 0
+        else priority_of(draft, draft.classtype)
+        if draft.classtype
+        else DEFAULT_PRIORITY
+    )
     where = where_of(draft, protocol)
     signature = Signature(
         header, inspections_of(draft), where, tuple(draft.states), draft.threshold, draft.detection_filter, (), draft.tag, draft.gid, draft.sid,
@@ -102,7 +110,9 @@ def value_of(draft: Draft, keyword: Keyword, option: Option) -> str:
         raise draft.mistake(f"{option.keyword} has no value", "it is written " + usage(keyword, option.keyword))
     if keyword.value == "none":
         raise draft.mistake(f"{option.keyword} takes no value", f"write {option.keyword};")
-    is_quoted = value[-1] == '"' and (value[0] == '"' or (keyword.negation and value[0] == "!" and value[1:].lstrip()[:1] == '"'))
+    is_quoted = value[-1] == '"' and (
+        value[0] == '"' or (keyword.negation and value[0] == "!" and value[1:].lstrip()[:1] == '"')
+    )
     if keyword.quotes == "needed" and (not is_quoted or len(value) < 2):
         raise draft.mistake(f"the value of {option.keyword} needs quotes", f'write {option.keyword}:"...";')
     if keyword.quotes == "refused" and value[0] == '"':
@@ -122,12 +132,24 @@ def unknown(draft: Draft, option: Option) -> InputError:
         return Unsupported(option.keyword, f"the keyword {option.keyword} is not supported", position=position,
                            hint="which are: docs/suricata.md")  # fmt: skip
     guess = nearest(option.keyword, KEYWORDS)
-    return InputError(f"unknown keyword {option.keyword!r}", position=position, hint=f"did you mean {guess}?" if guess else "all: docs/suricata.md")
+    return InputError(
+        f"unknown keyword {option.keyword!r}",
+        position=position,
+        hint=f"did you mean {guess}?" if guess else "all: docs/suricata.md",
+    )
 
 
 def with_flow(header: Any, condition: FlowCondition) -> Any:
     """The header with another condition."""
-    return type(header)(header.protocol, header.source, header.source_ports, header.is_both_ways, header.destination, header.destination_ports, condition)
+    return type(header)(
+        header.protocol,
+        header.source,
+        header.source_ports,
+        header.is_both_ways,
+        header.destination,
+        header.destination_ports,
+        condition,
+    )
 
 
 def refuse_empty(draft: Draft) -> None:
@@ -138,7 +160,11 @@ def refuse_empty(draft: Draft) -> None:
     """
     text = draft.text
     if not draft.sid:
-        raise InputError("the rule has no sid", position=text.position(0, len(text.header[0])), hint="give it a number of its own: sid:1000001;")
+        raise InputError(
+            "the rule has no sid",
+            position=text.position(0, len(text.header[0])),
+            hint="give it a number of its own: sid:1000001;",
+        )
     for option in draft.set_buffers:
         if not draft.chains[contents.BY_LABEL[option.keyword]]:
             raise InputError(f"nothing is asked of {option.keyword}", position=text.position(option.at, len(option.keyword)),
@@ -178,7 +204,10 @@ def where_of(draft: Draft, protocol: Protocol) -> Where:
         return Where.PACKET
     if draft.needs_stream:
         return Where.STREAM
-    is_placed = any(type(piece) is dict and ("offset" in piece or "depth" in piece or "startswith" in piece) for piece in draft.chains[Buffer.PAYLOAD])
+    is_placed = any(
+        type(piece) is dict and ("offset" in piece or "depth" in piece or "startswith" in piece)
+        for piece in draft.chains[Buffer.PAYLOAD]
+    )
     return Where.STREAM | Where.PACKET if is_placed else Where.STREAM
 
 
@@ -209,7 +238,11 @@ def order_of(draft: Draft, action: str, priority: int) -> tuple[int, ...]:
     by priority."""
     if not draft.states:
         return (ACTION_ORDER[action], UNUSED, UNUSED, UNUSED, UNUSED, priority)
-    flowbits = [state.action in ("isset", "isnotset") for state in draft.states if isinstance(state, Bits) and state.kind == "flowbits"]
+    flowbits = [
+        state.action in ("isset", "isnotset")
+        for state in draft.states
+        if isinstance(state, Bits) and state.kind == "flowbits"
+    ]
     flowints = [state.operator not in ("+", "-", "=") for state in draft.states if isinstance(state, FlowInt)]
     hosts = [state.action in ("isset", "isnotset") for state in draft.states
              if isinstance(state, Bits) and state.kind == "xbits" and state.subject != Subject.PAIR]  # fmt: skip

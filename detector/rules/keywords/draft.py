@@ -177,11 +177,17 @@ class Draft:
         if text[:1].isdigit() or text[:1] in "+-":
             return self.number(text, low, high, what)
         if text not in self.names:
-            known = f"extracted so far: {', '.join(sorted(self.names))}" if self.names else "byte_extract or byte_math before it gives one"
+            known = (
+                f"extracted so far: {', '.join(sorted(self.names))}"
+                if self.names
+                else "byte_extract or byte_math before it gives one"
+            )
             raise self.mistake(f"{what} {text!r} is neither a number nor a variable", known, text)
         return text
 
-    def ranges(self, value: str, most: int, what: str, operators: str = "<= >= < > != ! =") -> tuple[tuple[int, int], ...]:
+    def ranges(
+        self, value: str, most: int, what: str, operators: str = "<= >= < > != ! ="
+    ) -> tuple[tuple[int, int], ...]:
         """The values that `5`, `>5`, `!5`, `5<>10` (both ends excluded) and so on stand for, as ranges up to `most`.
 
         Raises:
@@ -196,7 +202,9 @@ class Draft:
             raise self.mistake(f"{what} {value} is above {most}", hint)
         if found[3]:
             if second - first < 2:
-                raise self.mistake(f"nothing lies between {first} and {second}", "both ends are excluded: 4<>6 asks for 5")
+                raise self.mistake(
+                    f"nothing lies between {first} and {second}", "both ends are excluded: 4<>6 asks for 5"
+                )
             return ((first + 1, second - 1),)
         if sign in ("!", "!="):
             return tuple(one for one in ((0, first - 1), (first + 1, most)) if one[0] <= one[1])

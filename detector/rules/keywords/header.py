@@ -32,7 +32,14 @@ PROTOCOLS: dict[str, Protocol] = {
     "ip": "ip", "ip4": "ip", "ip6": "ip", "ipv4": "ip", "ipv6": "ip", "tcp": "tcp", "tcp-pkt": "tcp", "tcp-stream": "tcp", "udp": "udp",
     "icmp": "icmp", "icmpv4": "icmp", "icmpv6": "icmp", "sctp": "sctp", "pkthdr": "pkthdr",
 }  # fmt: skip
-FAMILIES = {"ip4": EVERY_IPV4, "ipv4": EVERY_IPV4, "icmpv4": EVERY_IPV4, "ip6": EVERY_IPV6, "ipv6": EVERY_IPV6, "icmpv6": EVERY_IPV6}
+FAMILIES = {
+    "ip4": EVERY_IPV4,
+    "ipv4": EVERY_IPV4,
+    "icmpv4": EVERY_IPV4,
+    "ip6": EVERY_IPV6,
+    "ipv6": EVERY_IPV6,
+    "icmpv6": EVERY_IPV6,
+}
 BLOCKING = ("drop", "reject", "rejectsrc", "rejectdst", "rejectboth")
 ADDRESS_HINT = "write an address, a network 10.0.0.0/8, a range 10.0.0.1-10.0.0.9, any, $NAME, or a list of them [a,!b]"
 PORT_HINT = "write a port, a range 1024:65535, any, $NAME, or a list of them [80,8000:8080,!8001]"
