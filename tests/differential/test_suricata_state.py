@@ -36,7 +36,12 @@ A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 def packet(second: float, text: str, source: str = A, destination: str = B, port: int = 1000) -> Frame:
     """A datagram, its time in whole microseconds."""
     ports = (port, 2000) if source < destination else (2000, port)
-    layers = Ether(src=MAC, dst=MAC) / IP(src=source, dst=destination) / UDP(sport=ports[0], dport=ports[1]) / Raw(text.encode())
+    layers = (
+        Ether(src=MAC, dst=MAC)
+        / IP(src=source, dst=destination)
+        / UDP(sport=ports[0], dport=ports[1])
+        / Raw(text.encode())
+    )
     return START + round(second * 10**6) * 1000, bytes(layers)
 
 
@@ -109,7 +114,9 @@ CASES: dict[str, tuple[list[Frame], list[str]]] = {
 
 def texts(options: Sequence[str]) -> str:
     """Rules of options, numbered."""
-    return "".join(f'alert udp any any -> any any (msg:"{sid}"; {one}; sid:{sid};)\n' for sid, one in enumerate(options, 1))
+    return "".join(
+        f'alert udp any any -> any any (msg:"{sid}"; {one}; sid:{sid};)\n' for sid, one in enumerate(options, 1)
+    )
 
 
 def theirs(folder: Path) -> dict[int, list[int]]:
@@ -125,7 +132,9 @@ def theirs(folder: Path) -> dict[int, list[int]]:
     return dict(found)
 
 
-def ours(ruleset: Ruleset, capture: Path, frames: list[Frame], batch_packets: int, workers: int) -> dict[int, list[int]]:
+def ours(
+    ruleset: Ruleset, capture: Path, frames: list[Frame], batch_packets: int, workers: int
+) -> dict[int, list[int]]:
     """The same of ours. Packets are known by their times."""
     numbers = {time: number for number, (time, _) in enumerate(frames, 1)}
     found = defaultdict(list)

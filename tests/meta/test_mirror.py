@@ -74,6 +74,7 @@ COVERED_BY = {
     "protocols/protocol.py": "protocols/test_modbus.py",
     "protocols/table.py": "protocols/test_modbus.py",
     "detect/match.py": "detect/test_engine.py",
+    "detect/memory_kernels.py": "detect/test_memory.py",
     "detect/predicate_kernels.py": "detect/test_predicates.py",
     "detect/state_kernels.py": "detect/test_state.py",
     "cli/page.py": "cli/test_status.py",
