@@ -62,7 +62,7 @@ EDGES = (0, 1, 2, 9.5, 10, 10.000001, 11, 12, 20, 20.000001, 20.000002, 30.5, 31
 HOSTS = [(A, B), (B, A), (A, C), (C, A), (B, C), (C, B)]
 CASES: dict[str, tuple[list[Frame], list[str]]] = {
     "flowbits": (
-        letters(*enumerate("abcatBtuz")) + [packet(20, "z", port=7), packet(21, "a", port=7), packet(22, "z", port=7)],
+        [*letters(*enumerate("abcatBtuz")), packet(20, "z", port=7), packet(21, "a", port=7), packet(22, "z", port=7)],
         [f'content:"a"; {ANY}; flowbits:set,A', 'content:"b"; flowbits:set,B', f"{ANY}; flowbits:isset,A", f"{ANY}; flowbits:isset,B",
          f"{ANY}; flowbits:isset,A|B", f"{ANY}; flowbits:isnotset,A|B", f"{ANY}; flowbits:isnotset,A", 'content:"t"; flowbits:toggle,T',
          f"{ANY}; flowbits:isset,T", 'content:"u"; flowbits:unset,A', f"{ANY}; flowbits:isset,A; flowbits:noalert; flowbits:set,Z",
@@ -101,8 +101,8 @@ CASES: dict[str, tuple[list[Frame], list[str]]] = {
     ),
     "thresholds by subject": (
         [packet(at * 0.25, "a", *HOSTS[at * at % 6], port=1000 + at % 3) for at in range(40)],
-        [f"{ANY}; {threshold(kind, count, 3, track)}" for kind in ("limit", "threshold", "both") for count in (1, 3)
-         for track in ("by_src", "by_dst", "by_rule", "by_both")] + [f"{ANY}; {filtered(2, 3, track)}" for track in ("by_src", "by_dst")],
+        [*(f"{ANY}; {threshold(kind, count, 3, track)}" for kind in ("limit", "threshold", "both") for count in (1, 3)
+           for track in ("by_src", "by_dst", "by_rule", "by_both")), *(f"{ANY}; {filtered(2, 3, track)}" for track in ("by_src", "by_dst"))],
     ),
     "states change whatever is held back": (
         letters(*enumerate("abcdefgh")),
