@@ -44,6 +44,7 @@ class PortGroup:
 class FlowCondition(IntFlag):
     """What `flow:` asks for; 0: nothing. Directions and states are Suricata's own (flows/columns.py)."""
 
+    NOTHING = 0
     TO_SERVER = 1
     TO_CLIENT = 2
     ESTABLISHED = 4
@@ -66,7 +67,7 @@ class Header:
     is_both_ways: bool = False
     destination: AddressGroup = AddressGroup()
     destination_ports: PortGroup = PortGroup()
-    flow: FlowCondition = FlowCondition(0)
+    flow: FlowCondition = FlowCondition.NOTHING
 
 
 # --- what stands in which bytes -------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ class Draft:
 
     __slots__ = (
         "addresses_of", "base64", "bits", "buffer", "chains", "classtype", "context", "detection_filter", "dsize", "fast", "flow",
-        "gid", "is_base64", "is_ip_only", "layers", "metadata", "msg", "names", "needs_packet", "needs_stream", "option", "priority", "protocol",
+        "gid", "is_base64", "is_ip_only", "is_syn_only", "layers", "metadata", "msg", "names", "needs_packet", "needs_stream", "option", "priority", "protocol",
         "protocols", "references", "rev", "set_buffers", "sid", "silent", "states", "steps", "tag", "target", "tests", "text", "threshold", "warnings",
     )  # fmt: skip
 
@@ -105,6 +105,7 @@ class Draft:
         self.flow: FlowCondition | None = None
         self.needs_packet = self.needs_stream = False
         self.is_ip_only = True
+        self.is_syn_only = False
         self.states: list[Bits | FlowInt] = []
         self.threshold: Threshold | None = None
         self.detection_filter: Threshold | None = None
@@ -161,18 +162,18 @@ class Draft:
             hint="it belongs to the content right before it, in the same buffer",
         )  # fmt: skip
 
-    def number(self, text: str, low: int, high: int, what: str) -> int:
-        """A number as C reads it: 10, 0x0a, 012.
+    def number(self, text: str, low: int, high: int, what: str, part: str = "") -> int:
+        """A number as C reads it: 10, 0x0a, 012. part: what a mistake is shown at.
 
         Raises:
             InputError: it is none, or outside the bounds.
         """
         text = text.strip()
         if not C_NUMBER.fullmatch(text):
-            raise self.mistake(f"{what} {text!r} is no number", f"a number from {low} to {high}", text)
+            raise self.mistake(f"{what} {text!r} is no number", f"a number from {low} to {high}", part or text)
         value = c_number(text)
         if not low <= value <= high:
-            raise self.mistake(f"{what} {text} is out of bounds", f"a number from {low} to {high}", text)
+            raise self.mistake(f"{what} {text} is out of bounds", f"a number from {low} to {high}", part or text)
         return value
 
     def number_or_name(self, text: str, low: int, high: int, what: str) -> Number:

@@ -26,6 +26,7 @@ EVERY_IPV4: Ranges = [IPV4]
 EVERY_IPV6: Ranges = [(FIRST_ADDRESS, IPV4[0] - 1), (IPV4[1] + 1, LAST_ADDRESS)]
 EVERY_PORT: Ranges = [(0, 65535)]
 DEEPEST = 64  # lists and variables inside each other: Suricata's own bound is the same
+BOTH_DIRECTIONS = FlowCondition.TO_SERVER | FlowCondition.TO_CLIENT
 NAME = re.compile(r"\$[A-Za-z_]\w*")
 PROTOCOLS: dict[str, Protocol] = {
     "ip": "ip", "ip4": "ip", "ip6": "ip", "ipv4": "ip", "ipv6": "ip", "tcp": "tcp", "tcp-pkt": "tcp", "tcp-stream": "tcp", "udp": "udp",
@@ -128,6 +129,8 @@ def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
     if family is not None:
         groups = [of_family(group, family) for group in groups]
     flow = FlowCondition(0) if draft.flow is None else draft.flow
+    if draft.is_syn_only and ports[0].is_any and not ports[1].is_any and not flow & BOTH_DIRECTIONS:
+        flow |= FlowCondition.TO_SERVER  # Suricata: a lone SYN to some port begins a connection there
     if draft.is_ip_only and not has_negation:
         flow |= FlowCondition.FIRST_IN_DIRECTION
     return Header(protocol, groups[0], ports[0], words[4] == "<>", groups[1], ports[1], flow), inactive

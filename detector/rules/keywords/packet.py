@@ -99,8 +99,9 @@ def tos(draft: Draft, value: str) -> None:
 def ipopts(draft: Draft, value: str) -> None:
     """ipopts:rr; ipopts:any;"""
     name = value.lower()
-    if name == "any":
-        add(draft, Exists(FieldValue("ip.opt.type")))
+    if name == "any":  # what its manual promises, Suricata 7 does not do: no packet has ever matched
+        draft.warnings.append("ipopts:any never matches, as in Suricata 7: name the options that are meant")
+        add(draft, Or(()))
     elif name in IP_OPTIONS:
         add(draft, Compare("eq", FieldValue("ip.opt.type"), Literal_(IP_OPTIONS[name])))
     else:
@@ -162,6 +163,7 @@ def flags(draft: Draft, value: str) -> None:
         wanted |= TCP_BITS[letter]
     for letter in found[4] or "":
         counted &= ~TCP_BITS[letter]
+    draft.is_syn_only |= wanted == TCP_BITS["S"] and not (found[1] or found[3])
     add(draft, of_flags(found[1] or found[3], wanted, counted), TCP)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-import re2
-import regex
-
+from detector.rules.expressions import Refused, compile_pattern
 from detector.rules.keywords.draft import Draft, Keyword
 from detector.rules.signature import Buffer, Pcre
 
@@ -23,32 +21,12 @@ KEPT = re.compile(r"\(\?P?<(?:flow|pkt)_")
 LONGEST = 4096
 
 
-def quiet() -> re2.Options:
-    """RE2 on bytes, without lines on the terminal."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.log_errors = False
-    return options
-
-
-OPTIONS = quiet()
-
-
 @lru_cache(1 << 16)
 def wrong(pattern: str, flags: str) -> str:
-    """What is wrong with a regular expression, "" for nothing. Most are understood by RE2, which is quicker."""
-    data = pattern.encode("utf-8", "surrogateescape")
-    letters = "".join(letter for letter in flags if letter in "ismx")
-    if "x" not in flags:
-        try:
-            re2.compile((f"(?{letters})".encode() if letters else b"") + data, OPTIONS)
-        except re2.error:
-            pass
-        else:
-            return ""
+    """Why a regular expression cannot be matched, "" for one that can."""
     try:
-        regex.compile(data, sum(int(getattr(regex, letter.upper())) for letter in set(letters)))
-    except (regex.error, RecursionError, OverflowError) as problem:
+        compile_pattern(pattern, flags)
+    except Refused as problem:
         return str(problem)
     return ""
 
@@ -80,9 +58,7 @@ def pcre(draft: Draft, value: str) -> None:
         raise draft.mistake(f"an expression of {len(pattern):,} characters", f"{LONGEST} are the most")
     flags = "".join(letter for letter in MATCHING if letter in letters)
     if problem := wrong(pattern, flags):
-        raise draft.mistake(
-            f"not a regular expression: {problem}", "as in Perl, on bytes; a / within it is written \\/", pattern
-        )
+        raise draft.mistake(f"{problem}", "as in Perl, on bytes; a / within it is written \\/", pattern)
     if (
         "R" in letters
         and draft.buffer == Buffer.PAYLOAD
