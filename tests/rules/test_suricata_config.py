@@ -118,7 +118,7 @@ def test_what_is_not_there_is_a_warning(folder: Path) -> None:
 
 def test_files_that_include_each_other_end(folder: Path) -> None:
     (folder / "more.yaml").write_text("include: more.yaml\n")
-    with pytest.raises(InputErrors, match="1 mistakes|include each other"):
+    with pytest.raises(InputErrors, match=r"1 mistakes|include each other"):
         read_suricata_yaml(folder / "suricata.yaml")
 
 
