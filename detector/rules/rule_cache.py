@@ -119,7 +119,7 @@ def dumped(loaded: Loaded) -> bytes:
     """The pickle. What a dataclass has as its default is its class's attribute, and is left out."""
     file = io.BytesIO()
     pickler = pickle.Pickler(file, pickle.HIGHEST_PROTOCOL)
-    pickler.dispatch_table = {one: sparse for one in SPARSE}
+    pickler.dispatch_table = dict.fromkeys(SPARSE, sparse)
     pickler.dump(loaded)
     return file.getvalue()
 
