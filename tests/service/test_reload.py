@@ -98,6 +98,7 @@ def test_every_file_that_rules_are_made_of_is_watched(changed: str, config: Conf
 
 
 def test_a_reload_says_which_suricata_rules_were_refused(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "overrides.yml").write_text("[]\n")
     before = rules_of(config)
     (tmp_path / "rules" / "b.rules").write_text('alert tcp any any -> any any (content:"abc"; http.uri; sid:1;)\n')
     assert str(difference(before, rules_of(config))) == "refused 1 of 1 Suricata rules: http.uri 1"
