@@ -76,6 +76,7 @@ COVERED_BY = {
     "rules/options.py": "rules/test_suricata_text.py",
     "rules/suricata_tables.py": "rules/test_suricata_config.py",
     "detect/match.py": "detect/test_engine.py",
+    "detect/memory_kernels.py": "detect/test_memory.py",
     "detect/predicate_kernels.py": "detect/test_predicates.py",
     "detect/state_kernels.py": "detect/test_state.py",
     "cli/page.py": "cli/test_status.py",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.keywords.written import compiled, refused, signature
+from tests.rules.keywords.written import compiled, refused
 
 
 def test_names() -> None:
