@@ -136,6 +136,8 @@ class PacketAnomaly(IntEnum):
     STREAM_MEMCAP = 102
     STREAM_URGENT_DATA = 103
     STREAM_EST_SYN_RESEND_DIFF_SEQ = 104
+    STREAM_EST_PACKET_OUT_OF_WINDOW = 105
+    STREAM_RST_OUT_OF_WINDOW = 106
 
     @property
     def label(self) -> str:

@@ -67,7 +67,9 @@ def follow_session(small, slot, bases, own, direction, cells, words, row, is_mid
             small[slot, PEER_STATE] = P_ANSWERED
     elif state == P_ANSWERED and flags & ACK and flags & SYN == 0:
         if direction:
-            is_open = cells[PAYLOAD_STOP, row] > cells[PAYLOAD_START, row] and sequence == (bases[slot, own[0]] + 1) & MASK
+            is_open = (
+                cells[PAYLOAD_STOP, row] > cells[PAYLOAD_START, row] and sequence == (bases[slot, own[0]] + 1) & MASK
+            )
         else:
             is_open = acknowledged == (bases[slot, own[1]] + 1) & MASK
         if is_open:
@@ -82,7 +84,9 @@ def follow_session(small, slot, bases, own, direction, cells, words, row, is_mid
 def follow_peer(small, slot, end, bases, own, cells, words, row, is_midstream):
     """Bits of columns.Peer for a row. end: which end of the key sends."""
     transport = cells[TRANSPORT, row]
-    if not (transport == 6 or transport == 17 or transport == 1 or transport == 58 or transport == 132 or transport == 50):
+    if not (
+        transport == 6 or transport == 17 or transport == 1 or transport == 58 or transport == 132 or transport == 50
+    ):
         return np.int64(PEER_ALONE | PEER_FIRST)
     is_tcp, bits = transport == 6, np.int64(0)
     if is_tcp and cells[TCP, row] >= 0:

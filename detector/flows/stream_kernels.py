@@ -73,6 +73,8 @@ C_REPEATED, C_DIFFERENT, C_GAPS, C_MEMCAP = 0, 1, 2, 3
 O_FIRST = int(Odd.STREAM_OVERLAP_DIFFERENT_DATA)
 O_GAP, O_MEMCAP = int(Odd.STREAM_GAP), int(Odd.STREAM_MEMCAP)
 O_URGENT, O_RESYN = int(Odd.STREAM_URGENT_DATA), int(Odd.STREAM_EST_SYN_RESEND_DIFF_SEQ)
+O_OUTSIDE, O_RESET = int(Odd.STREAM_EST_PACKET_OUT_OF_WINDOW), int(Odd.STREAM_RST_OUT_OF_WINDOW)
+LARGEST_WINDOW = 1 << 20  # bytes by which a RST may be ahead; receivers take only the next number (RFC 5961 3.2)
 CUT = np.uint64(1 << Odd.IPV4_TRUNC_PKT | 1 << Odd.IPV6_TRUNC_PKT)
 NO_PAYLOAD = np.uint64(1 << Odd.TCP_PKT_TOO_SMALL | 1 << Odd.TCP_HLEN_TOO_SMALL)  # nor a usable sequence number
 MOST_WAITING = 128  # pieces of a stream
@@ -383,7 +385,13 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         if state[stream, S_FLOW] != number:
             begin_streams(streams, slot, number)
         flags = np.int64(cells[TCP_FLAGS, row])
-        if flags & RST or flows[row, PEER] & PEER_FOLLOWED == 0:
+        if flows[row, PEER] & PEER_FOLLOWED == 0:
+            continue
+        if flags & RST:
+            following = state[stream, S_NEXT]
+            distance = ahead(np.int64(words[row, SEQUENCE] >> np.uint64(32)), following & MASK)
+            if following != UNKNOWN and not -LARGEST_WINDOW <= distance <= LARGEST_WINDOW:
+                note(words, row, streams.counts, O_RESET)
             continue
         if flows[row, PEER] & PEER_RESYN:
             note(words, row, streams.counts, O_RESYN)
@@ -413,6 +421,12 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             found = pass_on(state, out, found, row, stream, start, stop)
         else:
             if stop > start:
+                if (
+                    state[stream, S_POSITION] + ahead(sequence, following & MASK) + stop - start <= 0
+                    and stop - start > 1
+                ):
+                    note(words, row, streams.counts, O_OUTSIDE)
+                    flows[row, PEER] &= ~PEER_ENTERED
                 repeated = note_repeat(state, repeats, repeated, row, stream, sequence, buffer, start, stop)
             found, used = follow_segment(
                 streams, words, stream, row, sequence, buffer, used, start, stop, cut, limit, out, found

@@ -21,13 +21,14 @@ from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.stream_kernels")
 
-STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 7, 5, 6  # as stream_kernels.py names them
+STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 7, 5, 8  # as stream_kernels.py names them
 PIECES = 65536
 ROOM = 2**20  # bytes made free behind the batch when the kernel asks
 SLACK_CHUNKS = 1024
 LARGEST_PAYLOAD = 65536
 ANOMALIES = (PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA, PacketAnomaly.STREAM_GAP, PacketAnomaly.STREAM_MEMCAP,
-             PacketAnomaly.STREAM_URGENT_DATA, PacketAnomaly.STREAM_EST_SYN_RESEND_DIFF_SEQ)  # fmt: skip
+             PacketAnomaly.STREAM_URGENT_DATA, PacketAnomaly.STREAM_EST_SYN_RESEND_DIFF_SEQ,
+             PacketAnomaly.STREAM_EST_PACKET_OUT_OF_WINDOW, PacketAnomaly.STREAM_RST_OUT_OF_WINDOW)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class StreamSettings:
 
 class Streams(NamedTuple):
     """state: int64[2 * slots, 7].  pieces: int64[pieces, 5].  blocks, links, meta: Arena, a pool for each shard.
-    rings: int64[64, 2].  counts: int64[6]. Columns are named in stream_kernels.py."""
+    rings: int64[64, 2].  counts: int64[8]. Columns are named in stream_kernels.py."""
 
     state: NDArray[np.int64]
     pieces: NDArray[np.int64]

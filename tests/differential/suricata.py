@@ -30,9 +30,7 @@ packet-alert-max: 255
 """
 
 
-def alerts_by_packet(
-    capture: Path, folder: Path, rules: Sequence[str], is_midstream: bool
-) -> dict[int, set[int]]:
+def alerts_by_packet(capture: Path, folder: Path, rules: Sequence[str], is_midstream: bool) -> dict[int, set[int]]:
     """{packet counted from 1: sids}; packets that Suricata makes up when a flow ends are left out."""
     require_tool("suricata")
     (folder / "suricata.yaml").write_text(YAML.format(midstream="yes" if is_midstream else "no"))

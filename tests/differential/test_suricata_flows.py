@@ -34,7 +34,12 @@ TALK = [
         tcp(S, C, ACK | PUSH, 501 + 5 * n, 106 + 5 * n, b"reply"),
     )
 ]
-BYE = [tcp(C, S, ACK | FIN, 116, 516), tcp(S, C, ACK, 516, 117), tcp(S, C, ACK | FIN, 516, 117), tcp(C, S, ACK, 117, 517)]
+BYE = [
+    tcp(C, S, ACK | FIN, 116, 516),
+    tcp(S, C, ACK, 516, 117),
+    tcp(S, C, ACK | FIN, 516, 117),
+    tcp(C, S, ACK, 117, 517),
+]
 AGAIN = [
     tcp(C, S, SYN, 9000), tcp(S, C, SYN | ACK, 7000, 9001), tcp(C, S, ACK, 9001, 7001), tcp(C, S, ACK, 9001, 7001, b"again"),
     tcp(S, C, ACK, 7001, 9006, b"yes"),

@@ -26,8 +26,24 @@ pytestmark = pytest.mark.kernel
 GROUPS, CASES = 40, 50  # 2,000 cases
 URG, ECE, CWR = 32, 64, 128
 SERVER = ("10.9.9.9", 80)
-DECEPTIONS = ("other bytes before", "other bytes after", "fragments differ", "urgent", "forged SYN", "no ACK flag, other bytes")
-HARMLESS = ("same bytes again", "fragments", "fragments overlap", "RST out of window", "odd flags", "low TTL", "keep-alive", "longer again")
+DECEPTIONS = (
+    "other bytes before",
+    "other bytes after",
+    "fragments differ",
+    "urgent",
+    "forged SYN",
+    "no ACK flag, other bytes",
+)
+HARMLESS = (
+    "same bytes again",
+    "fragments",
+    "fragments overlap",
+    "RST out of window",
+    "odd flags",
+    "low TTL",
+    "keep-alive",
+    "longer again",
+)
 
 
 @dataclass
@@ -60,7 +76,9 @@ class Case:
     def pieces(self, frame: bytes, differ: bool, overlap: bool) -> list[bytes]:
         """An IP packet in fragments of 8 bytes or more, in any order, some of them over others."""
         data, self.number = frame[34:], self.number + 1
-        cuts = sorted({0, *(8 * self.chance.randrange(3, len(data) // 8 + 1) for _ in range(self.chance.randrange(1, 4)))})
+        cuts = sorted(
+            {0, *(8 * self.chance.randrange(3, len(data) // 8 + 1) for _ in range(self.chance.randrange(1, 4)))}
+        )
         spans = [(a, b) for a, b in zip(cuts, [*cuts[1:], len(data)], strict=True) if a < b]
         if len(spans) == 1:
             return [frame]
@@ -97,7 +115,11 @@ def make_case(seed: int) -> Case:
         text = text[:at] + b"!" + text[at:]
     else:
         at = -1
-    frames = [case.tcp(SYN, client, 0), case.tcp(SYN | ACK, server, client + 1, from_server=True), case.tcp(ACK, client + 1, server + 1)]
+    frames = [
+        case.tcp(SYN, client, 0),
+        case.tcp(SYN | ACK, server, client + 1, from_server=True),
+        case.tcp(ACK, client + 1, server + 1),
+    ]
     cuts = sorted({0, *(chance.randrange(1, len(text)) for _ in range(chance.choice((0, 1, 2, 5, len(text)))))})
     units: list[list[list[bytes]]] = []
     hidden = range(text.index(case.content[:1]), len(text))
@@ -106,7 +128,9 @@ def make_case(seed: int) -> Case:
     if chance.random() < 0.6:
         chance.shuffle(units)
     if "forged SYN" in case.ways:
-        units.insert(chance.randrange(len(units) + 1), [case.tcp(SYN, client + chance.choice((-10**6, 10**6)), 0, ttl=2)])
+        units.insert(
+            chance.randrange(len(units) + 1), [case.tcp(SYN, client + chance.choice((-(10**6), 10**6)), 0, ttl=2)]
+        )
     if "RST out of window" in case.ways:
         units.insert(chance.randrange(len(units) + 1), [case.tcp(RST, client + 10**8, server)])
     frames += [frame for unit in units for frame in unit]
@@ -184,7 +208,9 @@ def test_hidden_content_is_found_or_an_anomaly_is_raised(group: int) -> None:
     for number, (case, is_found, anomalies) in enumerate(zip(cases, found, odd, strict=True)):
         seed = group * CASES + number
         assert is_found or anomalies, f"case {seed}: {case.ways}: {case.content!r} is neither found nor odd"
-        assert is_found or not set(case.ways).isdisjoint(DECEPTIONS), f"case {seed}: {case.ways}: must be found: {anomalies}"
+        assert is_found or not set(case.ways).isdisjoint(DECEPTIONS), (
+            f"case {seed}: {case.ways}: must be found: {anomalies}"
+        )
 
 
 def test_every_way_is_drawn() -> None:
