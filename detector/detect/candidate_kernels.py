@@ -93,7 +93,9 @@ def take_rows(row_hits, hits, users_of, users, flows, seen, out, found, first):
         for user in range(users_of[literal], users_of[literal + 1]):
             if seen[user] == row + 1:
                 continue
-            if users[user, U_LOOKS] & IN_PACKET or (users[user, U_LOOKS] & IN_WINDOW and flows[row, PEER] & PEER_ENTERED == 0):
+            if users[user, U_LOOKS] & IN_PACKET or (
+                users[user, U_LOOKS] & IN_WINDOW and flows[row, PEER] & PEER_ENTERED == 0
+            ):
                 seen[user] = row + 1
                 out[found, C_RULE] = users[user, U_RULE]
                 out[found, C_ROW] = row
@@ -118,7 +120,9 @@ def wait(waiting, stream, user, position):
 
 
 @kernel
-def take_windows(window_hits, windows, flows, users_of, users, seen, waiting, is_waiting, counts, out, found, first, hit):
+def take_windows(
+    window_hits, windows, flows, users_of, users, seen, waiting, is_waiting, counts, out, found, first, hit
+):
     """Candidates of windows in their order, of hits in them and of those that wait in their streams.
 
     Args:

@@ -25,7 +25,15 @@ HEADER_COLUMNS = 7
 # H_PROTOCOL: an IP protocol number, or one of these.
 ANY_IP, ICMP_OF_BOTH, ANY_PACKET = -1, -2, -3
 # Bits of H_FLOW: rules.signature.FlowCondition.
-TO_SERVER, TO_CLIENT, IS_ESTABLISHED, IS_NOT_ESTABLISHED, NO_FRAG, ONLY_FRAG, FIRST_IN_DIRECTION = 1, 2, 4, 8, 16, 32, 64
+TO_SERVER, TO_CLIENT, IS_ESTABLISHED, IS_NOT_ESTABLISHED, NO_FRAG, ONLY_FRAG, FIRST_IN_DIRECTION = (
+    1,
+    2,
+    4,
+    8,
+    16,
+    32,
+    64,
+)
 
 
 @kernel
@@ -51,10 +59,10 @@ def has_port(group, port, offsets, ranges):
     """Whether a port is in a group. offsets: int64[groups + 1]; ranges: int64[n, 2]."""
     if group < 0:
         return True
-    for at in range(offsets[group], offsets[group + 1]):
-        if ranges[at, 0] <= port <= ranges[at, 1]:
-            return True
-    return False
+    at, stop = offsets[group], offsets[group + 1]
+    while at < stop and ranges[at, 1] < port:
+        at += 1
+    return at < stop and ranges[at, 0] <= port
 
 
 @kernel
@@ -132,7 +140,9 @@ def is_rebuilt(cells, row, rebuilt_from):
 
 
 @kernel
-def check_headers(headers, of, which, rows, cells, words, flows, rebuilt_from, groups, lows, highs, port_groups, ranges, out):
+def check_headers(
+    headers, of, which, rows, cells, words, flows, rebuilt_from, groups, lows, highs, port_groups, ranges, out
+):
     """out: bool[n], whether rows[i] is among the rows of the header of[which[i]]."""
     for i in range(len(rows)):
         out[i] = holds(

@@ -15,9 +15,19 @@ import numpy as np
 from detector.detect.scan_kernels import folded
 from detector.kernel import kernel
 
-CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER_SIZE, BASE64 = 1, 2, 3, 4, 5, 6, 7, 8, 9
+CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER_SIZE, BASE64 = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+)
 # Columns of code. Numbers: a constant, NONE, or VARIABLE + the variable's place.
-OP, FLAGS, A, B, C, D, E, F, G, H, I = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+OP, FLAGS, A, B, C, D, E, F, G, H = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 CODE_COLUMNS = 11
 NONE, VARIABLE = 1 << 61, 1 << 60
 LARGEST = 1 << 59  # numbers from bytes that are larger count as this; only byte_test sees all 64 bits
@@ -205,7 +215,9 @@ def step_content(code, step, pool, buffer, begin, length, state, row, origin):
         first = max(first, state[row, S_FROM])
         if flags & ENDSWITH:
             if last == length and last - size >= first:
-                found = find_content(buffer, begin + last - size, begin + last, pool, code[step, A], size, flags & NOCASE)
+                found = find_content(
+                    buffer, begin + last - size, begin + last, pool, code[step, A], size, flags & NOCASE
+                )
         else:
             found = find_content(buffer, begin + first, begin + last, pool, code[step, A], size, flags & NOCASE)
     if flags & NEGATED:

@@ -10,9 +10,9 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.detect.patterns import Search, compile_pattern
 from detector.detect.programs import Programs
 from detector.kernel import Kernels
+from detector.rules.expressions import Search, compile_pattern
 from detector.rules.signature import Base64, Buffer, Pcre
 
 kernels = Kernels("detector.detect.inspect_kernels")
@@ -46,7 +46,9 @@ class Inspector:
             elif question.steps:
                 self._inner[step] = Inspector(Programs([(Buffer.PAYLOAD, question.steps)]), limit)
 
-    def inspect(self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows) -> NDArray[np.bool_]:
+    def inspect(
+        self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows
+    ) -> NDArray[np.bool_]:
         """bool[n]: whether each candidate's program holds on its bytes.
 
         Args:
@@ -60,7 +62,9 @@ class Inspector:
             held[block] = self._run(buffer, which[block], spans[block], fresh[block], origins[block])
         return held
 
-    def _run(self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows) -> NDArray[np.bool_]:
+    def _run(
+        self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows
+    ) -> NDArray[np.bool_]:
         state = np.zeros((len(which), STATE_COLUMNS), np.int64)
         rows = np.flatnonzero(spans[:, 1] > spans[:, 0])
         arrays = [np.ascontiguousarray(one) for one in (which, spans, fresh, origins)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.detect.fast_patterns import Literal
 from detector.rules.signature import (
@@ -93,12 +92,23 @@ class Programs:
         match step:
             case Content():
                 row[0] = CONTENT
-                row[1] |= NEGATED * step.is_negated | NOCASE * step.nocase | ENDSWITH * step.endswith | RELATIVE * step.is_relative
+                row[1] |= (
+                    NEGATED * step.is_negated
+                    | NOCASE * step.nocase
+                    | ENDSWITH * step.endswith
+                    | RELATIVE * step.is_relative
+                )
                 depth = len(step.pattern) if step.startswith else step.depth
+                if isinstance(depth, int) and isinstance(step.offset, int):
+                    depth += step.offset  # it counts from the offset
                 row[2:4] = self._text(step), len(step.pattern)
                 row[4:8] = number(step.offset), number(depth), number(step.distance), number(step.within)
             case IsDataAt():
-                row[0], row[1], row[2] = IS_DATA_AT, NEGATED * step.is_negated | RELATIVE * step.is_relative, number(step.position)
+                row[0], row[1], row[2] = (
+                    IS_DATA_AT,
+                    NEGATED * step.is_negated | RELATIVE * step.is_relative,
+                    number(step.position),
+                )
             case BufferSize():
                 row[0], row[1], row[2], row[3] = BUFFER_SIZE, NEGATED * step.is_negated, step.low, step.high
             case Pcre():

@@ -68,7 +68,14 @@ def find_literals(buffer, begin, stop, fold, bits, heads, literals, pool, out, f
                 end = i + 1 + literals[literal, L_BEHIND]
                 start = end - literals[literal, L_LENGTH]
                 if start >= 0 and end <= stop:
-                    if is_literal_at(buffer, start, pool, literals[literal, L_START], literals[literal, L_LENGTH], literals[literal, L_NOCASE]):
+                    if is_literal_at(
+                        buffer,
+                        start,
+                        pool,
+                        literals[literal, L_START],
+                        literals[literal, L_LENGTH],
+                        literals[literal, L_NOCASE],
+                    ):
                         out[found, 0] = end
                         out[found, 1] = literal
                         found += 1

@@ -175,9 +175,7 @@ class Signatures:
         seen = np.zeros(len(self._users), np.int64)
         found = at = 0
         while True:  # per growth of the output
-            found, at = kernels.take_rows(
-                row_hits, hits, self._users_of, self._users, flow_cells, seen, out, found, at
-            )
+            found, at = kernels.take_rows(row_hits, hits, self._users_of, self._users, flow_cells, seen, out, found, at)
             if at == len(row_hits):
                 break
             out = np.concatenate((out, np.empty_like(out)))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.errors import PacketAnomaly
 from detector.flows.columns import (
     IS_DATAGRAM,
     IS_FIRST,
@@ -37,7 +38,6 @@ from detector.flows.columns import (
     W_STREAM,
     W_TAIL,
 )
-from detector.errors import PacketAnomaly
 from detector.kernel import kernel
 from detector.packets.rows import ANOMALIES
 
@@ -103,10 +103,10 @@ def is_different(windows, tails, buffer, stream, position, start, stop):
         upto = min(upto, began)
         window = windows[window, W_PREVIOUS]
     tail = state[stream, T_TAIL] - 1
-    for p in range(max(position, least), upto):
-        if rings[tail, p & mask] != buffer[shift + p]:
-            return True
-    return False
+    at = max(position, least)
+    while at < upto and rings[tail, at & mask] == buffer[shift + at]:
+        at += 1
+    return at < upto
 
 
 @kernel

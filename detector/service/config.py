@@ -75,6 +75,12 @@ class Config:
     variables: dict[str, str] = setting(
         "table", "$NAME of rules: a value, a list, or @file", {}, example="{MODBUS_MASTERS: [10.0.0.10, 10.0.0.11]}"
     )
+    suricata_yaml: str = setting(
+        "path",
+        "Suricata's configuration: variables, classtypes, references and thresholds of its rules, and where `rules` is not "
+        "given its rule files",
+        "", example="/etc/suricata/suricata.yaml",
+    )  # fmt: skip
     watch_rules: bool = setting("flag", "load rules anew when a file of them, or this one, has changed", True)
     learn_from: tuple[str, ...] = setting("paths", "captures of known good traffic for new_value rules", ())
     alerts: tuple[Any, ...] = setting("variants", "where alerts go", (), among=DECLARED)

@@ -6,7 +6,7 @@ import re
 
 from detector.rules.keywords.draft import Draft, Keyword, Parts
 from detector.rules.model import Compare, FieldValue, Literal_, Membership, Not, Test
-from detector.rules.signature import Base64, Buffer, BufferSize, IsDataAt, Number
+from detector.rules.signature import Buffer, BufferSize, IsDataAt, Number
 
 LONGEST_CONTENT = 4096  # bytes. Suricata's bound is that of a whole rule, 8191 characters
 FURTHEST = 1048576  # of distance and within: Suricata's
@@ -15,7 +15,9 @@ ESCAPED = frozenset(';\\":')
 HEX = frozenset("0123456789abcdefABCDEF")
 AT = re.compile(r"(!?)([^\s,!]+)\s*(,\s*relative)?\s*(?(3)(?:,\s*rawbytes)?)")
 CHOP = re.compile(r"(\d+)\s*,\s*(\d+)")
-BASE64 = re.compile(r"(?:bytes\s+(?P<bytes>\w+)\s*(?:,\s*|$))?(?:offset\s+(?P<offset>\w+)\s*(?:,\s*|$))?(?P<relative>relative)?")
+BASE64 = re.compile(
+    r"(?:bytes\s+(?P<bytes>\w+)\s*(?:,\s*|$))?(?:offset\s+(?P<offset>\w+)\s*(?:,\s*|$))?(?P<relative>relative)?"
+)
 BASE64_OTHER = re.compile(r"relative\s*,\s*(?:bytes\s+(?P<bytes>\w+)\s*)?,?\s*(?:offset\s+(?P<offset>\w+))?")
 
 # --- content --------------------------------------------------------------------------------------------------------
@@ -28,7 +30,10 @@ def content(draft: Draft, value: str) -> None:
     if not pattern:
         raise draft.mistake("an empty content is everywhere", 'content:"..." needs at least one byte')
     if len(pattern) > LONGEST_CONTENT:
-        raise draft.mistake(f"a content of {len(pattern):,} bytes", f"{LONGEST_CONTENT} bytes are the most; match its beginning, or use pcre")
+        raise draft.mistake(
+            f"a content of {len(pattern):,} bytes",
+            f"{LONGEST_CONTENT} bytes are the most; match its beginning, or use pcre",
+        )
     parts: Parts = {"pattern": pattern}
     if is_negated:
         parts["is_negated"] = True
@@ -46,9 +51,13 @@ def pattern_bytes(draft: Draft, text: str) -> bytes:
     for place in range(0, len(others), 2):
         digits = others[place].replace(" ", "")
         if not HEX.issuperset(digits):
-            raise draft.mistake(f"|{others[place]}| is not hexadecimal", "bytes are written |0a ff 20|", f"|{others[place]}|")
+            raise draft.mistake(
+                f"|{others[place]}| is not hexadecimal", "bytes are written |0a ff 20|", f"|{others[place]}|"
+            )
         if len(digits) % 2:
-            raise draft.mistake(f"|{others[place]}| has half a byte", "each byte has two digits: |0a ff 20|", f"|{others[place]}|")
+            raise draft.mistake(
+                f"|{others[place]}| has half a byte", "each byte has two digits: |0a ff 20|", f"|{others[place]}|"
+            )
         found += bytes.fromhex(digits) + unescaped(draft, others[place + 1])
     return found
 
@@ -62,7 +71,11 @@ def unescaped(draft: Draft, text: str) -> bytes:
             part = parts[place]
             if part:
                 if part[0] not in ESCAPED:
-                    raise draft.mistake(f"\\{part[0]} means nothing in a content", 'a backslash stands before ; : " \\ only; bytes are written |0a|', "\\" + part[0])
+                    raise draft.mistake(
+                        f"\\{part[0]} means nothing in a content",
+                        'a backslash stands before ; : " \\ only; bytes are written |0a|',
+                        "\\" + part[0],
+                    )
                 plain += part
                 place += 1
             elif place + 1 < len(parts):
@@ -100,9 +113,13 @@ def refuse_relative(draft: Draft, parts: Parts) -> None:
 def refuse_fast(draft: Draft, parts: Parts) -> None:
     """A content that is only searched has no place; a negated one is not searched at a place."""
     if parts.get("is_fast_only"):
-        raise draft.mistake(f"{draft.option.keyword} does not go with fast_pattern:only", "write fast_pattern without only")
+        raise draft.mistake(
+            f"{draft.option.keyword} does not go with fast_pattern:only", "write fast_pattern without only"
+        )
     if parts.get("is_fast") and parts.get("is_negated"):
-        raise draft.mistake(f"a negated content with {draft.option.keyword} cannot be the fast pattern", "remove fast_pattern")
+        raise draft.mistake(
+            f"a negated content with {draft.option.keyword} cannot be the fast pattern", "remove fast_pattern"
+        )
 
 
 def nocase(draft: Draft, value: str) -> None:
@@ -164,7 +181,10 @@ def startswith(draft: Draft, value: str) -> None:
     once(draft, parts, "startswith")
     other = next((name for name in ("depth", "offset") if name in parts), "")
     if other:
-        raise draft.mistake(f"startswith does not go with {other}", f"startswith alone is offset 0 and a depth of {len(parts['pattern'])}")
+        raise draft.mistake(
+            f"startswith does not go with {other}",
+            f"startswith alone is offset 0 and a depth of {len(parts['pattern'])}",
+        )
     refuse_relative(draft, parts)
     refuse_fast(draft, parts)
     parts["startswith"] = True
@@ -179,7 +199,10 @@ def rawbytes(draft: Draft, value: str) -> None:
     """rawbytes; the payload is always raw here."""
     parts = draft.last_content()
     if draft.buffer != Buffer.PAYLOAD:
-        raise draft.mistake(f"rawbytes means nothing in {draft.buffer.label}", "it is for the payload: write pkt_data before, or remove it")
+        raise draft.mistake(
+            f"rawbytes means nothing in {draft.buffer.label}",
+            "it is for the payload: write pkt_data before, or remove it",
+        )
     once(draft, parts, "rawbytes")
     parts["rawbytes"] = True
 
@@ -195,15 +218,22 @@ def fast_pattern(draft: Draft, value: str) -> None:
         raise draft.mistake("a negated content with a place cannot be the fast pattern", "remove fast_pattern")
     if value == "only":
         if is_placed or parts.get("is_negated"):
-            raise draft.mistake("fast_pattern:only goes with no place and no negation", "write fast_pattern without only")
+            raise draft.mistake(
+                "fast_pattern:only goes with no place and no negation", "write fast_pattern without only"
+            )
         parts["is_fast_only"] = True
     elif value:
         found = CHOP.fullmatch(value)
         if found is None:
-            raise draft.mistake(f"fast_pattern:{value} is not known", "fast_pattern; fast_pattern:only; or fast_pattern:offset,length;")
+            raise draft.mistake(
+                f"fast_pattern:{value} is not known", "fast_pattern; fast_pattern:only; or fast_pattern:offset,length;"
+            )
         begin, length = int(found[1]), int(found[2])
         if begin + length > len(parts["pattern"]):
-            raise draft.mistake(f"the content has {len(parts['pattern'])} bytes, the part ends at {begin + length}", "offset and length of a part of the content")
+            raise draft.mistake(
+                f"the content has {len(parts['pattern'])} bytes, the part ends at {begin + length}",
+                "offset and length of a part of the content",
+            )
         if length:
             parts["fast_part"] = (begin, length)
     parts["is_fast"] = draft.fast = True
@@ -225,7 +255,9 @@ def header_buffer(draft: Draft, value: str) -> None:
     if HEADERS[buffer] and family not in HEADERS[buffer]:
         raise draft.mistake(f"an {draft.protocol} packet has no {buffer.label}", f"write alert {HEADERS[buffer][1]}")
     if draft.is_base64:
-        raise draft.mistake(f"{buffer.label} cannot follow base64_data", "write it before base64_decode; only pkt_data may follow")
+        raise draft.mistake(
+            f"{buffer.label} cannot follow base64_data", "write it before base64_decode; only pkt_data may follow"
+        )
     draft.set_buffers.append(draft.option)
     draft.needs_packet = True
     draft.addresses_of = ""
@@ -234,16 +266,24 @@ def header_buffer(draft: Draft, value: str) -> None:
 
 def pkt_data(draft: Draft, value: str) -> None:
     """pkt_data; back to the payload."""
-    draft.buffer, draft.steps, draft.is_base64, draft.addresses_of = Buffer.PAYLOAD, draft.chains[Buffer.PAYLOAD], False, ""
+    draft.buffer, draft.steps, draft.is_base64, draft.addresses_of = (
+        Buffer.PAYLOAD,
+        draft.chains[Buffer.PAYLOAD],
+        False,
+        "",
+    )
 
 
 def base64_decode(draft: Draft, value: str) -> None:
     """base64_decode:bytes N, offset N, relative;"""
     found = BASE64.fullmatch(value) or BASE64_OTHER.fullmatch(value)
     if found is None or value.endswith(","):
-        raise draft.mistake(f"base64_decode cannot be read: {value}", "base64_decode:bytes 32, offset 4, relative; each part may be left out")
+        raise draft.mistake(
+            f"base64_decode cannot be read: {value}",
+            "base64_decode:bytes 32, offset 4, relative; each part may be left out",
+        )
     length = draft.number(found["bytes"], 0, MOST, "bytes") if found["bytes"] else None
-    start = draft.number(found["offset"], 0, MOST, "offset") if found["offset"] else 0
+    start = draft.number(found["offset"], 0, 2**31 - 1, "offset") if found["offset"] else 0
     draft.base64 = []
     draft.add_step(("base64", length or None, start, "relative" in value, draft.base64))
 
@@ -270,7 +310,9 @@ def isdataat(draft: Draft, value: str) -> None:
 def bsize(draft: Draft, value: str) -> None:
     """bsize:N; bsize:>N; bsize:N<>M;"""
     if draft.buffer == Buffer.PAYLOAD and not draft.is_base64:
-        raise draft.mistake("bsize needs a buffer", "write tcp.hdr or another buffer before it; dsize is the payload's length")
+        raise draft.mistake(
+            "bsize needs a buffer", "write tcp.hdr or another buffer before it; dsize is the payload's length"
+        )
     is_negated = value.startswith("!")
     ((low, high),) = draft.ranges(value[1:] if is_negated else value, 2**63 - 1, "the size", "<= >= < >")
     draft.add_step(BufferSize(low, high, is_negated))
@@ -280,9 +322,9 @@ def dsize(draft: Draft, value: str) -> None:
     """dsize:N; dsize:>N; dsize:N<>M;"""
     if draft.dsize:
         raise draft.mistake("dsize is given twice", "write a range: dsize:10<>20")
-    draft.dsize = draft.ranges(value, MOST, "the size")
+    draft.dsize = value
     draft.needs_packet = True
-    draft.add_test(in_ranges("packet.payload_len", draft.dsize))
+    draft.add_test(in_ranges("packet.payload_len", draft.ranges(value, MOST, "the size")))
 
 
 def in_ranges(name: str, ranges: tuple[tuple[int, int], ...]) -> Test:

@@ -35,10 +35,16 @@ def flow(draft: Draft, value: str) -> None:
     for place, word in enumerate(words):
         if word not in KNOWN:
             guess = nearest(word, KNOWN)
-            raise draft.mistake(f"unknown flow option {word!r}", f"did you mean {guess}?" if guess else f"known are {', '.join(KNOWN)}", word)
+            raise draft.mistake(
+                f"unknown flow option {word!r}",
+                f"did you mean {guess}?" if guess else f"known are {', '.join(KNOWN)}",
+                word,
+            )
         for group in EXCLUDING:
             if word in group and any(other in group for other in words[:place]):
-                raise draft.mistake(f"{word} does not go with what stands before it", f"one of {', '.join(group)}, and once", word)
+                raise draft.mistake(
+                    f"{word} does not go with what stands before it", f"one of {', '.join(group)}, and once", word
+                )
         condition |= WORDS.get(word, FlowCondition(0))
     if len(words) > MOST_WORDS:
         raise draft.mistake(f"flow has {len(words)} options", f"Suricata knows {MOST_WORDS} at most")
@@ -62,7 +68,10 @@ def amount(name: str, side: str = "") -> Keyword:
         first, comma, condition = value.partition(",")
         sides = DIRECTIONS.get(side or first.strip())
         if sides is None or bool(comma) == bool(side):
-            raise draft.mistake(f"{draft.option.keyword} cannot be read: {value}", f"{draft.option.keyword}:" + (">5" if side else "toserver,>5; toclient or either"))
+            raise draft.mistake(
+                f"{draft.option.keyword} cannot be read: {value}",
+                f"{draft.option.keyword}:" + (">5" if side else "toserver,>5; toclient or either"),
+            )
         ranges = draft.ranges(value if side else condition.strip(), MOST, "the number")
         draft.needs_packet = True
         tests = tuple(in_ranges(f"flow.{name}_{one}", ranges) for one in sides)

@@ -32,9 +32,13 @@ class Options:
         for part in parts:
             word, _, argument = part.partition(" ")
             if word == "dce":
-                raise draft.unsupported("the option dce is not supported", "it takes the byte order from a DCE/RPC header", part)
+                raise draft.unsupported(
+                    "the option dce is not supported", "it takes the byte order from a DCE/RPC header", part
+                )
             if word not in known or bool(argument) != (word in ("multiplier", "post_offset", "bitmask", "align_by")):
-                raise draft.mistake(f"unknown option {part!r} of {draft.option.keyword}", f"known are {', '.join(known)}", part)
+                raise draft.mistake(
+                    f"unknown option {part!r} of {draft.option.keyword}", f"known are {', '.join(known)}", part
+                )
             if word in self.given and word in ("relative", "multiplier", "bitmask", "post_offset"):
                 raise draft.mistake(f"{word} is given twice", "remove one of them", part)
             self.given[word] = argument.strip()
@@ -44,7 +48,10 @@ class Options:
 
     def number(self, word: str, low: int, high: int, default: int) -> int:
         """The number that follows an option."""
-        return self.draft.number(self.given[word], low, high, word) if word in self.given else default
+        if word not in self.given:
+            return default
+        text = self.given[word]
+        return self.draft.number(text, low, high, word, part=f"{word} {text}")
 
     def bases(self) -> Iterator[int]:
         """The bases that were named, the last one first."""
@@ -65,7 +72,9 @@ def numeral(draft: Draft, size: Number, options: Options, default: int) -> Numer
         base = base or default
     most = TEXT if base else BINARY
     if isinstance(size, int) and not 0 < size <= most:
-        raise draft.mistake(f"{size} bytes are no number that can be read", f"1 to {BINARY} bytes, with string 1 to {TEXT}", str(size))
+        raise draft.mistake(
+            f"{size} bytes are no number that can be read", f"1 to {BINARY} bytes, with string 1 to {TEXT}", str(size)
+        )
     return Numeral(size, options.is_little, base)
 
 
@@ -78,7 +87,11 @@ def byte_test(draft: Draft, value: str) -> None:
     if is_negated:
         sign = sign[1:].strip() or "="
     if sign not in OPERATORS:
-        raise draft.mistake(f"unknown operator {parts[1]!r}", f"known are {' '.join(OPERATORS)}, each of them with ! before it", parts[1])
+        raise draft.mistake(
+            f"unknown operator {parts[1]!r}",
+            f"known are {' '.join(OPERATORS)}, each of them with ! before it",
+            parts[1],
+        )
     options = Options(draft, parts[4:], ("relative", "string", "hex", "dec", "oct", "big", "little", "bitmask"))
     size = draft.number_or_name(parts[0], 0, TEXT, "the number of bytes")
     wanted = draft.number_or_name(parts[2], -(2**63), 2**64 - 1, "the value")
@@ -111,7 +124,9 @@ def byte_extract(draft: Draft, value: str) -> None:
     usage = "byte_extract:2,4,length,relative,little; bytes, offset, name, and options"
     parts = parts_of(draft, value, 3, usage)
     rest = [part.replace("align ", "align_by ") for part in parts[3:]]
-    options = Options(draft, rest, ("relative", "string", "hex", "dec", "oct", "big", "little", "align_by", "multiplier"))
+    options = Options(
+        draft, rest, ("relative", "string", "hex", "dec", "oct", "big", "little", "align_by", "multiplier")
+    )
     if "string" in options and ("big" in options or "little" in options):
         raise draft.mistake("a number that is text has no byte order", "remove big or little")
     align = options.number("align_by", 0, 4, 0)
@@ -120,7 +135,9 @@ def byte_extract(draft: Draft, value: str) -> None:
     size = draft.number(parts[0], 0, TEXT, "the number of bytes")
     how = numeral(draft, size, options, 10)
     if how.base and size > DIGITS[how.base]:
-        raise draft.mistake(f"a number of {size} digits is too large", f"{DIGITS[how.base]} digits are the most", parts[0])
+        raise draft.mistake(
+            f"a number of {size} digits is too large", f"{DIGITS[how.base]} digits are the most", parts[0]
+        )
     draft.add_step(ByteExtract(
         how, draft.number(parts[1], -FURTHEST, FURTHEST, "the offset"), parts[2], "relative" in options,
         options.number("multiplier", 1, FURTHEST, 1), align,
@@ -135,9 +152,23 @@ def byte_math(draft: Draft, value: str) -> None:
     for part in parts_of(draft, value, 5, usage):
         word, _, argument = part.partition(" ")
         if word == "dce":
-            raise draft.unsupported("the option dce is not supported", "it takes the byte order from a DCE/RPC header", part)
-        if word in given or word not in ("bytes", "offset", "oper", "rvalue", "result", "relative", "endian", "string", "bitmask"):
-            raise draft.mistake(f"{word!r} is given twice" if word in given else f"unknown option {word!r} of byte_math", usage, part)
+            raise draft.unsupported(
+                "the option dce is not supported", "it takes the byte order from a DCE/RPC header", part
+            )
+        if word in given or word not in (
+            "bytes",
+            "offset",
+            "oper",
+            "rvalue",
+            "result",
+            "relative",
+            "endian",
+            "string",
+            "bitmask",
+        ):
+            raise draft.mistake(
+                f"{word!r} is given twice" if word in given else f"unknown option {word!r} of byte_math", usage, part
+            )
         given[word] = argument.strip()
     missing = [word for word in ("bytes", "offset", "oper", "rvalue", "result") if not given.get(word)]
     if missing:
@@ -147,7 +178,9 @@ def byte_math(draft: Draft, value: str) -> None:
     if given.get("endian", "big") not in ("big", "little"):
         raise draft.mistake(f"unknown byte order {given['endian']!r}", "endian big or endian little", given["endian"])
     if given.get("string", "dec") not in BASES:
-        raise draft.mistake(f"unknown base {given['string']!r}", "string hex, string dec or string oct", given["string"])
+        raise draft.mistake(
+            f"unknown base {given['string']!r}", "string hex, string dec or string oct", given["string"]
+        )
     size = draft.number_or_name(given["bytes"], 1, 10 if "string" in given else BINARY, "the number of bytes")
     draft.add_step(ByteMath(
         Numeral(size, given.get("endian") == "little", BASES[given["string"]] if "string" in given else 0),

@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from detector.columns import Field
 from detector.errors import InputError, PacketAnomaly, nearest
 from detector.lists import read_list
 from detector.rules.keywords.contents import in_ranges, negated
@@ -16,13 +17,22 @@ from detector.rules.keywords.draft import Draft, Keyword
 from detector.rules.keywords.known import DECODER_EVENTS, STREAM_EVENTS
 from detector.rules.model import And, Arithmetic, Compare, Exists, FieldValue, ListValue, Literal_, Membership, Or, Test
 from detector.rules.values import CONVERTERS
-from detector.columns import Field
 
 Ranges = tuple[tuple[int, int], ...]
 
 TCP, ICMP, ICMPV6 = 6, 1, 58
 PROTOCOL = "packet.ip_protocol"
-IP_OPTIONS = {"rr": 7, "eol": 0, "nop": 1, "ts": 68, "sec": 130, "esec": 133, "lsrr": 131, "ssrr": 137, "satid": 136}  # RFC 791, IANA
+IP_OPTIONS = {
+    "rr": 7,
+    "eol": 0,
+    "nop": 1,
+    "ts": 68,
+    "sec": 130,
+    "esec": 133,
+    "lsrr": 131,
+    "ssrr": 137,
+    "satid": 136,
+}  # RFC 791, IANA
 FRAGMENT_BITS = {"M": 1, "D": 2, "R": 4}  # as in ip.flags
 TCP_BITS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "2": 64, "C": 128, "1": 128, "0": 0}
 FLAGS = re.compile(r"\s*([!*+]?)\s*([FSRPAUEC120]+)\s*([!*+]?)\s*(?:,\s*([FSRPAUEC12]+)\s*)?")
@@ -30,6 +40,7 @@ BITS = re.compile(r"\s*([!*+]?)\s*([MDR][MDR,\s]*?)\s*([!*+]?)\s*")
 TOS = re.compile(r"(!?)\s*(?:(\d{1,3})|x([0-9a-fA-F]{1,2}))")
 COMPARED = re.compile(r"([<>]?)\s*(\d+)")
 MTU_TYPE = 2
+BEGIN_OR_END = 7  # FIN, SYN, RST
 PROTOCOL_NUMBERS = {  # IANA
     "icmp": 1, "igmp": 2, "ggp": 3, "ipencap": 4, "st": 5, "tcp": 6, "egp": 8, "igp": 9, "pup": 12, "udp": 17, "hmp": 20, "xns-idp": 22,
     "rdp": 27, "iso-tp4": 29, "dccp": 33, "xtp": 36, "ddp": 37, "idpr-cmtp": 38, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44, "idrp": 45,
@@ -42,7 +53,10 @@ ANOMALIES = {anomaly.label: anomaly.value for anomaly in PacketAnomaly}
 # Suricata's names of what we name otherwise. A stream event without an entry is stream.<its name>.
 DECODER_NAMES = {"ltnull.pkt_too_small": "null.pkt_too_small", "ltnull.unsupported_type": "null.unsupported_type",
                  "too_many_layers": "packet.too_many_layers", "udp.len_invalid": "udp.hlen_invalid"}  # fmt: skip
-STREAM_NAMES = {"reassembly_overlap_different_data": "stream.overlap_different_data", "reassembly_seq_gap": "stream.gap"}
+STREAM_NAMES = {
+    "reassembly_overlap_different_data": "stream.overlap_different_data",
+    "reassembly_seq_gap": "stream.gap",
+}
 
 
 def own(name: str) -> FieldValue:
@@ -75,7 +89,9 @@ def tos(draft: Draft, value: str) -> None:
     found = TOS.fullmatch(value)
     number = 256 if found is None else int(found[2]) if found[2] else int(found[3], 16)
     if found is None or number > 255:
-        raise draft.mistake(f"tos {value!r} is no byte", "a number from 0 to 255, in hexadecimal x1f, with ! for every other one")
+        raise draft.mistake(
+            f"tos {value!r} is no byte", "a number from 0 to 255, in hexadecimal x1f, with ! for every other one"
+        )
     ranges = draft.ranges(f"!{number}", 255, "tos") if found[1] else ((number, number),)
     add(draft, in_ranges("ip.dsfield", ranges))
 
@@ -83,8 +99,9 @@ def tos(draft: Draft, value: str) -> None:
 def ipopts(draft: Draft, value: str) -> None:
     """ipopts:rr; ipopts:any;"""
     name = value.lower()
-    if name == "any":
-        add(draft, Exists(FieldValue("ip.opt.type")))
+    if name == "any":  # what its manual promises, Suricata 7 does not do: no packet has ever matched
+        draft.warnings.append("ipopts:any never matches, as in Suricata 7: name the options that are meant")
+        add(draft, Or(()))
     elif name in IP_OPTIONS:
         add(draft, Compare("eq", FieldValue("ip.opt.type"), Literal_(IP_OPTIONS[name])))
     else:
@@ -125,11 +142,14 @@ def fragbits(draft: Draft, value: str) -> None:
     """fragbits:M; fragbits:+MD;"""
     found = BITS.fullmatch(value)
     if found is None or (found[1] and found[3]):
-        raise draft.mistake(f"fragbits {value!r} cannot be read", "M more fragments, D do not fragment, R reserved; with + or others too, * any, ! not")
+        raise draft.mistake(
+            f"fragbits {value!r} cannot be read",
+            "M more fragments, D do not fragment, R reserved; with + or others too, * any, ! not",
+        )
     wanted = 0
     for letter in found[2]:
         wanted |= FRAGMENT_BITS.get(letter, 0)
-    add(draft, of_bits("ip.flags", found[1] or found[3], wanted, 7))
+    add(draft, of_fragment(found[1] or found[3], wanted))
 
 
 def flags(draft: Draft, value: str) -> None:
@@ -143,12 +163,13 @@ def flags(draft: Draft, value: str) -> None:
         wanted |= TCP_BITS[letter]
     for letter in found[4] or "":
         counted &= ~TCP_BITS[letter]
+    draft.is_syn_only |= wanted == TCP_BITS["S"] and not (found[1] or found[3])
     add(draft, of_flags(found[1] or found[3], wanted, counted), TCP)
 
 
 @lru_cache(1 << 10)
 def of_bits(name: str, modifier: str, wanted: int, counted: int) -> Test:
-    """Bits of a field: all others not set, with + or others too, with * any, with ! not all."""
+    """Bits of a field: all others not set, with * any, with ! not all."""
     mask = wanted & counted if modifier else counted
     left = Arithmetic("&", own(name), Literal_(mask))
     if modifier == "*":
@@ -156,14 +177,29 @@ def of_bits(name: str, modifier: str, wanted: int, counted: int) -> Test:
     return Compare("ne" if modifier == "!" else "eq", left, Literal_(wanted))
 
 
+@lru_cache(1 << 6)
+def of_fragment(modifier: str, wanted: int) -> Test:
+    """IPv4's three flags. With + all that are wanted, and another one (Suricata's manual has "plus any others")."""
+    if modifier != "+":
+        return of_bits("ip.flags", modifier, wanted, 7)
+    values = tuple(Literal_(value) for value in range(8) if value & wanted == wanted and value != wanted)
+    return Membership(own("ip.flags"), values) if values else Or(())
+
+
 @lru_cache(1 << 10)
 def of_flags(modifier: str, wanted: int, counted: int) -> Test:
-    """TCP's eight flags. Of no flags, + and nothing ask for none, ! for any."""
+    """TCP's eight flags. Of no flags, + and nothing ask for none, ! for any.
+
+    Suricata keeps rules that name SYN, FIN or RST for packets that have one of them: `!S` is not asked of an ACK.
+    """
     if not wanted:
         if modifier == "*":
             return Or(())
         return Compare("gt" if modifier == "!" else "eq", Arithmetic("&", own("tcp.flags"), Literal_(255)), Literal_(0))
-    return of_bits("tcp.flags", modifier, wanted, counted)
+    test = of_bits("tcp.flags", modifier, wanted, counted)
+    if modifier in ("!", "*") and wanted & BEGIN_OR_END:
+        return And((Compare("gt", Arithmetic("&", own("tcp.flags"), Literal_(BEGIN_OR_END)), Literal_(0)), test))
+    return test
 
 
 def mss(draft: Draft, value: str) -> None:
@@ -213,7 +249,10 @@ def ip_proto(draft: Draft, value: str) -> None:
     number = int(name) if name.isascii() and name.isdigit() else PROTOCOL_NUMBERS.get(name, -1)
     if not 0 <= number <= 255:
         guess = nearest(name, PROTOCOL_NUMBERS)
-        raise draft.mistake(f"unknown IP protocol {name!r}", f"did you mean {guess}?" if guess else "a number from 0 to 255, or a name such as gre")
+        raise draft.mistake(
+            f"unknown IP protocol {name!r}",
+            f"did you mean {guess}?" if guess else "a number from 0 to 255, or a name such as gre",
+        )
     refuse_combined(draft, sign, number)
     draft.protocols.append((sign or "=", number))
     draft.needs_packet = True
@@ -225,7 +264,9 @@ def refuse_combined(draft: Draft, sign: str, number: int) -> None:
     before = draft.protocols
     signs = [one[0] for one in before]
     if before and (not sign or "=" in signs):
-        raise draft.mistake("ip_proto with one protocol goes with no other ip_proto", "keep this one, or write !, < and > only")
+        raise draft.mistake(
+            "ip_proto with one protocol goes with no other ip_proto", "keep this one, or write !, < and > only"
+        )
     if sign in ("<", ">") and sign in signs:
         raise draft.mistake(f"ip_proto with {sign} is given twice", "remove one of them")
     other = next((one[1] for one in before if one[0] in "<>"), None)
@@ -246,10 +287,17 @@ def event(kind: str, names: dict[str, str], known: frozenset[str]) -> Keyword:
         if label in ANOMALIES:
             draft.add_test(Compare("eq", FieldValue("packet.anomaly"), Literal_(ANOMALIES[label])))
         elif name in known:
-            raise draft.unsupported(f"the event {name} is not noticed here", "what is: detector fields packet.anomaly", value)
+            raise draft.unsupported(
+                f"the event {name} is not noticed here", "what is: detector fields packet.anomaly", value
+            )
         else:
             guess = nearest(name, known)
-            raise draft.mistake(f"unknown event {value!r}", f"did you mean {guess}?" if guess else "names are those of Suricata's decoder-events.rules and stream-events.rules")
+            raise draft.mistake(
+                f"unknown event {value!r}",
+                f"did you mean {guess}?"
+                if guess
+                else "names are those of Suricata's decoder-events.rules and stream-events.rules",
+            )
 
     return Keyword(read)
 
@@ -277,10 +325,15 @@ def dataset(draft: Draft, value: str) -> None:
         raise draft.mistake(f"dataset cannot be read: {value}", "dataset:isset,name,type ip,load addresses.txt")
     if not draft.addresses_of:
         if not draft.set_buffers and not draft.is_base64:
-            raise draft.mistake("dataset needs a buffer before it", "ip.src; dataset:isset,name,type ip,load addresses.txt;")
+            raise draft.mistake(
+                "dataset needs a buffer before it", "ip.src; dataset:isset,name,type ip,load addresses.txt;"
+            )
         raise draft.unsupported(f"datasets of {draft.buffer.label} are not supported", "those of ip.src and ip.dst are")
     if words[0] in ("set", "unset") or "load" not in given or given.get("type") not in ("ip", "ipv4", "ipv6"):
-        raise draft.unsupported("only isset and isnotset on addresses of a file are supported", "dataset:isset,name,type ip,load addresses.txt")
+        raise draft.unsupported(
+            "only isset and isnotset on addresses of a file are supported",
+            "dataset:isset,name,type ip,load addresses.txt",
+        )
     side = draft.addresses_of.removeprefix("ip.")
     path = given["load"].strip()
     draft.add_test(negated(listed(side, str(draft.context.folder / path), words[1]), words[0] == "isnotset"))
@@ -299,8 +352,12 @@ def listed(side: str, path: str, name: str) -> Test:
         try:
             found[kind].append(Literal_(CONVERTERS[kind](fields[kind], entry.text.split(",")[0].strip(), False)))
         except ValueError:
-            raise InputError(f"{entry.text!r} is no address", position=entry.position, hint="one address a line") from None
-    return Or(tuple(Membership(own(field.name), (ListValue(name, tuple(found[kind])),)) for kind, field in fields.items()))
+            raise InputError(
+                f"{entry.text!r} is no address", position=entry.position, hint="one address a line"
+            ) from None
+    return Or(
+        tuple(Membership(own(field.name), (ListValue(name, tuple(found[kind])),)) for kind, field in fields.items())
+    )
 
 
 KEYWORDS: dict[str, Keyword] = {

@@ -1,15 +1,13 @@
-"""pcre: regular expressions on a buffer. What runs them is detect/patterns.py."""
+"""pcre: regular expressions on a buffer. What runs them is rules/expressions.py."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-import re2
-import regex
-
+from detector.rules.expressions import Refused, compile_pattern
 from detector.rules.keywords.draft import Draft, Keyword
-from detector.rules.signature import Pcre
+from detector.rules.signature import Buffer, Pcre
 
 PARTS = re.compile(r"m?/(.*)(?<!\\)/([^/]*)", re.DOTALL)
 MATCHING = "ismxAEG"
@@ -23,32 +21,12 @@ KEPT = re.compile(r"\(\?P?<(?:flow|pkt)_")
 LONGEST = 4096
 
 
-def quiet() -> re2.Options:
-    """RE2 on bytes, without lines on the terminal."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.log_errors = False
-    return options
-
-
-OPTIONS = quiet()
-
-
 @lru_cache(1 << 16)
 def wrong(pattern: str, flags: str) -> str:
-    """What is wrong with a regular expression, "" for nothing. Most are understood by RE2, which is quicker."""
-    data = pattern.encode("utf-8", "surrogateescape")
-    letters = "".join(letter for letter in flags if letter in "ismx")
-    if "x" not in flags:
-        try:
-            re2.compile((f"(?{letters})".encode() if letters else b"") + data, OPTIONS)
-        except re2.error:
-            pass
-        else:
-            return ""
+    """Why a regular expression cannot be matched, "" for one that can."""
     try:
-        regex.compile(data, sum(int(getattr(regex, letter.upper())) for letter in set(letters)))
-    except (regex.error, RecursionError, OverflowError) as problem:
+        compile_pattern(pattern, flags)
+    except Refused as problem:
         return str(problem)
     return ""
 
@@ -65,20 +43,31 @@ def pcre(draft: Draft, value: str) -> None:
     pattern, letters = found[1], found[2]
     letters, comma, _ = letters.partition(",")
     if comma or KEPT.search(pattern):
-        raise draft.unsupported("keeping what a group matched is not supported", "without flow: and pkt: the expression is matched as it is")
+        raise draft.unsupported(
+            "keeping what a group matched is not supported", "without flow: and pkt: the expression is matched as it is"
+        )
     for letter in letters:
         if letter in BUFFERS:
             raise draft.unsupported(f"the flag {letter} asks for {BUFFERS[letter]}, which is not supported", "without it the payload is matched", "/" + found[2],
                                     keyword=BUFFERS[letter])  # fmt: skip
         if letter not in MATCHING + IGNORED + "R":
-            raise draft.mistake(f"unknown flag {letter!r}", f"known are {' '.join(MATCHING + IGNORED + 'R')}", "/" + found[2])
+            raise draft.mistake(
+                f"unknown flag {letter!r}", f"known are {' '.join(MATCHING + IGNORED + 'R')}", "/" + found[2]
+            )
     if len(pattern) > LONGEST:
         raise draft.mistake(f"an expression of {len(pattern):,} characters", f"{LONGEST} are the most")
     flags = "".join(letter for letter in MATCHING if letter in letters)
     if problem := wrong(pattern, flags):
-        raise draft.mistake(f"not a regular expression: {problem}", "as in Perl, on bytes; a / within it is written \\/", pattern)
-    if "R" in letters and not any(type(piece) in (dict, Pcre) for piece in draft.steps):
-        raise draft.mistake("the flag R has no content or pcre before it", "R goes on from the end of the match before, in the same buffer")
+        raise draft.mistake(f"{problem}", "as in Perl, on bytes; a / within it is written \\/", pattern)
+    if (
+        "R" in letters
+        and draft.buffer == Buffer.PAYLOAD
+        and not any(type(piece) in (dict, Pcre) for piece in draft.steps)
+    ):
+        raise draft.mistake(
+            "the flag R has no content or pcre before it",
+            "R goes on from the end of the match before, in the same buffer",
+        )
     draft.add_step(Pcre(pattern, flags, is_negated, "R" in letters))
 
 

@@ -12,11 +12,19 @@ from detector.rules.signature import Bits, FlowInt, Subject, Tag, Threshold
 SECOND = 10**9
 MOST = 2**32 - 1
 ACTIONS = ("set", "unset", "toggle", "isset", "isnotset")
-FLOWINT = re.compile(r"([A-Za-z][\w./]+)\s*,\s*(isset|notset|isnotset|==|!=|<=|>=|\+|-|=|<|>)\s*(?:,\s*(\d+|[A-Za-z][\w./]+)?\s*)?")
+FLOWINT = re.compile(
+    r"([A-Za-z][\w./]+)\s*,\s*(isset|notset|isnotset|==|!=|<=|>=|\+|-|=|<|>)\s*(?:,\s*(\d+|[A-Za-z][\w./]+)?\s*)?"
+)
 XBITS = re.compile(r"([a-z]+)\s*,\s*([^,]+?)\s*,\s*track\s+([a-z_]+)(?:\s*,\s*expire\s+(\S+))?")
 TRACKED = {"ip_src": Subject.SOURCE, "ip_dst": Subject.DESTINATION, "ip_pair": Subject.PAIR}
 SIDES = {"src": Subject.SOURCE, "dst": Subject.DESTINATION}
-THRESHOLDS = {"by_src": Subject.SOURCE, "by_dst": Subject.DESTINATION, "by_both": Subject.PAIR, "by_rule": Subject.RULE, "by_flow": Subject.FLOW}
+THRESHOLDS = {
+    "by_src": Subject.SOURCE,
+    "by_dst": Subject.DESTINATION,
+    "by_both": Subject.PAIR,
+    "by_rule": Subject.RULE,
+    "by_flow": Subject.FLOW,
+}
 FILTERED = ("by_src", "by_dst")
 TAG = re.compile(r"(session|host)(?:\s*,\s*(\d+)\s*,\s*(packets|bytes|seconds)\s*(?:,\s*(src|dst))?)?")
 TAGGED_SECONDS = 300  # without a number: Suricata's
@@ -45,7 +53,7 @@ def flowbits(draft: Draft, value: str) -> None:
     if value == "noalert":
         draft.silent = True
         return
-    word, comma, text = value.partition(",")
+    word, _, text = value.partition(",")
     action = action_of(draft, word)
     text = text.strip()
     names = tuple(name.strip() for name in text.split("|")) if action in ("isset", "isnotset") else (text,)
@@ -73,7 +81,11 @@ def flowint(draft: Draft, value: str) -> None:
         raise draft.mistake(f"flowint {operator} needs a number or a name", f"flowint:{found[1]},{operator},1")
     if operand.isdigit() and int(operand) > MOST:
         raise draft.mistake(f"{operand} is too large", f"numbers of flows are {MOST} at most", operand)
-    add(draft, FlowInt(found[1], operator, int(operand) if operand.isdigit() else operand), operator not in ("+", "-", "="))
+    add(
+        draft,
+        FlowInt(found[1], operator, int(operand) if operand.isdigit() else operand),
+        operator not in ("+", "-", "="),
+    )
 
 
 def xbits(draft: Draft, value: str) -> None:
@@ -85,7 +97,11 @@ def xbits(draft: Draft, value: str) -> None:
     if found[3] not in TRACKED:
         raise draft.mistake(f"unknown subject {found[3]!r}", f"track {', '.join(TRACKED)}", found[3])
     expire = draft.number(found[4], 1, MOST, "expire") if found[4] else 0
-    add(draft, Bits(action, "xbits", (found[2],), TRACKED[found[3]], (expire or DEFAULT_EXPIRE) * SECOND), action in ("isset", "isnotset"))
+    add(
+        draft,
+        Bits(action, "xbits", (found[2],), TRACKED[found[3]], (expire or DEFAULT_EXPIRE) * SECOND),
+        action in ("isset", "isnotset"),
+    )
 
 
 DEFAULT_EXPIRE = 30  # seconds: Suricata's, of xbits without expire
@@ -102,8 +118,14 @@ def hostbits(draft: Draft, value: str) -> None:
         raise draft.mistake(f"hostbits cannot be read: {value}", "hostbits:set,name,src")
     side = words[2] if len(words) == 3 else "src"
     if side not in SIDES:
-        raise draft.mistake(f"unknown side {side!r} of hostbits", "src or dst; for both hosts xbits with track ip_pair", side)
-    add(draft, Bits(action, "hostbits", (words[1],), SIDES[side], HOSTBITS_EXPIRE * SECOND), action in ("isset", "isnotset"))
+        raise draft.mistake(
+            f"unknown side {side!r} of hostbits", "src or dst; for both hosts xbits with track ip_pair", side
+        )
+    add(
+        draft,
+        Bits(action, "hostbits", (words[1],), SIDES[side], HOSTBITS_EXPIRE * SECOND),
+        action in ("isset", "isnotset"),
+    )
 
 
 HOSTBITS_EXPIRE = 300  # seconds: Suricata's
@@ -116,9 +138,15 @@ def counted(draft: Draft, value: str, kinds: tuple[str, ...], subjects: tuple[st
     for part in value.rstrip(", ").split(","):
         word, _, argument = part.strip().partition(" ")
         if word in given or word not in ("type", "track", "count", "seconds") or (word == "type" and not kinds):
-            raise draft.mistake(f"{word!r} is given twice" if word in given else f"unknown part {word!r} of {draft.option.keyword}", usage, part.strip())
+            raise draft.mistake(
+                f"{word!r} is given twice" if word in given else f"unknown part {word!r} of {draft.option.keyword}",
+                usage,
+                part.strip(),
+            )
         given[word] = argument.strip()
-    missing = [word for word in ("type", "track", "count", "seconds") if word not in given and (word != "type" or kinds)]
+    missing = [
+        word for word in ("type", "track", "count", "seconds") if word not in given and (word != "type" or kinds)
+    ]
     if missing:
         raise draft.mistake(f"{draft.option.keyword} lacks {', '.join(missing)}", usage)
     for word, known in (("type", kinds), ("track", subjects)):
@@ -143,8 +171,12 @@ def detection_filter(draft: Draft, value: str) -> None:
     refuse_two(draft)
     given = counted(draft, value, (), FILTERED)
     if int(given["count"]) < 1 or int(given["seconds"]) < 1:
-        raise draft.mistake("count and seconds of detection_filter are 1 or more", "detection_filter:track by_src, count 30, seconds 60")
-    draft.detection_filter = Threshold("detection", THRESHOLDS[given["track"]], int(given["count"]), int(given["seconds"]))
+        raise draft.mistake(
+            "count and seconds of detection_filter are 1 or more", "detection_filter:track by_src, count 30, seconds 60"
+        )
+    draft.detection_filter = Threshold(
+        "detection", THRESHOLDS[given["track"]], int(given["count"]), int(given["seconds"])
+    )
 
 
 def refuse_two(draft: Draft) -> None:

@@ -35,15 +35,6 @@ def translated(pattern: str) -> str:
     return _re.sub(r"\\/", "/", plain)
 
 
-def check_pattern(pattern: str, flags: str) -> None:
-    """Refuses what cannot be matched.
-
-    Raises:
-        Refused: why.
-    """
-    compile_pattern(pattern, flags)
-
-
 def compile_pattern(pattern: str, flags: str) -> Search:
     """A search in bytes from a place on; (start, stop) of the first match, None for none. TimeoutError: it gave up.
 
@@ -57,7 +48,7 @@ def compile_pattern(pattern: str, flags: str) -> Search:
     text = translated(pattern)
     if "A" in flags:
         text = rf"\A(?:{text})"
-    if "x" not in flags and "E" not in flags and "G" not in flags and not ONLY_REGEX.search(text) and not ends_loosely(text, flags):
+    if "x" not in flags and "E" not in flags and not ONLY_REGEX.search(text) and not ends_loosely(text, flags):
         made = by_re2(text, flags)
         if made is not None:
             return made
@@ -77,10 +68,11 @@ def by_re2(text: str, flags: str) -> Search | None:
     options.case_sensitive = "i" not in flags
     options.dot_nl = "s" in flags
     options.max_mem = 8 << 20
-    if "m" in flags:
-        text = f"(?m:{text})"
+    for letter, meant in (("m", "m"), ("G", "U")):
+        if letter in flags:
+            text = f"(?{meant}:{text})"
     try:
-        expression = re2.compile(text.encode("latin-1"), options)
+        expression = re2.compile(text.encode("utf-8", "surrogateescape"), options)
     except (re2.error, UnicodeEncodeError):
         return None
 
@@ -102,8 +94,8 @@ def by_regex(text: str, flags: str) -> Search:
     if "G" in flags:
         raise Refused("the flag G (ungreedy) cannot be matched here")
     try:
-        expression = regex.compile(text.encode("latin-1"), letters | regex.VERSION0)
-    except (regex.error, UnicodeEncodeError) as error:
+        expression = regex.compile(text.encode("utf-8", "surrogateescape"), letters | regex.VERSION0)
+    except (regex.error, RecursionError, OverflowError, UnicodeEncodeError) as error:
         raise Refused(f"not an expression: {error}") from None
 
     def search(data: bytes, start: int) -> tuple[int, int] | None:

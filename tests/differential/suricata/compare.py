@@ -1,0 +1,222 @@
+"""Suricata's alerts and ours on the same capture with the same rules, compared by (capture, sid), and a table by keyword.
+
+Alerts are counted. Where a rule looks into a TCP stream the alerted connections are compared instead, since Suricata
+inspects streams in chunks and tells a match again as long as it stands in the window.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from detector.capture import open_source
+from detector.rules.loader import load_rules
+from detector.rules.model import Ruleset
+from tests.differential.suricata.rules import ADDRESSES, PORTS
+from tests.runs import alerts_of
+
+Flow = tuple[str, ...]  # protocol and both ends, sorted
+HEAD = """%YAML 1.1
+---
+stats: {enabled: yes, interval: 3600}
+outputs:
+  - eve-log: {enabled: yes, filetype: regular, filename: eve.json, types: [alert, {stats: {totals: yes, threads: no}}]}
+app-layer:
+  protocols:
+    modbus: {enabled: yes, detection-ports: {dp: 502}}
+    dnp3: {enabled: yes, detection-ports: {dp: 20000}}
+    enip: {enabled: yes, detection-ports: {dp: 44818, sp: 44818}}
+stream:
+  midstream: true
+  checksum-validation: no
+  reassembly: {toserver-chunk-size: 2560, toclient-chunk-size: 2560, randomize-chunk-size: no}
+packet-alert-max: 255
+classification-file: /etc/suricata/classification.config
+reference-config-file: /etc/suricata/reference.config
+vars:
+"""
+# What the Quickdraw rules call stations and devices; each group holds some of the hosts of the captures, and not all.
+QUICKDRAW = {
+    "BACNET_CLIENT": "[192.168.0.0/24]",
+    "DNP3_CLIENT": "[10.0.0.0/9]",
+    "DNP3_SERVER": "any",
+    "FINS_CLIENT": "[192.168.0.0/17]",
+    "FINS_SERVER": "any",
+    "MODBUS_CLIENT": "[10.0.0.0/8,141.81.0.10/32]",
+    "MODBUS_SERVER": "any",
+    "MODICON_CLIENT": "[10.0.0.0/8]",
+    "S7_CLIENT": "[192.168.1.0/24]",
+    "S7_SERVER": "any",
+}
+QUICKDRAW_PORTS = {"DNP3_PORTS": "20000"}
+
+# Keywords that make Suricata look at packets one by one, and buffers that only packets have.
+BY_PACKET = re.compile(
+    r"(?:^|; ?)(dsize|flags|tcp\.flags|seq|ack|window|tcp\.(?:seq|ack|window|mss|hdr)|ttl|tos|id|ipopts|fragbits|fragoffset|ip_proto|sameip"
+    r"|ipv4\.hdr|ipv6\.hdr|stream_size|decode-event|stream-event)[:;]"
+)
+OF_PAYLOAD = re.compile(r"(?:^|; ?)(content|pcre|byte_test|byte_jump|byte_math|byte_extract|isdataat)[:;]")
+
+
+class Seen(NamedTuple):
+    """An alert of either side."""
+
+    sid: int
+    flow: Flow
+
+
+def flow_of(protocol: str, ends: Iterable[str]) -> Flow:
+    """A flow's name, the same for both directions."""
+    return protocol.lower().removeprefix("ipv6-"), *sorted(ends)
+
+
+def write_yaml(path: Path) -> Path:
+    """Suricata's configuration."""
+    groups = {"address-groups": ADDRESSES | QUICKDRAW, "port-groups": PORTS | QUICKDRAW_PORTS}
+    path.write_text(
+        HEAD
+        + "".join(
+            f"  {kind}:\n" + "".join(f'    {name}: "{text}"\n' for name, text in group.items())
+            for kind, group in groups.items()
+        )
+    )
+    return path
+
+
+def suricata(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs Suricata with our configuration; its files go into the folder."""
+    yaml = write_yaml(folder / "suricata.yaml")
+    return subprocess.run(["suricata", "--runmode", "single", "-k", "none", "-c", str(yaml), "-l", str(folder), *arguments],
+                          check=False, capture_output=True, text=True)  # fmt: skip
+
+
+def refused_by_suricata(rules: Path, folder: Path) -> dict[int, str]:
+    """{line: why} of rules that Suricata does not load."""
+    made = suricata(["-T", "-S", str(rules)], folder)
+    reasons, found = [], {}
+    for line in (made.stdout + made.stderr).splitlines():
+        if (place := re.search(r"error parsing signature .* at line (\d+)$", line)) is not None:
+            found[int(place[1])] = "; ".join(reasons)
+            reasons = []
+        elif line.startswith("Error: "):
+            reasons.append(line.removeprefix("Error: "))
+    return found
+
+
+def theirs(capture: Path, rules: Path, folder: Path) -> list[Seen]:
+    """Suricata's alerts. None may have been left out for want of room on a packet."""
+    log = folder / "eve.json"
+    log.unlink(missing_ok=True)
+    made = suricata(["-S", str(rules), "-r", str(capture)], folder)
+    assert made.returncode == 0, made.stderr[-2000:]
+    found, overflow = [], 0
+    for line in log.read_text().splitlines():
+        event = json.loads(line)
+        if event["event_type"] == "stats":
+            overflow = event["stats"]["detect"]["alert_queue_overflow"]
+        else:
+            ends = (f"{event.get(f'{side}_ip', '')}:{event.get(f'{side}_port', 0)}" for side in ("src", "dest"))
+            found.append(Seen(event["alert"]["signature_id"], flow_of(event.get("proto", ""), ends)))
+    assert not overflow, f"{capture}: Suricata left out {overflow} alerts"
+    return found
+
+
+def ours(capture: Path, ruleset: Ruleset) -> list[Seen]:
+    """Our alerts."""
+    return [
+        Seen(alert.rule.signature.sid, flow_of_document(alert.document))
+        for alert in alerts_of(open_source([str(capture)]), ruleset)
+        if alert.rule.signature is not None
+    ]
+
+
+def flow_of_document(document: Mapping[str, Any]) -> Flow:
+    """The flow of an ECS document."""
+    ends = (
+        f"{end.get('ip', '')}:{end.get('port', 0)}"
+        for end in (document.get("source", {}), document.get("destination", {}))
+    )
+    return flow_of(document.get("network", {}).get("transport", ""), ends)
+
+
+def load_ours(paths: Sequence[Path], folder: Path) -> Ruleset:
+    """Rules with the variables that Suricata gets as well."""
+    return load_rules(list(paths), suricata_yaml=write_yaml(folder / "suricata.yaml"))
+
+
+def looks_at_streams(header: str, options: str) -> bool:
+    """Whether a rule's TCP alerts come from streams."""
+    protocol = header.split()[0]
+    if protocol not in ("tcp", "tcp-stream", "ip") or "no_stream" in options:
+        return False
+    return bool(OF_PAYLOAD.search(options)) and not BY_PACKET.search(options)
+
+
+@dataclass
+class Table:
+    """Comparisons by keyword: how many had an alert on both sides, how many differed; and each difference in words."""
+
+    both: Counter[str] = field(default_factory=Counter)
+    exempt: Counter[str] = field(default_factory=Counter)
+    different: Counter[str] = field(default_factory=Counter)
+    differences: list[str] = field(default_factory=list)
+    compared: int = 0
+    agreed: int = 0
+
+    def add(self, capture: str, rules: Mapping[int, tuple[str, str, Sequence[str]]], first: Sequence[Seen], second: Sequence[Seen],
+            exemptions: Mapping[tuple[str, int], str]) -> None:  # fmt: skip
+        """Compares our alerts (first) with Suricata's (second); rules: {sid: (header, options, keywords)}."""
+        mine, their = by_sid(first), by_sid(second)
+        for sid in sorted(mine.keys() | their.keys()):
+            header, options, keywords = rules[sid]
+            a, b = mine.get(sid, []), their.get(sid, [])
+            self.compared += 1
+            if same(a, b, looks_at_streams(header, options)):
+                self.agreed += 1
+                self.both.update(keywords)
+            elif (capture, sid) in exemptions:
+                self.exempt.update(keywords)
+            else:
+                self.different.update(keywords)
+                self.differences.append(f"{capture}: sid {sid}: {told(a, b)}: {header} ({options})")
+
+    def text(self) -> str:
+        """The table for people."""
+        names = sorted(self.both.keys() | self.different.keys() | self.exempt.keys())
+        lines = [f"{'keyword':34} {'alerts on both sides':>20} {'exempt':>7} {'different':>9}"]
+        lines += [f"{name:34} {self.both[name]:20} {self.exempt[name]:7} {self.different[name]:9}" for name in names]
+        share = 100 * self.agreed / max(self.compared, 1)
+        return "\n".join([*lines, f"{self.compared} comparisons with an alert, {self.agreed} agree ({share:.2f} %)"])
+
+
+def by_sid(alerts: Iterable[Seen]) -> dict[int, list[Flow]]:
+    """{sid: flows of its alerts}."""
+    found: dict[int, list[Flow]] = defaultdict(list)
+    for sid, flow in alerts:
+        found[sid].append(flow)
+    return found
+
+
+def same(first: Sequence[Flow], second: Sequence[Flow], of_streams: bool) -> bool:
+    """Whether two lists of alerts agree: in number, or for TCP of stream rules in connections."""
+    if not of_streams:
+        return len(first) == len(second)
+    streams = [{flow for flow in flows if flow[0] == "tcp"} for flows in (first, second)]
+    others = [sum(flow[0] != "tcp" for flow in flows) for flows in (first, second)]
+    return streams[0] == streams[1] and others[0] == others[1]
+
+
+def told(first: Sequence[Flow], second: Sequence[Flow]) -> str:
+    """A difference in words."""
+    only = [sorted(set(one) - set(other))[:2] for one, other in ((first, second), (second, first))]
+    text = f"we {len(first)} alerts, Suricata {len(second)}"
+    for name, flows in zip(("we", "Suricata"), only, strict=True):
+        if flows:
+            text += f"; only {name}: {', '.join(' '.join(flow) for flow in flows)}"
+    return text
