@@ -145,7 +145,7 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
             options.append(Option(keyword.lower(), None, found.start(1), stop - 1))
         else:
             value = value.rstrip()
-            if value[:1] in '"!' and (value.count('"') != 2 or value[-1] != '"'):
+            if value and value[0] in '"!' and (value.count('"') != 2 or value[-1] != '"'):
                 refuse_quotes(value, found.start(2), keyword, places)
             options.append(Option(keyword.lower(), value, found.start(1), found.start(2)))
         at = stop

@@ -73,6 +73,8 @@ COVERED_BY = {
     "protocols/modbus_kernels.py": "protocols/test_modbus.py",
     "protocols/protocol.py": "protocols/test_modbus.py",
     "protocols/table.py": "protocols/test_modbus.py",
+    "rules/keywords/draft.py": "rules/keywords/test_compile.py",
+    "rules/keywords/known.py": "rules/keywords/test_compile.py",
     "detect/match.py": "detect/test_engine.py",
     "detect/predicate_kernels.py": "detect/test_predicates.py",
     "detect/state_kernels.py": "detect/test_state.py",
