@@ -72,6 +72,8 @@ def unjudged(pipeline: Run) -> Iterator[str]:
         yield f"rule {titles_by_id[rule_id]!r} failed {count} times: see the log"
     for rule_id, count in sorted(engine.lost_groups.items()):
         yield f"rule {titles_by_id[rule_id]!r} forgot {count:,} groups before their time: its memory was full"
+    for kind, count in sorted(engine.lost_states.items()):
+        yield f"{count:,} states that rules keep by {kind} were forgotten before their time: their memory was full"
     if pipeline.decoding.counts.packets:
         for table, titles in tables_without_rows(pipeline).items():
             yield f"{rules_of(titles)} without a row to judge, there is no {table} here: {listed(titles)}"

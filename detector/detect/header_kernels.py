@@ -59,10 +59,10 @@ def has_port(group, port, offsets, ranges):
     """Whether a port is in a group. offsets: int64[groups + 1]; ranges: int64[n, 2]."""
     if group < 0:
         return True
-    for at in range(offsets[group], offsets[group + 1]):
-        if ranges[at, 0] <= port <= ranges[at, 1]:
-            return True
-    return False
+    at, stop = offsets[group], offsets[group + 1]
+    while at < stop and ranges[at, 1] < port:
+        at += 1
+    return at < stop and ranges[at, 0] <= port
 
 
 @kernel

@@ -71,7 +71,7 @@ class Scanner:
 
         assert self._database is not None
         try:
-            self._database.scan(buffer[:stop].data, match_event_handler=note)
+            self._database.scan(buffer[:stop].data, match_event_handler=note)  # type: ignore[type-var]
         except hyperscan.ScanTerminated:
             return None
         if len(ends) > budget:

@@ -255,7 +255,7 @@ class Subject(IntEnum):
 
 @dataclass(frozen=True)
 class Bits:
-    """flowbits, xbits, hostbits. Of several names `isset` asks for any, `isnotset` for none that is set (Suricata's
+    """flowbits, xbits, hostbits. Of several names `isset` asks for any that is set, `isnotset` for any that is not (Suricata's
     or-lists). expire_ns 0: as long as its flow."""
 
     action: Literal["set", "unset", "toggle", "isset", "isnotset"]
