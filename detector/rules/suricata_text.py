@@ -149,7 +149,7 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
             options.append(option((keyword.lower(), None, begin, at - 1)))
         else:
             value = value.rstrip()
-            if value[:1] in '"!' and (value.count('"') != 2 or value[-1] != '"'):
+            if value and value[0] in '"!' and (value.count('"') != 2 or value[-1] != '"'):
                 refuse_quotes(value, found.start(2), keyword, places)
             options.append(option((keyword.lower(), value, begin, found.start(2))))
     end = END.match(text, at)
