@@ -282,6 +282,11 @@ class Judged(Protocol):
         ...
 
     @property
+    def lost_states(self) -> Counter[str]:
+        """What rules remembered of flows and of hosts and was pushed out, by these two."""
+        ...
+
+    @property
     def shed_rows(self) -> Counter[str]:
         """Rows that a rule did not look at because it was switched off, by rule id."""
         ...

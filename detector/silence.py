@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from detector.capture.source import SourceReport
@@ -9,6 +10,7 @@ from detector.pipeline import Run
 from detector.rules.model import Ruleset
 
 ENOUGH_PACKETS = 10  # one direction in fewer says little: a scan's probes or a log line are one-sided by nature
+MOST_NAMED = 20  # rules that a sentence names
 # Anomalies that mean bytes which were on the wire and in no PDU or datagram here.
 MISSING = {
     "packet.truncated": "packets were captured shorter than they were on the wire",
@@ -61,21 +63,47 @@ def unjudged(pipeline: Run) -> Iterator[str]:
     yield from ruleset.warnings
     if not ruleset.rules:
         yield "no rule was loaded"
+    if summary := refused_rules(ruleset):
+        yield summary
     for why, titles in inactive_rules(ruleset).items():
-        yield f"{rules_of(titles)} inactive, {why}: {', '.join(titles)}"
+        yield f"{rules_of(titles)} inactive, {why}: {listed(titles)}"
     titles_by_id = {rule.id: rule.title for rule in ruleset.rules}
     for rule_id, count in sorted(engine.rule_errors.items()):
         yield f"rule {titles_by_id[rule_id]!r} failed {count} times: see the log"
     for rule_id, count in sorted(engine.lost_groups.items()):
         yield f"rule {titles_by_id[rule_id]!r} forgot {count:,} groups before their time: its memory was full"
+    for kind, count in sorted(engine.lost_states.items()):
+        yield f"{count:,} states that rules keep by {kind} were forgotten before their time: their memory was full"
     if pipeline.decoding.counts.packets:
         for table, titles in tables_without_rows(pipeline).items():
-            yield f"{rules_of(titles)} without a row to judge, there is no {table} here: {', '.join(titles)}"
+            yield f"{rules_of(titles)} without a row to judge, there is no {table} here: {listed(titles)}"
 
 
 def rules_of(titles: list[str]) -> str:
     """So many rules are."""
     return "1 rule is" if len(titles) == 1 else f"{len(titles)} rules are"
+
+
+def listed(titles: list[str]) -> str:
+    """Titles, of very many the first."""
+    more = f" and {len(titles) - MOST_NAMED:,} more" if len(titles) > MOST_NAMED else ""
+    return ", ".join(titles[:MOST_NAMED]) + more
+
+
+def refused_rules(ruleset: Ruleset) -> str:
+    """How many Suricata rules were refused, by the keyword that is not supported; "" where none was.
+
+    A revision that a newer one replaces is no loss.
+    """
+    found = Counter(
+        "with a mistake (detector lint shows it)" if one.why == "mistake" else one.keyword
+        for one in ruleset.refused
+        if one.why != "replaced"
+    )
+    if not found:
+        return ""
+    parts = ", ".join(f"{keyword} {count:,}" for keyword, count in sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))  # fmt: skip
+    return f"refused {sum(found.values()):,} of {ruleset.suricata:,} Suricata rules: {parts}"
 
 
 def inactive_rules(ruleset: Ruleset) -> dict[str, list[str]]:

@@ -34,7 +34,7 @@ FOLDER = Path(__file__).parent
 ROOT = FOLDER.parent
 WRITTEN = "<!-- Written by docs/build.py (make docs): change it there. -->"
 MOST_VALUES = 60  # of a field, to be listed in the table
-READERS = ("detector.rules.loader", "detector.rules.overrides", "detector.exercise.scenario")
+READERS = ("detector.rules.loader", "detector.rules.payload", "detector.rules.overrides", "detector.exercise.scenario")
 
 DASHBOARDS_INTRO = """\
 `dashboards/` has what Grafana, Prometheus and Kibana load. `make dashboards` writes Grafana's and Kibana's files from code
@@ -75,6 +75,10 @@ KEYS: dict[str, tuple[str, dict[str, str]]] = {
         "falsepositives": "whom it alerts about wrongly",
         "protocol": "the table whose rows are tested: packet, or a protocol; without it the one whose fields are named",
         "detection": "named selections and a condition",
+        "traffic": "a payload rule: protocol source ports -> destination ports, as in a Suricata rule: tcp any any -> $HOME_NET 502",
+        "conditions": "a list of Suricata's keywords on headers, flow and state, one an entry: - flow: established,to_server",
+        "payload": "a list of steps on bytes, keywords as Suricata spells them, a content's modifiers beside it ([suricata](suricata.md))",
+        "suricata": "the numbers of a rule that was written for Suricata",
         "correlation": "in place of detection: counts over other rules",
         "anomaly": "with detection: alerts on what was not seen before",
         "alert": "message and limit",
@@ -84,6 +88,11 @@ KEYS: dict[str, tuple[str, dict[str, str]]] = {
     }),
     "detection": ("detection", {
         "condition": "what must hold of the selections: and, or, not, brackets, 1 of a*, all of them; every other key is a selection",
+    }),
+    "suricata": ("suricata", {
+        "sid": "its number", "gid": "its group, 1 where it is not given", "rev": "its revision", "classtype": "its class",
+        "priority": "1 is the gravest; without it that of the class", "metadata": "a list of name value",
+        "action": "what Suricata would do; here every rule alerts",
     }),
     "correlation": ("correlation", {
         "type": "event_count: how many rows matched; value_count: how many different values a field had",

@@ -72,7 +72,7 @@ def counts_of(pipeline: Run) -> dict[str, object]:
         "counts": decoding.counts, "anomalies": decoding.anomalies, "flows": decoding.flows, "pdus": decoding.pdus,
         "links": decoding.decoder.unknown_link_types, "repeats": decoding.decoder.repeats, "matched": engine.matched,
         "suppressed": engine.suppressed, "errors": engine.rule_errors, "rows": engine.rows_by_table,
-        "lost": engine.lost_groups,
+        "lost": engine.lost_groups, "forgotten": engine.lost_states,
     }  # fmt: skip
 
 

@@ -46,6 +46,7 @@ def test_steps_run_and_are_named() -> None:
         "capture",
         "live capture",
         "decode",
+        "windows of streams",
         "columns of packet",
         "columns of modbus",
         "filters",

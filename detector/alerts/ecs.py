@@ -77,7 +77,27 @@ def rule_of(rule: Rule) -> dict[str, Any]:
             "description": rule.description,
             "author": [rule.author] if rule.author else [],
             "reference": rule.references[0] if rule.references else "",
-            "category": rule.table,
+            "category": rule.category or rule.table,
+            "version": str(rule.signature.rev) if rule.signature is not None and rule.signature.rev else "",
+        }
+    )
+
+
+def suricata_of(rule: Rule) -> dict[str, Any]:
+    """A Suricata rule's numbers and class, as Suricata's own alerts name them."""
+    signature = rule.signature
+    if signature is None or not signature.sid:
+        return {}
+    return present(
+        {
+            "gid": signature.gid,
+            "signature_id": signature.sid,
+            "rev": signature.rev,
+            "classtype": signature.classtype,
+            "category": rule.category,
+            "priority": signature.priority,
+            "target": signature.target,
+            "metadata": [f"{name} {value}".strip() for name, value in signature.metadata],
         }
     )
 
@@ -127,6 +147,7 @@ def detector_of(match: Match, row: Row, dissection: str) -> dict[str, Any]:
             "count": match.count,
             "stood_for": match.stood_for or None,
             "note": match.note,
+            "suricata": suricata_of(rule),
             "dissection": dissection,
         }
     )

@@ -3,43 +3,56 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from detector.cli.options import amount, rule_paths
+from detector.cli.options import add_suricata_option, amount, rule_paths
 from detector.errors import InputError, InputErrors
 from detector.rules.lint import lint_rules
 from detector.rules.loader import load_rules
-from detector.rules.model import Ruleset
+from detector.rules.model import Refused, Ruleset
 from detector.testing.literals import read_packets
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="rule files and folders")
+    add_suricata_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints errors, then warnings; 1 where there are errors."""
     paths = [Path(path) for path in arguments.paths]
     try:
-        ruleset = load_rules(paths)
+        ruleset = load_rules(paths, suricata_yaml=arguments.suricata_yaml)
     except InputErrors as found:
         if all(error.position is None for error in found.errors):
             raise
         print(found)
         print(amount(len(found.errors), "mistake"))
         return 1
-    mistakes = list(mistakes_in_tests(ruleset))
+    mistakes = [one.error() for one in ruleset.refused if one.why == "mistake"] + list(mistakes_in_tests(ruleset))
     for mistake in mistakes:
         print(mistake)
-    warnings = list(lint_rules(ruleset))
+    unsupported = [one for one in ruleset.refused if one.why == "unsupported"]
+    for one in unsupported:
+        print(f"not supported: {one.error()}")
+    replaced = [f"{one.position}: {one.reason}" for one in ruleset.refused if one.why == "replaced"]
+    warnings = [*replaced, *ruleset.warnings, *lint_rules(ruleset)]
     for warning in warnings:
         print(f"warning: {warning}")
     said = amount(len(mistakes), "mistake") if mistakes else "no mistakes"
     files = amount(sum(len(rule_paths(path)) for path in paths), "file")
-    print(f"{amount(len(ruleset.rules), 'rule')} in {files}, {said}, {amount(len(warnings), 'warning')}")
+    refused = f", {len(unsupported):,} refused: {by_keyword(unsupported)}" if unsupported else ""
+    print(f"{amount(len(ruleset.rules), 'rule')} in {files}, {said}, {amount(len(warnings), 'warning')}{refused}")
     return 1 if mistakes else 0
+
+
+def by_keyword(refused: list[Refused]) -> str:
+    """Rules counted by the keyword that is not supported, the most frequent first."""
+    counts = Counter(one.keyword for one in refused)
+    return ", ".join(f"{keyword} {count:,}" for keyword, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))  # fmt: skip
 
 
 def mistakes_in_tests(ruleset: Ruleset) -> Iterator[InputError]:

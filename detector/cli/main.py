@@ -21,6 +21,7 @@ COMMANDS = {
     "decode": "print fields of every packet or PDU",
     "fields": "list the fields that rules and filters can name",
     "lint": "find every mistake in rules",
+    "import": "write Suricata's rules as YAML that gives the same alerts",
     "test": "run the tests of rules and scenarios",
     "setup": "put templates on an Elasticsearch server",
     "warm": "compile all kernels ahead",
@@ -32,6 +33,8 @@ COMMANDS = {
     "test-alert": "send a marked alert through the running daemon to every destination",
     "spool": "show alerts that wait or were refused; deliver those again, or drop them",
 }
+
+MODULES = {"import": "import_rules"}  # of commands that Python has as words
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,7 +66,7 @@ def build_parsers(command: str | None) -> dict[str, Parser]:
 
 def module_of(command: str) -> Any:
     """A command's module: the one import inside a function, since each command loads only what it needs."""
-    return import_module(f"detector.cli.{command.replace('-', '_')}")
+    return import_module(f"detector.cli.{MODULES.get(command, command.replace('-', '_'))}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

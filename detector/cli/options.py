@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from detector.errors import InputError, InputErrors, nearest
-from detector.rules.loader import expand, load_rules
+from detector.rules.loader import expand, load_rules, paths_of
 from detector.rules.model import Ruleset
 from detector.shipped import rules_folder
 
@@ -41,6 +41,16 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--var", action="append", default=[], metavar="NAME=VALUE", help="value of $NAME in rules: comma list, or @file"
     )
+    add_suricata_option(parser)
+
+
+def add_suricata_option(parser: argparse.ArgumentParser) -> None:
+    """--suricata-yaml."""
+    parser.add_argument(
+        "--suricata-yaml",
+        metavar="FILE",
+        help="Suricata's configuration: variables, classtypes, references, thresholds, and without --rules its rule files",
+    )
 
 
 def load_ruleset(arguments: argparse.Namespace) -> Ruleset:
@@ -51,10 +61,10 @@ def load_ruleset(arguments: argparse.Namespace) -> Ruleset:
             raise InputError(f"--var {name}: is given twice", hint="several values are joined by commas")
         variables[name] = value
     home_net = [part.strip() for text in arguments.home_net for part in text.split(",") if part.strip()]
-    paths = [Path(path) for path in arguments.rules or [rules_folder()]]
+    paths = paths_of(arguments.rules or (), rules_folder(), arguments.suricata_yaml)
     try:
-        ruleset = load_rules(paths, variables=variables, home_net=home_net,
-                             overrides=[Path(path) for path in arguments.overrides], today=date.today())  # fmt: skip
+        ruleset = load_rules(paths, variables=variables, home_net=home_net, overrides=[Path(path) for path in arguments.overrides],
+                             today=date.today(), suricata_yaml=arguments.suricata_yaml)  # fmt: skip
     except InputErrors as found:
         raise InputErrors(of_variables_once(found.errors)) from None
     refuse_misspelt(variables, ruleset, paths)
@@ -79,7 +89,7 @@ def refuse_misspelt(given: Iterable[str], ruleset: Ruleset, paths: Sequence[Path
     missing = {name for rule in ruleset.rules for name in re.findall(r"\$(\w+)", rule.inactive)}
     suspects = {name: guess for name in given if (guess := nearest(name, missing))}
     if suspects:
-        texts = [file.read_text(encoding="utf-8") for path in paths for file in rule_paths(path)]
+        texts = [file.read_text(encoding="utf-8", errors="replace") for path in paths for file in rule_paths(path)]
         for name, guess in suspects.items():
             if not any(re.search(rf"\${name}\b", text) for text in texts):
                 raise InputError(f"--var {name}: no rule names ${name}", hint=f"did you mean {guess}?")

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.progress import track
 
 from detector.capture import open_source
-from detector.cli.options import amount, rule_paths
+from detector.cli.options import add_suricata_option, amount, rule_paths
 from detector.errors import InputError
 from detector.exercise.scenario import read_scenario
 from detector.exercise.scoring import score
 from detector.pipeline import Pipeline
-from detector.rules.loader import load_rules
+from detector.rules.loader import load_rules, paths_of
 from detector.shipped import rules_folder
 from detector.testing.rule_tests import run_tests
 
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rules", nargs="+", metavar="PATH", help="rules that scenarios are tested with (default: the shipped packs)"
     )
+    add_suricata_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     steps = list(found_tests([Path(path) for path in arguments.paths]))
     passed = failed = untested = 0
     for path in track(steps, "testing", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()):
-        results = list(scenario_results(path, arguments.rules) if path.name == SCENARIO else rule_results(path))
+        results = list(scenario_results(path, arguments) if path.name == SCENARIO else rule_results(path, arguments))
         untested += not results
         for is_passed, text in results:
             passed, failed = passed + is_passed, failed + (not is_passed)
@@ -58,17 +59,20 @@ def found_tests(paths: list[Path]) -> Iterator[Path]:
         yield from (file for file in (rule_paths(path) if rules else []) if file not in scenarios)
 
 
-def rule_results(path: Path) -> Iterator[tuple[bool, str]]:
+def rule_results(path: Path, arguments: argparse.Namespace) -> Iterator[tuple[bool, str]]:
     """(passed, sentence) of each test of a rule file."""
-    for outcome in run_tests(path):
+    for outcome in run_tests(path, arguments.suricata_yaml):
         what = outcome.problem or f"expected {amount(outcome.test.alerts, 'alert')}, got {outcome.alerts}"
         yield outcome.passed, f"{outcome.test.position}: {outcome.rule.title}: {what}"
 
 
-def scenario_results(path: Path, rules: list[str] | None) -> Iterator[tuple[bool, str]]:
+def scenario_results(path: Path, arguments: argparse.Namespace) -> Iterator[tuple[bool, str]]:
     """(passed, sentence) of each expectation of a scenario."""
     scenario = read_scenario(path)
-    ruleset = load_rules(rules or [rules_folder()], variables=scenario.variables, home_net=scenario.home_net)
+    ruleset = load_rules(
+        paths_of(arguments.rules or (), rules_folder(), arguments.suricata_yaml), variables=scenario.variables,
+        home_net=scenario.home_net, suricata_yaml=arguments.suricata_yaml,
+    )  # fmt: skip
     pipeline = Pipeline(ruleset)
     alerts = [alert for found, _ in pipeline.run(open_source([str(scenario.capture)])) for alert in found]
     first_ns = pipeline.decoding.counts.first_ns

@@ -1,4 +1,4 @@
-"""Rules on tables: predicates, then new values and correlations, then limits, in this order.
+"""Rules on tables: predicates, then memory, new values and correlations, then limits, in this order.
 
 Input: the tables of one batch. Output: matches in the order (clock, packet, row, rule). Selector and Judge, which do the
 work, are put together here for one process; workers have a selector each and share one judge.
@@ -51,6 +51,11 @@ class Engine:
     def lost_groups(self) -> Counter[str]:
         """Groups that were pushed out of a rule's state, by rule id."""
         return self.judge.lost_groups
+
+    @property
+    def lost_states(self) -> Counter[str]:
+        """What rules remembered of flows and of hosts and was pushed out, by these two."""
+        return self.judge.lost_states
 
     @property
     def spent_ns(self) -> Counter[str]:

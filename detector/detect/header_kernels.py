@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.flows.columns import FLOW, PEER, PEER_ESTABLISHED, PEER_FIRST, PEER_TO_CLIENT
+from detector.flows.columns import FLOW, PEER, PEER_ALONE, PEER_ESTABLISHED, PEER_FIRST, PEER_TO_CLIENT
 from detector.kernel import kernel
 from detector.packets.rows import (
     DESTINATION_PORT,
@@ -59,10 +59,10 @@ def has_port(group, port, offsets, ranges):
     """Whether a port is in a group. offsets: int64[groups + 1]; ranges: int64[n, 2]."""
     if group < 0:
         return True
-    for at in range(offsets[group], offsets[group + 1]):
-        if ranges[at, 0] <= port <= ranges[at, 1]:
-            return True
-    return False
+    at, stop = offsets[group], offsets[group + 1]
+    while at < stop and ranges[at, 1] < port:
+        at += 1
+    return at < stop and ranges[at, 0] <= port
 
 
 @kernel
@@ -99,7 +99,7 @@ def is_in_flow(wanted, flows, row, is_rebuilt):
         return False
     if wanted & IS_ESTABLISHED and peer & PEER_ESTABLISHED == 0:
         return False
-    if wanted & IS_NOT_ESTABLISHED and peer & PEER_ESTABLISHED:
+    if wanted & IS_NOT_ESTABLISHED and peer & (PEER_ESTABLISHED | PEER_ALONE):
         return False
     return wanted & FIRST_IN_DIRECTION == 0 or peer & PEER_FIRST != 0
 

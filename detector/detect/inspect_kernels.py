@@ -27,7 +27,7 @@ CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER
     9,
 )
 # Columns of code. Numbers: a constant, NONE, or VARIABLE + the variable's place.
-OP, FLAGS, A, B, C, D, E, F, G, H, I = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+OP, FLAGS, A, B, C, D, E, F, G, H = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 CODE_COLUMNS = 11
 NONE, VARIABLE = 1 << 61, 1 << 60
 LARGEST = 1 << 59  # numbers from bytes that are larger count as this; only byte_test sees all 64 bits

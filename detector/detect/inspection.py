@@ -10,9 +10,9 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.rules.expressions import Search, compile_pattern
 from detector.detect.programs import Programs
 from detector.kernel import Kernels
+from detector.rules.expressions import Search, compile_pattern
 from detector.rules.signature import Base64, Buffer, Pcre
 
 kernels = Kernels("detector.detect.inspect_kernels")

@@ -1,4 +1,4 @@
-"""What crosses flows: new values, correlations, limits, in this order. One judge, however many selectors.
+"""What crosses flows: memory, new values, correlations, limits, in this order. One judge, however many selectors.
 
 Input: selections. Output: Verdicts, the rows that alert, in the order (clock, packet, packet row, rule, row).
 """
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from detector.detect.costs import Costs
 from detector.detect.groups import Hashes
+from detector.detect.memory import Memory
 from detector.detect.selection import (
     CLOCK,
     KEYS,
@@ -29,7 +30,7 @@ from detector.detect.selection import (
     Selection,
     merged,
 )
-from detector.detect.state import CorrelationState, LimitState, NewValueState
+from detector.detect.state import CorrelationState, LimitState, NewValueState, StateTable
 from detector.errors import Position
 from detector.rules.model import Rule, Ruleset
 
@@ -43,9 +44,13 @@ NOWHERE = Position("", 0, 0)
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """groups: ceiling of groups that one rule's limit or correlation keeps apart, a multiple of 8."""
+    """groups: ceiling of groups that one rule's limit or correlation keeps apart, a multiple of 8.
+
+    states: ceiling of what all rules together remember of flows, and again of hosts (flowbits, xbits ...), a multiple of 8.
+    """
 
     groups: int = 65536
+    states: int = 262144
 
 
 class Verdicts(NamedTuple):
@@ -99,6 +104,8 @@ class JudgeState:
     correlations: dict[str, CorrelationState] = field(default_factory=dict)
     new_values: dict[str, NewValueState] = field(default_factory=dict)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
+    filters: dict[str, LimitState] = field(default_factory=dict)
+    memory: dict[str, StateTable] = field(default_factory=dict)
 
 
 class Judge:
@@ -112,6 +119,8 @@ class Judge:
     def __init__(self, ruleset: Ruleset, settings: EngineSettings | None = None) -> None:
         self._settings = settings or EngineSettings()
         self.rules = ruleset.active
+        self._memory = Memory(self.rules, self._settings.states)
+        self._filters: dict[str, LimitState] = {}  # detection_filter of rules that have matched
         self._limits: dict[str, LimitState] = {}  # of rules that have matched
         self._correlations = {
             rule.id: CorrelationState(rule.correlation, self._settings.groups)
@@ -131,8 +140,14 @@ class Judge:
     def lost_groups(self) -> Counter[str]:
         """Groups that were pushed out of a rule's state, by rule id."""
         lost = Counter({rule: state.lost for rule, state in self._limits.items()})
+        lost.update({rule: state.lost for rule, state in self._filters.items()})
         lost.update({rule: state.lost for rule, state in self._correlations.items()})
         return +lost
+
+    @property
+    def lost_states(self) -> Counter[str]:
+        """What rules remembered of flows and of hosts and was pushed out, by these two."""
+        return self._memory.lost
 
     def is_learning(self, rule_id: str, clock: int) -> bool:
         """Whether a new_value rule still takes what it sees at this clock as known good."""
@@ -147,7 +162,7 @@ class Judge:
     def judge(self, selections: Sequence[Selection], is_one_batch: bool = True) -> Verdicts:
         """The rows that alert. is_one_batch: as in selection.merged."""
         self._begin(selections)
-        found = merged(selections, self.rules, is_one_batch)
+        found = self._memory.pass_rows(merged(selections, self.rules, is_one_batch), is_one_batch)
         events: dict[int, Events] = {}
         counted: dict[int, list[tuple[Found, Counted]]] = {}
         for place in sorted(found):  # per rule that matched
@@ -205,6 +220,7 @@ class Judge:
     def _admit(self, found: Found, events: dict[int, Events], counted: dict[int, list[tuple[Found, Counted]]]) -> None:
         """A rule's rows, of a new_value rule those that bring a new value; and what correlations count of them."""
         rule, is_full = self.rules[found.rule], None
+        found = self._filtered(rule, found)
         if found.values is not None:
             codes = self._new_values[rule.id].judge(found.values, np.ascontiguousarray(found.keys[:, CLOCK]))
             found, is_full = found.kept(codes > 0), codes[codes > 0] == 2
@@ -215,6 +231,24 @@ class Judge:
         for one in found.counted:  # per correlation
             if len(one.of):
                 counted.setdefault(one.correlation, []).append((found, one))
+
+    def _filtered(self, rule: Rule, found: Found) -> Found:
+        """What is left after suppressions and detection_filter. What is suppressed has matched; what is filtered has not."""
+        if found.is_suppressed is not None and found.is_suppressed.any():
+            suppressed = int(found.is_suppressed.sum())
+            self.matched[rule.id] += suppressed
+            self.suppressed[rule.id] += suppressed
+            found = found.kept(~found.is_suppressed)
+        declared = None if rule.signature is None else rule.signature.detection_filter
+        if declared is None:
+            return found
+        if rule.id not in self._filters:
+            self._filters[rule.id] = LimitState(declared, self._settings.groups)
+        assert found.subjects is not None
+        passed, _ = self._filters[rule.id].pass_events(
+            np.ascontiguousarray(found.subjects[:, declared.subject]), np.ascontiguousarray(found.keys[:, CLOCK])
+        )
+        return found.kept(passed)
 
     def _correlate(self, place: int, parts: Sequence[tuple[Found, Counted]], events: dict[int, Events]) -> None:
         """Events of a correlation: those of its base rules at which its condition holds."""
@@ -240,10 +274,11 @@ class Judge:
         )
 
     def _limit(self, place: int, found: Events) -> Rows:
-        """Verdicts of one rule on the matches that pass its limit."""
+        """Verdicts of one rule on the matches that pass its threshold, or its limit."""
         rule = self.rules[place]
         if rule.id not in self._limits:
-            self._limits[rule.id] = LimitState(rule.limit, self._settings.groups)
+            threshold = None if rule.signature is None else rule.signature.threshold
+            self._limits[rule.id] = LimitState(threshold or rule.limit, self._settings.groups)
         assert found.limits is not None
         passed, stood_for = self._limits[rule.id].pass_events(
             np.ascontiguousarray(found.limits), np.ascontiguousarray(found.keys[:, CLOCK])
@@ -274,7 +309,9 @@ class Judge:
         """What a checkpoint keeps."""
         counts = {name: getattr(self, name) for name in COUNTS}
         rules = {rule.id: rule for rule in self.rules}
-        return JudgeState(rules, self._limits, self._correlations, self._new_values, counts)
+        return JudgeState(
+            rules, self._limits, self._correlations, self._new_values, counts, self._filters, self._memory.tables
+        )
 
     def restore(self, state: JudgeState) -> frozenset[str]:
         """Takes over the state of those rules that mean what they meant; their ids."""
@@ -287,10 +324,13 @@ class Judge:
         self._take(other.state(), frozenset(rule_ids))
 
     def _take(self, state: JudgeState, kept: frozenset[str]) -> None:
-        """The state of some rules, and what was counted of all that are here too."""
+        """The state of some rules, what was counted of all that are here too, and what is remembered of flows and hosts: it
+        goes by names, whichever rules set it."""
         self._limits |= {name: one for name, one in state.limits.items() if name in kept}
+        self._filters |= {name: one for name, one in state.filters.items() if name in kept}
         self._correlations |= {name: one for name, one in state.correlations.items() if name in kept}
         self._new_values |= {name: one for name, one in state.new_values.items() if name in kept}
+        self._memory.take(state.memory)
         ids = {rule.id for rule in self.rules}
         for name in COUNTS:  # per kind of count
             taken = state.counts[name]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detector.detect.fast_patterns import Literal
 from detector.rules.signature import (
@@ -100,6 +99,8 @@ class Programs:
                     | RELATIVE * step.is_relative
                 )
                 depth = len(step.pattern) if step.startswith else step.depth
+                if isinstance(depth, int) and isinstance(step.offset, int):
+                    depth += step.offset  # it counts from the offset
                 row[2:4] = self._text(step), len(step.pattern)
                 row[4:8] = number(step.offset), number(depth), number(step.distance), number(step.within)
             case IsDataAt():

@@ -11,13 +11,14 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import hyperscan
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.detect.fast_patterns import Literal, best_part
+from detector.detect.fast_patterns import Literal, worth
 from detector.kernel import Kernels, cache_root
 
 kernels = Kernels("detector.detect.scan_kernels")
@@ -70,8 +71,10 @@ class Scanner:
 
         assert self._database is not None
         try:
-            self._database.scan(memoryview(buffer)[:stop], match_event_handler=note)
+            self._database.scan(buffer[:stop].data, match_event_handler=note)  # type: ignore[type-var]
         except hyperscan.ScanTerminated:
+            return None
+        if len(ends) > budget:
             return None
         return sorted_hits(np.array((ends, literals), np.int64).T)
 
@@ -95,8 +98,10 @@ def tables_of(literals: Sequence[Literal]) -> tuple[NDArray[np.uint8], NDArray[n
     table = np.zeros((len(literals), 5), np.int64)
     start = 0
     for number, literal in enumerate(literals):  # per literal
-        four = best_part(literal.text.lower(), HASHED)
-        at = literal.text.lower().index(four)
+        text = literal.text.lower()
+        told = np.convolve(worth(np.frombuffer(text, np.uint8)), np.ones(HASHED), "valid")
+        at = int(told.argmax())
+        four = text[at : at + HASHED]
         value = int(kernels.hash_four(int.from_bytes(bytes(FOLD[list(four)]), "big")))
         table[number] = start, len(literal.text), literal.nocase, len(literal.text) - at - HASHED, heads[value]
         heads[value] = number
@@ -114,7 +119,7 @@ def database_of(literals: Sequence[Literal]) -> hyperscan.Database:
     """Compiled, or read from the cache of databases that were compiled before."""
     expressions = [expression(literal) for literal in literals]
     flags = [hyperscan.HS_FLAG_CASELESS if literal.nocase else 0 for literal in literals]
-    digest = hashlib.sha256(repr((hyperscan.__version__, flags)).encode() + b"\n".join(expressions))
+    digest = hashlib.sha256(repr((version("hyperscan"), flags)).encode() + b"\n".join(expressions))
     path = cache_root() / f"patterns-{digest.hexdigest()[:32]}.hs"
     if (kept := read_own(path)) is not None:
         try:

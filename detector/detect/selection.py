@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from detector.detect.groups import Hashes
 from detector.rules.model import Rule
 
 Rows = NDArray[np.int64]
+Kind = TypeVar("Kind", np.uint64, np.bool_)
 
 # Columns of keys: what matches are ordered by. PACKET and PACKET_ROW are those of the whole batch; ROW is the row of its
 # table, which only the selector that found it knows.
@@ -61,6 +63,8 @@ class Found:
     rule: its place among the rules.  keys: int64[n, 5], columns above, in their order.
     limits: uint64[n, 2], groups of its limit, None where it makes no alerts.
     values: uint64[n, 2], of a new_value rule.  counted: for each correlation that counts the rule.
+    subjects: uint64[n, 5, 2], whom states and thresholds belong to, by Subject; None where the rule has none.
+    is_suppressed: bool[n], rows that make no alert whatever they set; None where the rule has no suppressions.
     origins: int64[n], which of several selections a row is from; None: of one.
     """
 
@@ -70,6 +74,8 @@ class Found:
     values: Hashes | None = None
     counted: tuple[Counted, ...] = ()
     origins: Rows | None = None
+    subjects: Hashes | None = None
+    is_suppressed: NDArray[np.bool_] | None = None
 
     def kept(self, is_kept: NDArray[np.bool_]) -> Found:
         """Some of the rows."""
@@ -80,6 +86,8 @@ class Found:
             values=None if self.values is None else self.values[is_kept],
             counted=tuple(one.kept(is_kept) for one in self.counted),
             origins=None if self.origins is None else self.origins[is_kept],
+            subjects=None if self.subjects is None else self.subjects[is_kept],
+            is_suppressed=None if self.is_suppressed is None else self.is_suppressed[is_kept],
         )
 
     def not_before(self, clock: int) -> Found:
@@ -170,11 +178,13 @@ def joined(parts: Sequence[tuple[int, Found]], is_one_batch: bool) -> Found:
         stacked([found.values for _, found in parts], order),
         recounted([[replace(one, of=one.of + first[n]) for one in found.counted] for n, (_, found) in enumerate(parts)], order),
         origins[order],
+        stacked([found.subjects for _, found in parts], order),
+        stacked([found.is_suppressed for _, found in parts], order),
     )  # fmt: skip
 
 
-def stacked(parts: Sequence[Hashes | None], order: Rows) -> Hashes | None:
-    """Hashes of several parts in a new order; of a rule that has none, None."""
+def stacked(parts: Sequence[NDArray[Kind] | None], order: Rows) -> NDArray[Kind] | None:
+    """Hashes or marks of several parts in a new order; of a rule that has none, None."""
     there = [part for part in parts if part is not None]
     return np.concatenate(there)[order] if there else None
 

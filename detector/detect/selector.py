@@ -20,6 +20,7 @@ from detector.detect.groups import Hashes, group_hashes, has_values, with_field
 from detector.detect.predicates import Atom, Compiler, Scope
 from detector.detect.selection import Counted, Found, Rows, Selection
 from detector.detect.signatures import Signatures, inspects_streams
+from detector.detect.subjects import Suppressions, has_subjects, subjects_of
 from detector.packets.rows import Cell
 from detector.packets.table import PacketTable
 from detector.protocols.table import PduTable
@@ -70,6 +71,11 @@ class Selector:
         compiler = Compiler()
         self._atoms: dict[int, Atom] = {
             place: compiler.compile(rule.test) for place, rule in enumerate(self.rules) if rule.test is not None
+        }
+        self._suppressions = {
+            place: Suppressions(rule.signature.suppressions)
+            for place, rule in enumerate(self.rules)
+            if rule.signature is not None and rule.signature.suppressions
         }
         self._counting: dict[int, list[int]] = {}  # correlations by base rule
         for place, rule in enumerate(self.rules):  # per rule
@@ -159,12 +165,23 @@ class Selector:
         for other in [one for one in self._counting.get(place, ()) if one not in self._shed]:  # per correlation
             with self._guarded(other, made):
                 counted += self._count(other, scope, rows, hashing)
+        signature, subjects, limits = rule.signature, None, None
+        if signature is not None and has_subjects(signature):
+            subjects = subjects_of(*packet_rows_of(table, rows))
+        if signature is not None and signature.threshold is not None and subjects is not None:
+            limits = subjects[:, signature.threshold.subject]
+        elif not rule.silent:
+            limits = hashing(rule.limit.by)
         return Found(
             place,
             keys_of(table, rows, place, share),
-            None if rule.silent else hashing(rule.limit.by),
+            limits,
             None if rule.new_value is None else hashing(rule.new_value.fields),
             tuple(counted),
+            subjects=subjects,
+            is_suppressed=self._suppressions[place].of(*packet_rows_of(table, rows))
+            if place in self._suppressions
+            else None,
         )
 
     def _rows(self, place: int, scope: Scope, share: Share | None) -> Rows:

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from detector.detect.groups import Hashes
 from detector.kernel import Kernels
 from detector.rules.model import Correlation, Limit, NewValue
+from detector.rules.signature import Subject, Threshold
 
 kernels = Kernels("detector.detect.state_kernels")
 
@@ -25,28 +26,73 @@ PACKED = "packed"
 TOUCHED = "_touched"  # sets of places in which a group was put ever; a checkpoint need not look at others
 
 Clocks = NDArray[np.int64]
+KINDS = ("limit", "threshold", "both", "detection")  # by their numbers in kernels
+MICROSECOND, SECOND = 10**3, 10**9
 
 
 class LimitState:
-    """Groups of one rule's limit. `lost` counts groups that were pushed out. Pickled, it is as large as what it holds."""
+    """Groups of one rule's limit or threshold. `lost` counts groups that were pushed out. Pickled, it is as large as what it
+    holds.
 
-    def __init__(self, limit: Limit, groups: int) -> None:
-        self._limit = limit
+    A threshold is Suricata's: times in whole microseconds, both ends of its window inside, of `limit` the first always
+    passes, and a row that is no IP packet (its subject is zero) is not counted and passes.
+    """
+
+    def __init__(self, limit: Limit | Threshold, groups: int) -> None:
+        self._is_threshold = isinstance(limit, Threshold)
+        if isinstance(limit, Threshold):
+            self._kind, self._every_ns = KINDS.index(limit.kind), limit.seconds * SECOND + 1
+            self._count = max(limit.count, 1) if limit.kind == "limit" else limit.count
+            is_one = limit.subject == Subject.RULE
+        else:
+            self._kind, self._count, self._every_ns = 0, limit.count, limit.every_ns
+            is_one = not limit.by
+        groups = WAYS if is_one else groups
         self._keys, self._entries = make_groups(groups)
         self._touched = np.zeros(groups // WAYS, np.bool_)
         self.lost = 0
 
     def pass_events(self, hashes: Hashes, clocks: Clocks) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """(which events pass, how many each stands for)."""
+        if not self._is_threshold:
+            return self._pass(hashes, clocks)
+        clocks = clocks // MICROSECOND * MICROSECOND
+        passed, stood_for = np.ones(len(hashes), np.bool_), np.zeros(len(hashes), np.int64)
+        counted = np.flatnonzero(hashes.any(axis=1))
+        passed[counted], stood_for[counted] = self._pass(hashes[counted], clocks[counted])
+        return passed, stood_for
+
+    def _pass(self, hashes: Hashes, clocks: Clocks) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         passed, stood_for = np.zeros(len(hashes), np.bool_), np.zeros(len(hashes), np.int64)
         touch(self._touched, hashes)
         self.lost += kernels.limit_events(
-            hashes, clocks, self._keys, self._entries, self._limit.count, self._limit.every_ns, passed, stood_for
+            hashes, clocks, self._keys, self._entries, self._kind, self._count, self._every_ns, passed, stood_for
         )
         return passed, stood_for
 
     def __getstate__(self) -> dict[str, Any]:
         return packed(self.__dict__, used_places(self._touched, self._entries), ("_keys", "_entries"))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= unpacked(state)
+
+
+class StateTable:
+    """What rules remember of flows, or of hosts: bits and numbers by subject and name. `lost` counts what was pushed out.
+    Pickled, it is as large as what it holds."""
+
+    def __init__(self, places: int) -> None:
+        self.keys, self.entries = make_groups(places)
+        self._touched = np.zeros(places // WAYS, np.bool_)
+        self.lost = 0
+
+    @property
+    def arrays(self) -> tuple[Hashes, NDArray[np.int64], NDArray[np.bool_]]:
+        """What kernels take: keys, entries, which sets were ever touched."""
+        return self.keys, self.entries, self._touched
+
+    def __getstate__(self) -> dict[str, Any]:
+        return packed(self.__dict__, used_places(self._touched, self.entries), ("keys", "entries"))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= unpacked(state)
@@ -163,8 +209,8 @@ def unpacked(attributes: dict[str, Any]) -> dict[str, Any]:
     for name, (shape, values) in arrays.items():  # per array
         whole[name] = zeros(shape, values.dtype)
         whole[name][places] = values
-    if "_entries" in arrays:
-        whole[TOUCHED] = np.zeros(len(whole["_entries"]) // WAYS, np.bool_)
+    if "_used" not in arrays:
+        whole[TOUCHED] = np.zeros(next(iter(arrays.values()))[0][0] // WAYS, np.bool_)
         whole[TOUCHED][places // WAYS] = True
     return whole
 

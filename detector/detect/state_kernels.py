@@ -14,6 +14,18 @@ from detector.kernel import kernel
 WAYS = 8
 # Columns of entries.
 USED, LAST, BEGAN, COUNT, HELD = 0, 1, 2, 3, 4
+# Kinds of limits.
+LIMIT, THRESHOLD, BOTH, DETECTION = 0, 1, 2, 3
+
+
+@kernel
+def look_up(keys, entries, first, second):
+    """Place of a group, -1 where it is not there."""
+    base = np.int64(first % np.uint64(len(keys) // WAYS)) * WAYS
+    for place in range(base, base + WAYS):
+        if entries[place, USED] and keys[place, 0] == first and keys[place, 1] == second:
+            return place
+    return -1
 
 
 @kernel
@@ -38,11 +50,12 @@ def find_place(keys, entries, first, second, expired_before):
 
 
 @kernel
-def limit_events(hashes, clocks, keys, entries, most, every, passed, stood_for):
-    """Which events a limit lets through: `most` of a group within `every` ns from the group's first.
+def limit_events(hashes, clocks, keys, entries, kind, most, every, passed, stood_for):
+    """Which events a limit lets through. A group's events are counted within `every` ns from its first, then anew.
 
     Args:
         hashes: uint64[events, 2].  clocks: int64[events].
+        kind: LIMIT: the first `most`; THRESHOLD: each `most`th; BOTH: the `most`th only; DETECTION: those behind `most`.
         passed: bool[events], filled.  stood_for: int64[events], filled where passed.
 
     Returns:
@@ -62,9 +75,17 @@ def limit_events(hashes, clocks, keys, entries, most, every, passed, stood_for):
             entries[place, BEGAN] = now
             entries[place, COUNT] = 0
         entries[place, LAST] = now
-        passed[i] = entries[place, COUNT] < most
+        entries[place, COUNT] += 1
+        count = entries[place, COUNT]
+        if kind == LIMIT:
+            passed[i] = count <= most
+        elif kind == DETECTION:
+            passed[i] = count > most
+        else:
+            passed[i] = count == most
+            if kind == THRESHOLD and passed[i]:
+                entries[place, COUNT] = 0
         if passed[i]:
-            entries[place, COUNT] += 1
             stood_for[i] = entries[place, HELD]
             entries[place, HELD] = 0
         else:

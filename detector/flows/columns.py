@@ -62,10 +62,12 @@ class Peer(IntFlag):
     ESTABLISHED = 2
     FIRST = 4  # the first packet of its direction
     ENTERED = 8  # the row's payload is part of its stream, now or once a gap before it is filled
+    FOLLOWED = 16  # TCP: it has a session, or needs none (FlowSettings.midstream)
+    ALONE = 32  # Suricata keeps no flow for it (IGMP, GRE ...): it goes to a server, is neither established nor not, and first
 
 
 # The same as plain numbers, which kernels need.
-PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED = map(int, Peer)
+PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED, PEER_FOLLOWED, PEER_ALONE = map(int, Peer)
 
 
 class FlowColumns(NamedTuple):

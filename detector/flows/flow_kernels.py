@@ -21,11 +21,8 @@ from detector.flows.columns import (
     FLOW,
     FLOW_STATE,
     IS_NEW,
-    PEER,
-    PEER_ESTABLISHED,
-    PEER_FIRST,
-    PEER_TO_CLIENT,
     PACKETS_SO_FAR,
+    PEER,
     RELATIVE_ACK,
     RELATIVE_SEQ,
     SHARDS,
@@ -34,6 +31,7 @@ from detector.flows.columns import (
     Direction,
     FlowState,
 )  # fmt: skip
+from detector.flows.peer_kernels import P_NONE, P_OVER, PEER_STATE, begin_peer, follow_peer
 from detector.hash_kernels import mix_word
 from detector.kernel import kernel
 from detector.packets.rows import (
@@ -355,6 +353,7 @@ def follow_rows(
     udp_ports,
     timeouts,
     vlan_in_key,
+    is_midstream,
     followed,
     out,
 ):
@@ -365,6 +364,7 @@ def follow_rows(
         wire_lengths: int64[packets].
         tcp_ports, udp_ports: bool[65536], known service ports.
         vlan_in_key: whether flows of different VLANs are different flows.
+        is_midstream: whether TCP sessions whose handshake was not seen are followed.
         followed: bool[64], shards whose flows are followed; rows of the others have none.
     """
     for row in range(len(words)):
@@ -387,6 +387,7 @@ def follow_rows(
         bucket = bucket_of(out[row, SLOT], buckets)
         slot = find_flow(keys, links, np.int64(buckets[bucket]), a_high, a_low, b_high, b_low, last)
         is_new = slot < 0
+        goes_on = False
         if is_new:
             slot = take_slot(links, shards, buckets, counts, shard, bucket)
             keys[slot, 0], keys[slot, 1] = a_high, a_low
@@ -399,12 +400,15 @@ def follow_rows(
                 sender = np.int64(small[slot, SIDE]) ^ is_swapped
                 base = slots[slot, BASE + sender]
                 is_new = base != NO_BASE and base != np.int64(words[row, SEQUENCE] >> np.uint64(32))
+                goes_on = is_new and small[slot, PEER_STATE] != P_NONE and small[slot, PEER_STATE] != P_OVER
             if shards[shard, NEWEST] != slot:
                 unlink(links, shards, shard, slot)
                 append(links, shards, shard, slot)
         if is_new:
             sends = client_is_sender(cells, row, transport, tcp_ports, udp_ports)
             begin_flow(slots, small, counts, shards, shard, slot, is_swapped if sends else 1 - is_swapped, clocks[row])
+            if not goes_on:
+                begin_peer(small, slot, is_swapped)
         direction = np.int64(small[slot, SIDE]) ^ is_swapped
         slots[slot, LAST] = clocks[row]
         slots[slot, PACKETS + direction] += 1
@@ -425,11 +429,8 @@ def follow_rows(
         out[row, FLOW_STATE] = small[slot, STATE]
         out[row, IS_NEW] = np.int64(is_new)
         out[row, BEGAN] = slots[slot, STARTED]
-        out[row, PEER] = (
-            direction * PEER_TO_CLIENT
-            | (PEER_ESTABLISHED if small[slot, STATE] != NEW else 0)
-            | (PEER_FIRST if slots[slot, PACKETS + direction] == 1 else 0)
-        )
+        own = (BASE + direction, BASE + 1 - direction)
+        out[row, PEER] = follow_peer(small, slot, is_swapped, slots, own, cells, words, row, is_midstream)
         for d in range(2):
             out[row, PACKETS_SO_FAR + d] = slots[slot, PACKETS + d]
             out[row, BYTES_SO_FAR + d] = slots[slot, BYTES + d]

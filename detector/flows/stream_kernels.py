@@ -26,6 +26,7 @@ from detector.flows.columns import (
     IS_GAP,
     PEER,
     PEER_ENTERED,
+    PEER_FOLLOWED,
     POSITION,
     ROW,
     SHARDS,
@@ -360,7 +361,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         if state[stream, S_FLOW] != number:
             begin_streams(streams, slot, number)
         flags = np.int64(cells[TCP_FLAGS, row])
-        if flags & RST:
+        if flags & RST or flows[row, PEER] & PEER_FOLLOWED == 0:
             continue
         if flags & ACK:
             acknowledged, known = np.int64(words[row, SEQUENCE] & np.uint64(MASK)), state[stream ^ 1, S_ACKED]

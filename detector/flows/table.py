@@ -92,10 +92,12 @@ SERVICE_PORTS = (
 
 @dataclass(frozen=True)
 class FlowSettings:
-    """flows: ceiling of all shards together. Idle timeouts in seconds of event time; there are no hard ones."""
+    """flows: ceiling of all shards together. midstream: whether TCP is followed where its handshake was not seen. Idle timeouts in
+    seconds of event time; there are no hard ones."""
 
     flows: int = 131072
     vlan_in_key: bool = False
+    midstream: bool = True
     tcp_unanswered_seconds: int = 60
     tcp_seconds: int = 24 * 3600
     tcp_closed_seconds: int = 24 * 3600  # what still comes is a straggler; another connection begins with another SYN
@@ -199,7 +201,7 @@ class FlowTable:
         structure = packets.structure
         kernels.follow_rows(
             structure.cells, structure.words, packets.batch.buffer, packets.clock, packets.batch.wire_lengths, *self._flows,
-            self._tcp_ports, self._udp_ports, self._timeouts, self._settings.vlan_in_key, self._followed, out,
+            self._tcp_ports, self._udp_ports, self._timeouts, self._settings.vlan_in_key, self._settings.midstream, self._followed, out,
         )  # fmt: skip
         flows = FlowColumns(out)
         for field, make in FLOW_COLUMNS:  # per field

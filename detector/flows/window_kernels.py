@@ -2,8 +2,8 @@
 
 Nothing is copied that lies in the batch: a window knows the window before it in its stream. Of earlier batches the last
 bytes of a stream lie in its *tail*, a ring in which the byte at position p of the stream stands at p modulo the ring's
-size; it is written when the batch is done with, only with what is new. Until then it holds what it held at the batch's
-beginning, also where another stream has already been given its place.
+size (a power of two). It is written when the batch is done with, only with what is new; until then it holds what it held at the
+batch's beginning, also where another stream has already been given its place.
 
 Who has a tail is settled chunk by chunk, so that the size of a batch changes nothing: each shard of flows has its part of
 the tails, and gives the next one that was not used since the shard's hand last passed it.
@@ -73,10 +73,10 @@ def copy_before(cells, rings, buffer, window, length, at):
         length -= here
         window = previous
         previous = cells[window, W_PREVIOUS]
-    size = rings.shape[1]
+    mask = rings.shape[1] - 1
     tail, position = cells[window, W_KEPT], cells[window, W_POSITION]
     for k in range(1, length + 1):
-        buffer[at - k] = rings[tail, (position - k) % size]
+        buffer[at - k] = rings[tail, (position - k) & mask]
 
 
 @kernel
@@ -180,7 +180,7 @@ def copy_windows(cells, rings, buffer, used, rows, spans, out):
 @kernel
 def remember_windows(cells, buffer, tails):
     """Writes what is new of each stream into its tail, as far as later windows reach back."""
-    state, rings, size = tails.state, tails.rings, tails.rings.shape[1]
+    state, rings, mask = tails.state, tails.rings, tails.rings.shape[1] - 1
     for window in range(len(cells)):
         stream = cells[window, W_STREAM]
         if state[stream, T_WINDOW] != window + 1:
@@ -192,6 +192,6 @@ def remember_windows(cells, buffer, tails):
             position = cells[here, W_POSITION] - start
             start = max(start, stop - wanted)
             for at in range(start, stop):
-                rings[tail, (position + at) % size] = buffer[at]
+                rings[tail, (position + at) & mask] = buffer[at]
             wanted -= stop - start
             here = cells[here, W_PREVIOUS]

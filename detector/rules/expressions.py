@@ -35,15 +35,6 @@ def translated(pattern: str) -> str:
     return _re.sub(r"\\/", "/", plain)
 
 
-def check_pattern(pattern: str, flags: str) -> None:
-    """Refuses what cannot be matched.
-
-    Raises:
-        Refused: why.
-    """
-    compile_pattern(pattern, flags)
-
-
 def compile_pattern(pattern: str, flags: str) -> Search:
     """A search in bytes from a place on; (start, stop) of the first match, None for none. TimeoutError: it gave up.
 
@@ -77,10 +68,16 @@ def by_re2(text: str, flags: str) -> Search | None:
     options.case_sensitive = "i" not in flags
     options.dot_nl = "s" in flags
     options.max_mem = 8 << 20
+<<<<<<< HEAD
     if "m" in flags:
         text = f"(?m:{text})"
     if "G" in flags:
         text = f"(?U:{text})"
+=======
+    for letter, meant in (("m", "m"), ("G", "U")):
+        if letter in flags:
+            text = f"(?{meant}:{text})"
+>>>>>>> main
     try:
         expression = re2.compile(text.encode("utf-8", "surrogateescape"), options)
     except (re2.error, UnicodeEncodeError):
@@ -105,7 +102,7 @@ def by_regex(text: str, flags: str) -> Search:
         raise Refused("the flag G (ungreedy) cannot be matched here beside what RE2 does not know")
     try:
         expression = regex.compile(text.encode("utf-8", "surrogateescape"), letters | regex.VERSION0)
-    except (regex.error, UnicodeEncodeError) as error:
+    except (regex.error, RecursionError, OverflowError, UnicodeEncodeError) as error:
         raise Refused(f"not an expression: {error}") from None
 
     def search(data: bytes, start: int) -> tuple[int, int] | None:

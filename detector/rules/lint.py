@@ -11,6 +11,11 @@ from detector.rules.compiler import fields_of
 from detector.rules.model import Literal_, Membership, Rule, Ruleset, Test
 
 
+def is_imported(rule: Rule) -> bool:
+    """Whether a rule was written for Suricata, which has no place for tests, messages and false positives."""
+    return rule.signature is not None and rule.signature.sid > 0
+
+
 class Check:
     """One kind of finding. `consequence` says what comes of it, `remedy` what to do."""
 
@@ -29,7 +34,7 @@ class NoTests(Check):
 
     def found(self, rule: Rule) -> bool:
         """No test at all."""
-        return not rule.tests and not rule.silent
+        return not rule.tests and not rule.silent and not is_imported(rule)
 
 
 class NoPositiveTest(Check):
@@ -59,7 +64,7 @@ class NoFalsePositives(Check):
 
     def found(self, rule: Rule) -> bool:
         """No falsepositives."""
-        return not rule.falsepositives and not rule.silent
+        return not rule.falsepositives and not rule.silent and not is_imported(rule)
 
 
 class NoMessage(Check):
@@ -69,7 +74,7 @@ class NoMessage(Check):
 
     def found(self, rule: Rule) -> bool:
         """No message."""
-        return not rule.message and not rule.silent
+        return not rule.message and not rule.silent and not is_imported(rule)
 
 
 class Deprecated(Check):
@@ -90,6 +95,8 @@ class TooBroad(Check):
     def found(self, rule: Rule) -> bool:
         """No field but protocols' names in the test of a rule that alerts on each match."""
         if rule.test is None or rule.correlation is not None or rule.new_value is not None or rule.silent:
+            return False
+        if rule.signature is not None:
             return False
         return all(FIELDS[name].kind == "protocol" for name in fields_of(rule.test))
 

@@ -104,6 +104,17 @@ def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | No
     return with_bases(apply_overrides(ruleset, changes, today))
 
 
+def paths_of(given: Sequence[str], shipped: Path, suricata_yaml: Path | str | None) -> list[Path]:
+    """The rules that were asked for; where none were, the shipped packs and those that a suricata.yaml names.
+
+    Raises:
+        InputErrors: mistakes in the suricata.yaml.
+    """
+    if given:
+        return [Path(path) for path in given]
+    return [shipped, *(read_suricata_yaml(Path(suricata_yaml)).rules if suricata_yaml else ())]
+
+
 def context_of(config: SuricataConfig, variables: Variables) -> Context:
     """What Suricata's keywords are compiled with: suricata.yaml's variables, and before them those that were given."""
     texts = {**config.addresses, **config.ports}

@@ -18,7 +18,6 @@ from detector.rules.keywords import Context, compile_rule
 from detector.rules.model import And, Test
 from detector.rules.options import Option, RuleText
 from detector.rules.signature import Buffer, Signature
-from detector.rules.suricata import is_silent
 from detector.rules.suricata_text import Places, split_header
 
 KEYS = ("traffic", "conditions", "payload", "suricata")
@@ -100,7 +99,7 @@ def read_payload(document: Document, keys: Mapping[str, tuple[Any, Any]], contex
         return None
     signature = compiled.signature if "suricata" in keys else replace(compiled.signature, sid=0)
     category = context.classifications.get(signature.classtype, ("", 0))[0]
-    return Payload(key, signature, compiled.test, compiled.fields, compiled.inactive, category, text.text, is_silent(text.options))  # fmt: skip
+    return Payload(key, signature, compiled.test, compiled.fields, compiled.inactive, category, text.text, compiled.silent)  # fmt: skip
 
 
 def rule_text(document: Document, keys: Mapping[str, tuple[Any, Any]]) -> RuleText | None:

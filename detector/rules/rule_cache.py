@@ -6,7 +6,6 @@ else can write them, and even then it can name classes of rules only. What is br
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import io
 import os
@@ -24,7 +23,7 @@ from typing import Any
 
 from detector.kernel import cache_root
 from detector.rules.keywords import Context
-from detector.rules.suricata import Loaded
+from detector.rules.suricata import Loaded, no_collection
 
 PACKAGE = Path(__file__).parent
 MOST_FILES = 16  # the newest are kept
@@ -104,15 +103,11 @@ def read(path: Path) -> Loaded | None:
         return None
     if hashlib.sha256(data[32:]).digest() != data[:32]:
         return None
-    was_enabled = gc.isenabled()
-    gc.disable()  # a million new objects, none of them garbage: searching among them takes longer than making them
     try:
-        found = Rules(io.BytesIO(data[32:])).load()
+        with no_collection():
+            found = Rules(io.BytesIO(data[32:])).load()
     except Exception:  # noqa: BLE001 - pickle raises whatever a broken file leads to; the rules are read anew
         return None
-    finally:
-        if was_enabled:
-            gc.enable()
     return found if isinstance(found, Loaded) else None
 
 

@@ -44,6 +44,7 @@ class PortGroup:
 class FlowCondition(IntFlag):
     """What `flow:` asks for; 0: nothing. Directions and states are Suricata's own (flows/columns.py)."""
 
+    NOTHING = 0
     TO_SERVER = 1
     TO_CLIENT = 2
     ESTABLISHED = 4
@@ -66,7 +67,7 @@ class Header:
     is_both_ways: bool = False
     destination: AddressGroup = AddressGroup()
     destination_ports: PortGroup = PortGroup()
-    flow: FlowCondition = FlowCondition(0)
+    flow: FlowCondition = FlowCondition.NOTHING
 
 
 # --- what stands in which bytes -------------------------------------------------------------------------------------
@@ -254,7 +255,7 @@ class Subject(IntEnum):
 
 @dataclass(frozen=True)
 class Bits:
-    """flowbits, xbits, hostbits. Of several names `isset` asks for any, `isnotset` for none that is set (Suricata's
+    """flowbits, xbits, hostbits. Of several names `isset` asks for any that is set, `isnotset` for any that is not (Suricata's
     or-lists). expire_ns 0: as long as its flow."""
 
     action: Literal["set", "unset", "toggle", "isset", "isnotset"]

@@ -6,10 +6,12 @@ counts, of equal ones the first, as in Suricata.
 
 from __future__ import annotations
 
+import gc
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,35 +19,18 @@ from typing import Any
 from detector.errors import InputError, Position
 from detector.rules.keywords import CompiledRule, Context, Unsupported, compile_rule
 from detector.rules.model import And, Limit, Refused, Rule
-from detector.rules.options import Option, RuleText
+from detector.rules.options import RuleText
 from detector.rules.signature import Signature
 from detector.rules.suricata_text import Unreadable, glimpse, read_rules, readable
 
 NAMESPACE = uuid.UUID("3f0c8a52-9d1e-4f6b-8a7c-5e2d40b1c973")
 NO_LIMIT = Limit((), 2**31, 1)
-LEVELS = {1: "high", 2: "medium", 3: "low"}
-TECHNIQUE = re.compile(r"T([01])[0-9]{3}([._][0-9]{3})?")
 DAY = re.compile(r"([0-9]{4})[_-]([0-9]{2})[_-]([0-9]{2})")
 
 
 def rule_id(gid: int, sid: int) -> str:
     """The id of a Suricata rule: always the same for the same numbers."""
     return str(uuid.uuid5(NAMESPACE, f"{gid}:{sid}"))
-
-
-def level_of(priority: int) -> str:
-    """How grave an alert of a priority is; 1 is Suricata's gravest."""
-    return LEVELS.get(priority, "informational" if priority > 3 else "high")
-
-
-def tags_of(metadata: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """ATT&CK's techniques in a rule's metadata as tags: T0836 is one of control systems, T1046 of enterprises."""
-    found: dict[str, None] = {}
-    for name, value in metadata:
-        if name.startswith("mitre_technique_id") and (technique := TECHNIQUE.fullmatch(value.strip())):
-            domain = "attack.ics." if technique[1] == "0" else "attack."
-            found[domain + value.strip().lower().replace("_", ".")] = None
-    return tuple(found)
 
 
 def day_of(metadata: Iterable[tuple[str, str]]) -> str:
@@ -68,23 +53,51 @@ class Loaded:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Texts:
+    """Loaded, and of each of its rules the text that it was made of."""
+
+    loaded: Loaded
+    texts: tuple[RuleText, ...]
+
+
 def load_suricata(path: Path, context: Context) -> Loaded:
     """The rules of a .rules file. Raises InputError where it cannot be read."""
+    return load_texts(path, context).loaded
+
+
+def load_texts(path: Path, context: Context) -> Texts:
+    """The rules of a .rules file, with their texts. Raises InputError where it cannot be read."""
     rules: list[Rule] = []
+    texts: list[RuleText] = []
     refused: list[Refused] = []
     warnings: list[str] = []
-    for text in read_rules(path):  # per rule
-        if isinstance(text, Unreadable):
-            refused.append(refusal(text.error, text.text, None))
-            continue
-        try:
-            compiled = compile_rule(text, context)
-        except InputError as error:
-            refused.append(refusal(error, text.text, text))
-            continue
-        rules.append(rule_of(text, compiled, context.classifications))
-        warnings += [f"{rules[-1].position}: {warning}" for warning in compiled.warnings]
-    return Loaded(tuple(rules), tuple(refused), tuple(warnings))
+    with no_collection():
+        for text in read_rules(path):  # per rule
+            if isinstance(text, Unreadable):
+                refused.append(refusal(text.error, text.text, None))
+                continue
+            try:
+                compiled = compile_rule(text, context)
+            except InputError as error:
+                refused.append(refusal(error, text.text, text))
+                continue
+            rules.append(rule_of(text, compiled, context.classifications))
+            texts.append(text)
+            warnings += [f"{rules[-1].position}: {warning}" for warning in compiled.warnings]
+    return Texts(Loaded(tuple(rules), tuple(refused), tuple(warnings)), tuple(texts))
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """No search for garbage: among a million new objects, none of them garbage, it takes longer than making them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def refusal(error: InputError, text: str, taken_apart: RuleText | None) -> Refused:
@@ -113,21 +126,13 @@ def rule_of(text: RuleText, compiled: CompiledRule, classifications: Mapping[str
     signature = compiled.signature
     title = compiled.title or f"Suricata rule {signature.gid}:{signature.sid}"
     return Rule(
-        id=rule_id(signature.gid, signature.sid), name="", title=title, level=level_of(signature.priority), status="stable",
+        id=rule_id(signature.gid, signature.sid), name="", title=title, level=compiled.level, status="stable",
         description="", references=compiled.references, author="", date=day_of(signature.metadata),
-        tags=tags_of(signature.metadata), falsepositives=(), table="packet",
+        tags=compiled.tags, falsepositives=(), table="packet",
         test=compiled.test if compiled.test is not None else And(()), correlation=None, new_value=None, message="",
         limit=NO_LIMIT, fields=compiled.fields, tests=(), position=text.position(0, len(text.header[0])),
-        silent=is_silent(text.options), inactive=compiled.inactive, source=readable(text.text), signature=signature,
+        silent=compiled.silent, inactive=compiled.inactive, source=readable(text.text), signature=signature,
         category=classifications.get(signature.classtype, ("", 0))[0],
-    )  # fmt: skip
-
-
-def is_silent(options: Sequence[Option]) -> bool:
-    """Whether a rule sets states and makes no alert: noalert, or flowbits:noalert."""
-    return any(
-        option.keyword == "noalert" or (option.value is not None and option.keyword in ("flowbits", "hostbits") and option.value.strip() == "noalert")
-        for option in options
     )  # fmt: skip
 
 
@@ -160,8 +165,3 @@ def left_out(why: Any, rule: Rule, reason: str, hint: str) -> Refused:
     """A rule that another one stands in the way of."""
     signature = signature_of(rule)
     return Refused(why, rule.position, signature.gid, signature.sid, rule.title, "sid", reason, hint)
-
-
-def changed(rule: Rule, **changes: Any) -> Rule:
-    """A rule whose signature is another one."""
-    return replace(rule, signature=replace(signature_of(rule), **changes))

@@ -28,7 +28,7 @@ KEPT = "surrogateescape"  # bytes that are no UTF-8 come back as they were
 OPTION = re.compile(r"\s*([^\s:;]+)\s*(?::\s*([^;]*(?:(?<=\\);[^;]*)*))?;")
 QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 END = re.compile(r"\s*\)\s*")
-LIST_WITH_BLANKS = re.compile(r"\[[^\]]*\s")
+FIRST = re.compile(r"(?<=\s)[\w.]+(?=\s*:[^;]*;)")
 SID = re.compile(r"[;(\s]sid\s*:\s*([0-9]+)")
 GID = re.compile(r"[;(\s]gid\s*:\s*([0-9]+)")
 MSG = re.compile(r'[;(\s]msg\s*:\s*"((?:[^";\\]|\\.)*)')
@@ -130,7 +130,7 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
     if header is None:
         refuse_unlikely(text, places)
         if opening < 0:
-            raise InputError("the rule has no options", position=places(len(text.rstrip("\\")) - 1, 1), hint=HINT)
+            raise no_opening(text, places)
         header = headers[text[:opening]] = split_header(text[:opening], places)
     if len(text) > LONGEST_RULE:
         raise InputError(f"the rule has {len(text):,} characters, {LONGEST_RULE:,} are the most", position=places(0, 1),
@@ -139,7 +139,7 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
     for found in OPTION.finditer(text, at):
         start, stop = found.span()
         if start != at:
-            raise no_option(text, at, places)
+            raise no_end(text, at, places)
         keyword, value = found.groups()
         if value is None:
             options.append(Option(keyword.lower(), None, found.start(1), stop - 1))
@@ -244,6 +244,13 @@ def refuse_quotes(value: str, at: int, keyword: str, places: Places) -> None:
         shift = len(behind) - len(behind.lstrip())
         raise InputError(f"{behind.strip()[:20]!r} stands behind the closing quote of {keyword}", position=places(at + quotes[1] + 1 + shift, 1),
                          hint='end each option with ; and write a quote within quotes as \\" or in content |22|')  # fmt: skip
+
+
+def no_opening(text: str, places: Places) -> InputError:
+    """A rule without its (."""
+    if found := FIRST.search(text):
+        return InputError("the ( before the options is missing", position=places(found.start(), len(found.group())), hint=HINT)  # fmt: skip
+    return InputError("the rule has no options", position=places(len(text.rstrip("\\")) - 1, 1), hint=HINT)
 
 
 def no_option(text: str, at: int, places: Places) -> InputError:

@@ -59,7 +59,7 @@ def addresses_of(entry: SuppressEntry, context: Context) -> AddressGroup:
     """The addresses that an entry names. Raises InputError."""
     hint = "ip 10.0.0.7, ip 10.0.0.0/8, ip [10.0.0.7,10.0.0.8] or ip $HOME_NET"
     try:
-        return address_group(entry.addresses, context)
+        return address_group(entry.addresses, context)[0]
     except Missing as missing:
         raise InputError(f"{missing} is not set", position=entry.position, hint=hint) from None
     except Broken as broken:

@@ -47,6 +47,7 @@ class Decoding:
     check_checksums: bool = setting("flag", "verify IP, TCP, UDP and ICMP checksums", False)
     drop_repeats: bool = setting("flag", "leave out repeats that a mirror port makes", False)
     vlan_in_key: bool = setting("flag", "the same addresses in two VLANs are two flows", False)
+    midstream: bool = setting("flag", "follow TCP connections whose handshake was not seen", True)
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Config:
     variables: dict[str, str] = setting(
         "table", "$NAME of rules: a value, a list, or @file", {}, example="{MODBUS_MASTERS: [10.0.0.10, 10.0.0.11]}"
     )
+    suricata_yaml: str = setting(
+        "path",
+        "Suricata's configuration: variables, classtypes, references and thresholds of its rules, and where `rules` is not "
+        "given its rule files",
+        "", example="/etc/suricata/suricata.yaml",
+    )  # fmt: skip
     watch_rules: bool = setting("flag", "load rules anew when a file of them, or this one, has changed", True)
     learn_from: tuple[str, ...] = setting("paths", "captures of known good traffic for new_value rules", ())
     alerts: tuple[Any, ...] = setting("variants", "where alerts go", (), among=DECLARED)
@@ -157,7 +164,7 @@ class Config:
                 check_checksums=self.decoding.check_checksums, drop_repeats=self.decoding.drop_repeats,
                 fragment_datagrams=ceilings.fragment_datagrams, fragment_bytes=ceilings.fragment_memory,
             ),
-            flows=FlowSettings(flows=ceilings.flows, vlan_in_key=self.decoding.vlan_in_key),
+            flows=FlowSettings(flows=ceilings.flows, vlan_in_key=self.decoding.vlan_in_key, midstream=self.decoding.midstream),
             streams=StreamSettings(stream_bytes=ceilings.stream_bytes, memory_bytes=ceilings.stream_memory),
             observer=self.observer,
         )  # fmt: skip

@@ -61,6 +61,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("detector_rule_errors_total", "counter", "failures of a rule", ("rule", "title")),
     Metric("detector_rule_groups_lost_total", "counter", "groups that a rule forgot because its memory was full",
            ("rule", "title")),
+    Metric("detector_states_lost_total", "counter", "what rules remembered of flows, of hosts (flowbits, xbits ...) and was "
+           "forgotten because their memory was full", ("kind",)),
     Metric("detector_rule_seconds_total", "counter", "time spent on a rule, sampled and scaled up", ("rule", "title")),
     Metric("detector_rule_shed_rows_total", "counter", "rows that a rule did not see while it was shed",
            ("rule", "title")),

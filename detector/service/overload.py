@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from detector.detect.memory import names_of
 from detector.rules.model import Rule
 from detector.settings import setting
 
@@ -205,7 +206,8 @@ class Overload:
 
 
 def grouped(rules: Sequence[Rule]) -> list[Group]:
-    """Rules that belong together: correlations with the rules that feed them, and whatever else those feed."""
+    """Rules that belong together: correlations with the rules that feed them, and whatever else those feed; rules that
+    remember under one name (flowbits and the like)."""
     place = {rule.id: number for number, rule in enumerate(rules)}
     leader = list(range(len(rules)))
 
@@ -219,6 +221,11 @@ def grouped(rules: Sequence[Rule]) -> list[Group]:
             if base in place:
                 first, second = sorted((find(place[rule.id]), find(place[base])))
                 leader[second] = first
+    first_with: dict[tuple[str, str], int] = {}
+    for number, rule in enumerate(rules):
+        for name in names_of(rule.signature) if rule.signature is not None else ():
+            first, second = sorted((find(number), find(first_with.setdefault(name, number))))
+            leader[second] = first
     members: dict[int, list[Rule]] = {}
     for number, rule in enumerate(rules):
         members.setdefault(find(number), []).append(rule)

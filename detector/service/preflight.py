@@ -110,6 +110,8 @@ def of_files(path: Path, config: Config) -> Found:
     for what in ("rules", "overrides", "learn_from"):
         for named in getattr(config, what) or ((str(rules_folder()),) if what == "rules" else ()):
             yield from readable(what, Path(named))
+    if config.suricata_yaml:
+        yield from readable("suricata_yaml", Path(config.suricata_yaml))
     for what, secret in secrets(config):
         kind, _, file = secret.source.partition(" ")
         if kind == "file":

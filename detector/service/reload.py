@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -26,8 +26,9 @@ from detector.errors import InputError, InputErrors
 from detector.flows.streams import StreamSettings
 from detector.flows.table import FlowSettings
 from detector.pipeline import Decoding, PipelineSettings, Prepared
-from detector.rules.loader import load_rules
+from detector.rules.loader import load_rules, paths_of
 from detector.rules.model import Ruleset
+from detector.rules.suricata_config import read_suricata_yaml
 from detector.service.config import Config, read_config
 from detector.settings import settings_of
 from detector.shipped import rules_folder
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 2.0
 SETTLE_SECONDS = 0.2  # a file that is being written has not changed alike twice
-RELOADED = ("rules", "overrides", "variables", "home_net", "watch_rules")  # what a reload takes over
+RELOADED = ("rules", "overrides", "variables", "home_net", "suricata_yaml", "watch_rules")  # what a reload takes over
 MOST_NAMED = 20  # rules of each kind that a message names
 THOROUGH = 50  # loads, after which garbage is looked for among everything
 
@@ -88,13 +89,13 @@ class Outcome:
 
 def rules_of(config: Config) -> Ruleset:
     """The rules that a configuration asks for. Raises InputErrors with every mistake in them."""
-    paths = config.rules or (str(rules_folder()),)
     return load_rules(
-        [Path(path) for path in paths],
+        paths_of(config.rules, rules_folder(), config.suricata_yaml),
         variables=config.variables,
         home_net=config.home_net,
         overrides=[Path(path) for path in config.overrides],
         today=date.today(),
+        suricata_yaml=config.suricata_yaml,
     )
 
 
@@ -295,6 +296,11 @@ class Reloader:
 def fingerprint(path: Path, config: Config) -> dict[str, tuple[int, int, int]]:
     """Time, size and number of every file that rules are made of."""
     named = [str(path), *(config.rules or (str(rules_folder()),)), *config.overrides]
+    if config.suricata_yaml:
+        named.append(config.suricata_yaml)
+        with suppress(InputError, InputErrors):  # what is wrong with it is said when it is loaded
+            read = read_suricata_yaml(Path(config.suricata_yaml))
+            named += map(str, (*read.files, *(() if config.rules else read.rules)))
     named += [text[1:] for value in config.variables.values() for text in value.split(",") if text.startswith("@")]
     found = {}
     for name in named:  # per file or folder

@@ -38,20 +38,22 @@ FIELDS: dict[str, dict[str, Any]] = {
     "labels": FLATTENED,
     "detector.fields": FLATTENED,
     "detector.dissection": TEXT,
-    **dict.fromkeys(("event.severity", "source.port", "destination.port", "packet.number", "detector.count", "detector.stood_for"), LONG),
+    **dict.fromkeys(("event.severity", "source.port", "destination.port", "packet.number", "detector.count", "detector.stood_for",
+                     "detector.suricata.gid", "detector.suricata.signature_id", "detector.suricata.rev", "detector.suricata.priority"), LONG),
     **dict.fromkeys(("source.ip", "destination.ip", "related.ip"), IP),
     "event.start": DATE,
     # What sinks/elasticsearch.py adds.
     **dict.fromkeys(("data_stream.type", "data_stream.dataset", "data_stream.namespace"), KEYWORD),
     **dict.fromkeys((
         "ecs.version", "event.id", "event.kind", "event.category", "event.type", "event.module", "event.dataset",
-        "rule.id", "rule.uuid", "rule.name", "rule.description", "rule.author", "rule.reference", "rule.category",
+        "rule.id", "rule.uuid", "rule.name", "rule.description", "rule.author", "rule.reference", "rule.category", "rule.version",
         "threat.framework", "threat.tactic.id", "threat.tactic.name",
         "threat.technique.id", "threat.technique.name", "threat.technique.reference",
         "source.address", "source.mac", "destination.address", "destination.mac",
         "network.type", "network.transport", "network.iana_number", "network.protocol", "network.community_id", "network.vlan.id",
         "observer.vendor", "observer.product", "observer.type", "observer.version", "observer.name", "observer.ingress.interface.name",
         "log.file.path", "detector.level", "detector.tags", "detector.table", "detector.group", "detector.note",
+        "detector.suricata.classtype", "detector.suricata.category", "detector.suricata.target", "detector.suricata.metadata",
     ), KEYWORD),
 }  # fmt: skip
 

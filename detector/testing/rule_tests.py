@@ -38,20 +38,20 @@ class Outcome:
         return not self.problem and self.alerts == self.test.alerts
 
 
-def run_tests(path: Path) -> Iterator[Outcome]:
+def run_tests(path: Path, suricata_yaml: str | None = None) -> Iterator[Outcome]:
     """The outcomes of all tests in a rule file.
 
     Raises:
         InputErrors: mistakes in the rules.
     """
-    for rule in load_rules([path]).rules:
+    for rule in load_rules([path], suricata_yaml=suricata_yaml).rules:
         for test in rule.tests:
-            yield run_test(path, rule, test)
+            yield run_test(path, rule, test, suricata_yaml)
 
 
-def run_test(path: Path, rule: Rule, test: RuleTest) -> Outcome:
+def run_test(path: Path, rule: Rule, test: RuleTest, suricata_yaml: str | None = None) -> Outcome:
     """One test. The rules of the whole file are loaded with the test's variables, so that correlations have their bases."""
-    ruleset = load_rules([path], variables=dict(test.variables))
+    ruleset = load_rules([path], variables=dict(test.variables), suricata_yaml=suricata_yaml)
     tested = next(one for one in ruleset.rules if one.id == rule.id)
     if tested.inactive:
         return Outcome(

@@ -13,13 +13,71 @@ from collections.abc import Iterator
 MAC = bytes.fromhex("0200000000020200000000010800")
 SYN, ACK, PUSH, FIN = 2, 16, 8, 1
 SEGMENT = 1400
-WORDS = (
-    "pump valve pressure report index status login session update config archive image style script page user trend alarm "
-    "history export station display value search query backup system device firmware network event operator shift batch tank "
-    "boiler feed level flow rate setpoint recipe material order schedule maintenance manual drawing inventory supplier"
-).split()
-AGENTS = ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/118.0", "curl/7.88.1", "python-requests/2.31", "Wget/1.21.3")
-TYPES = ("text/html; charset=utf-8", "application/json", "image/png", "application/javascript", "application/octet-stream")
+WORDS = [
+    "pump",
+    "valve",
+    "pressure",
+    "report",
+    "index",
+    "status",
+    "login",
+    "session",
+    "update",
+    "config",
+    "archive",
+    "image",
+    "style",
+    "script",
+    "page",
+    "user",
+    "trend",
+    "alarm",
+    "history",
+    "export",
+    "station",
+    "display",
+    "value",
+    "search",
+    "query",
+    "backup",
+    "system",
+    "device",
+    "firmware",
+    "network",
+    "event",
+    "operator",
+    "shift",
+    "batch",
+    "tank",
+    "boiler",
+    "feed",
+    "level",
+    "flow",
+    "rate",
+    "setpoint",
+    "recipe",
+    "material",
+    "order",
+    "schedule",
+    "maintenance",
+    "manual",
+    "drawing",
+    "inventory",
+    "supplier",
+]
+AGENTS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/118.0",
+    "curl/7.88.1",
+    "python-requests/2.31",
+    "Wget/1.21.3",
+)
+TYPES = (
+    "text/html; charset=utf-8",
+    "application/json",
+    "image/png",
+    "application/javascript",
+    "application/octet-stream",
+)
 
 
 class Office:
@@ -55,7 +113,17 @@ class Office:
                 0x50, flags, 64240, 0, 0,
             )  # fmt: skip
             ip = struct.pack(
-                ">BBHHHBBHII", 0x45, 0, 40 + len(data), self._random.randrange(65536), 0x4000, 6 and 64, 6, 0, ends[sender], ends[1 - sender]
+                ">BBHHHBBHII",
+                0x45,
+                0,
+                40 + len(data),
+                self._random.randrange(65536),
+                0x4000,
+                6 and 64,
+                6,
+                0,
+                ends[sender],
+                ends[1 - sender],
             )
             numbers[sender] += len(data) + bool(flags & (SYN | FIN))
             return (MAC + ip + tcp + data).ljust(60, b"\0")
@@ -77,7 +145,19 @@ class Office:
     def datagram(self, ports: tuple[int, int], data: bytes) -> bytes:
         """A UDP datagram."""
         udp = struct.pack(">HHHH", *ports, 8 + len(data), 0)
-        ip = struct.pack(">BBHHHBBHII", 0x45, 0, 28 + len(data), self._random.randrange(65536), 0, 64, 17, 0, self.address(1), self.address(2))
+        ip = struct.pack(
+            ">BBHHHBBHII",
+            0x45,
+            0,
+            28 + len(data),
+            self._random.randrange(65536),
+            0,
+            64,
+            17,
+            0,
+            self.address(1),
+            self.address(2),
+        )
         return (MAC + ip + udp + data).ljust(60, b"\0")
 
     def web(self) -> Iterator[bytes]:
@@ -103,7 +183,9 @@ class Office:
         records = [(True, hello), (False, b"\x16\x03\x03\x05\x00" + self._random.randbytes(1280))]
         for _ in range(self._random.randint(2, 12)):
             size = self._random.choice((120, 900, 4000, 16000))
-            records.append((self._random.random() < 0.4, b"\x17\x03\x03" + struct.pack(">H", size) + self._random.randbytes(size)))
+            records.append(
+                (self._random.random() < 0.4, b"\x17\x03\x03" + struct.pack(">H", size) + self._random.randbytes(size))
+            )
         yield from self.connection(443, records)
 
     def names(self) -> Iterator[bytes]:
@@ -111,7 +193,10 @@ class Office:
         for _ in range(4):
             labels = (self._random.choice(WORDS), self._random.choice(WORDS), "example")
             name = b"".join(bytes([len(one)]) + one.encode() for one in labels) + b"\0"
-            yield self.datagram((self._random.randrange(1024, 65536), 53), struct.pack(">HHHHHH", self._random.randrange(65536), 0x100, 1, 0, 0, 0) + name + b"\0\1\0\1")
+            yield self.datagram(
+                (self._random.randrange(1024, 65536), 53),
+                struct.pack(">HHHHHH", self._random.randrange(65536), 0x100, 1, 0, 0, 0) + name + b"\0\1\0\1",
+            )
 
     def logs(self) -> Iterator[bytes]:
         """Lines of a log."""

@@ -10,13 +10,79 @@ from pathlib import Path
 
 from tests.bench.office import WORDS
 
-FAMILIES = (
-    "shell loader stealer beacon implant dropper ransom miner proxy tunnel keylog exploit scanner worm trojan backdoor bot rat "
-    "spy inject overflow traversal bypass leak webshell macro phish wiper rootkit agent"
-).split()
-VERBS = "get post run exec eval open load send init start kick list read write drop push pull sync ping scan dump hook".split()
+FAMILIES = [
+    "shell",
+    "loader",
+    "stealer",
+    "beacon",
+    "implant",
+    "dropper",
+    "ransom",
+    "miner",
+    "proxy",
+    "tunnel",
+    "keylog",
+    "exploit",
+    "scanner",
+    "worm",
+    "trojan",
+    "backdoor",
+    "bot",
+    "rat",
+    "spy",
+    "inject",
+    "overflow",
+    "traversal",
+    "bypass",
+    "leak",
+    "webshell",
+    "macro",
+    "phish",
+    "wiper",
+    "rootkit",
+    "agent",
+]
+VERBS = [
+    "get",
+    "post",
+    "run",
+    "exec",
+    "eval",
+    "open",
+    "load",
+    "send",
+    "init",
+    "start",
+    "kick",
+    "list",
+    "read",
+    "write",
+    "drop",
+    "push",
+    "pull",
+    "sync",
+    "ping",
+    "scan",
+    "dump",
+    "hook",
+]
 SUFFIXES = (".php", ".asp", ".exe", ".dll", ".bin", ".cgi", ".jsp", "/gate", "/panel/", "/upload", "?cmd=", "?id=")
-PORTS = ("80", "8080", "$WEB", "any", "any", "445", "1433", "21", "25", "[102,502,2404]", "20000", "44818", "1024:", "!53")
+PORTS = (
+    "80",
+    "8080",
+    "$WEB",
+    "any",
+    "any",
+    "445",
+    "1433",
+    "21",
+    "25",
+    "[102,502,2404]",
+    "20000",
+    "44818",
+    "1024:",
+    "!53",
+)
 
 
 class Maker:
@@ -30,16 +96,22 @@ class Maker:
         """A made-up name, as malware has."""
         choose = self._random.choice
         middle = "".join(choose("bcdfghklmnprstvz") + choose("aeiouy") for _ in range(self._random.randint(2, 4)))
-        return choose((middle, choose(FAMILIES) + middle, middle.capitalize() + choose(VERBS), choose(VERBS) + "_" + middle))
+        return choose(
+            (middle, choose(FAMILIES) + middle, middle.capitalize() + choose(VERBS), choose(VERBS) + "_" + middle)
+        )
 
     def path(self) -> str:
         """A path on a server."""
-        parts = [self._random.choice((self.word(), self._random.choice(WORDS))) for _ in range(self._random.randint(1, 3))]
+        parts = [
+            self._random.choice((self.word(), self._random.choice(WORDS))) for _ in range(self._random.randint(1, 3))
+        ]
         return "/" + "/".join(parts) + self._random.choice(SUFFIXES)
 
     def marker(self, least: int = 6) -> str:
         """Bytes of a protocol or a program."""
-        return "|" + " ".join(f"{self._random.randrange(256):02X}" for _ in range(self._random.randint(least, 14))) + "|"
+        return (
+            "|" + " ".join(f"{self._random.randrange(256):02X}" for _ in range(self._random.randint(least, 14))) + "|"
+        )
 
     def contents(self) -> str:
         """What a rule looks for."""
@@ -65,8 +137,19 @@ class Maker:
         self.sid += 1
         choose = self._random.choice
         protocol = "udp" if self._random.random() < 0.15 else "tcp"
-        ends = choose(("$HOME_NET any -> $EXTERNAL_NET", "$EXTERNAL_NET any -> $HOME_NET", "any any -> any", "$HOME_NET any -> any"))
-        flow = choose(("flow:established,to_server; ", "flow:established; ", "flow:to_server; ")) if protocol == "tcp" else ""
+        ends = choose(
+            (
+                "$HOME_NET any -> $EXTERNAL_NET",
+                "$EXTERNAL_NET any -> $HOME_NET",
+                "any any -> any",
+                "$HOME_NET any -> any",
+            )
+        )
+        flow = (
+            choose(("flow:established,to_server; ", "flow:established; ", "flow:to_server; "))
+            if protocol == "tcp"
+            else ""
+        )
         limit = "threshold:type limit, track by_src, count 1, seconds 60; "
         return (
             f'alert {protocol} {ends} {choose(PORTS).replace("$WEB", "[80,8080,8000]")} (msg:"{choose(FAMILIES)} {self.word()}"; '

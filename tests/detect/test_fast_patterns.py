@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from detector.detect.fast_patterns import Literal, best_part, fast_patterns, literal_of
+from detector.detect.fast_patterns import Literal, fast_patterns
 from detector.rules.signature import Buffer, Content, Inspection
 
 
 def of(*contents: Content, buffer: Buffer = Buffer.PAYLOAD) -> Literal | None:
-    return literal_of([Inspection(buffer, contents)])
+    found = fast_patterns([[Inspection(buffer, contents)]])
+    assert found.of.tolist() == [0 if found.literals else -1]
+    return found.literals[0] if found.literals else None
 
 
 def test_the_longer_of_two() -> None:
@@ -29,7 +31,13 @@ def test_letters_are_folded_where_case_does_not_matter() -> None:
 
 
 def test_at_most_sixteen_bytes_and_those_that_tell_most() -> None:
-    assert best_part(b"\0" * 20 + b"0123456789abcdef" + b"\0" * 20) == b"0123456789abcdef"
+    assert of(Content(bytes(20) + b"0Z23Y56X89abWdef" + bytes(20))) == Literal(b"0Z23Y56X89abWdef", False)
+
+
+def test_it_ends_where_the_ruleset_has_least_of_the_same() -> None:
+    texts = (b"user agent: abc", b"user agent: qzx", b"user agent: wvk", b"common tail user agent: ")
+    found = fast_patterns([[Inspection(Buffer.PAYLOAD, (Content(text),))] for text in texts])
+    assert not found.literals[3].text.endswith(b"agent: ")
 
 
 def test_headers_are_not_searched() -> None:

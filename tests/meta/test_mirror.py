@@ -64,6 +64,7 @@ COVERED_BY = {
     "flows/columns.py": "flows/test_table.py",
     "flows/fields.py": "flows/test_table.py",
     "flows/flow_kernels.py": "flows/test_table.py",
+    "flows/peer_kernels.py": "differential/test_suricata_flows.py",
     "flows/stream_kernels.py": "flows/test_streams.py",
     "flows/window_kernels.py": "flows/test_windows.py",
     "protocols/fields.py": "cli/test_fields.py",

@@ -16,7 +16,7 @@ from detector.exercise.synthesis import Synthesis
 from detector.flows.table import FlowSettings
 from detector.pipeline import Pipeline, PipelineSettings
 from detector.rules.loader import load_rules
-from detector.rules.model import Ruleset
+from detector.rules.model import Limit, Rule, Ruleset
 from detector.testing.literals import Wait, read_packets
 
 SYN = 'IP(src="10.0.0.1", dst="10.0.0.2")/TCP(sport=40000, dport=80, flags="S")'
@@ -32,6 +32,16 @@ def id_of(number: int) -> str:
 def rule(body: str, number: int = 1, title: str = "A rule", level: str = "low") -> str:
     """A rule with its head."""
     return f"title: {title}\nid: {id_of(number)}\nlevel: {level}\n{body}\n"
+
+
+def rule_with(number: int = 1, **parts: Any) -> Rule:
+    """A rule on packets made of its parts, without a text."""
+    whole: dict[str, Any] = {
+        "id": id_of(number), "name": "", "title": f"Rule {number}", "level": "low", "status": "test", "description": "", "references": (),
+        "author": "", "date": "", "tags": (), "falsepositives": (), "table": "packet", "test": None, "correlation": None,
+        "new_value": None, "message": "", "limit": Limit((), 2**31, 1), "fields": (), "tests": (), "position": Position("", 0, 0),
+    }  # fmt: skip
+    return Rule(**{**whole, **parts})
 
 
 def selecting(selection: str, rest: str = "") -> str:

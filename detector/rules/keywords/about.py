@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from detector.rules.keywords.draft import Draft, Keyword
 
@@ -11,6 +12,7 @@ ESCAPE = re.compile(r'\\([;:"\\])')
 TECHNIQUE = re.compile(r"T(0[89]\d\d|\d{4}(?:\.\d{3})?)", re.IGNORECASE)
 LEVELS = ("high", "high", "medium", "low")  # of priorities 0 to 3; beyond, informational
 DEFAULT_PRIORITY = 3
+TARGETS: dict[str, Literal["src_ip", "dest_ip"]] = {"src_ip": "src_ip", "dest_ip": "dest_ip"}
 
 
 def msg(draft: Draft, value: str) -> None:
@@ -69,7 +71,7 @@ def priority_of(draft: Draft, name: str) -> int:
 
 def reference(draft: Draft, value: str) -> None:
     """reference:url,example.org/advisory; reference:cve,2015-5374;"""
-    system, comma, text = (part.strip() for part in value.partition(","))
+    system, _, text = (part.strip() for part in value.partition(","))
     if not system or not text:
         raise draft.mistake(f"reference cannot be read: {value}", "reference:url,example.org/advisory")
     prefix = next((found for name, found in draft.context.references.items() if name.lower() == system.lower()), None)
@@ -89,11 +91,11 @@ def metadata(draft: Draft, value: str) -> None:
 
 def target(draft: Draft, value: str) -> None:
     """target:dest_ip; who is attacked."""
-    if value not in ("src_ip", "dest_ip"):
+    if value not in TARGETS:
         raise draft.mistake(f"unknown target {value!r}", "target:src_ip or target:dest_ip")
     if draft.target and draft.target != value:
         raise draft.mistake("target is given twice", "remove one of them")
-    draft.target = value
+    draft.target = TARGETS[value]
 
 
 def prefilter(draft: Draft, value: str) -> None:

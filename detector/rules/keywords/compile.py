@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import Any
 
 from detector.errors import InputError, nearest
 from detector.rules.compiler import fields_of
@@ -11,7 +11,7 @@ from detector.rules.keywords import about, contents, flow, numbers, packet, regu
 from detector.rules.keywords.about import DEFAULT_PRIORITY, level_of, priority_of, tags_of
 from detector.rules.keywords.contents import in_ranges
 from detector.rules.keywords.draft import CompiledRule, Context, Draft, Keyword, Piece, Unsupported
-from detector.rules.keywords.header import Protocol, read_action, read_header, read_protocol
+from detector.rules.keywords.header import read_action, read_header, read_protocol
 from detector.rules.keywords.known import OTHER_KEYWORDS
 from detector.rules.keywords.packet import ICMP, ICMPV6, PROTOCOL, TCP
 from detector.rules.model import And, Test
@@ -22,9 +22,9 @@ from detector.rules.signature import (
     Buffer,
     BufferSize,
     Content,
-    FlowCondition,
     FlowInt,
     Inspection,
+    Protocol,
     Signature,
     Step,
     Subject,
@@ -38,6 +38,8 @@ SUPPORTED: tuple[str, ...] = tuple(sorted(KEYWORDS))
 WITH_STREAMS = ("ip", "tcp", "pkthdr")  # protocols of rules that see TCP
 LAYERS: dict[Protocol, set[int]] = {"tcp": {TCP}, "icmp": {ICMP, ICMPV6}}
 UNUSED, ASKS, BOTH, SETS = 0, 1, 2, 3  # what a rule does with a kind of state: what sets goes first
+ASKING = ("isset", "isnotset")
+EXACT = re.compile(r"=?\s*([0-9]+)")  # a size that is one number
 ACTION_ORDER = {"drop": 0, "reject": 1, "rejectsrc": 1, "rejectdst": 1, "rejectboth": 1, "alert": 2}
 
 
@@ -64,9 +66,6 @@ def compile_rule(text: RuleText, context: Context) -> CompiledRule:
         keyword.read(draft, value_of(draft, keyword, option))
     refuse_empty(draft)
     header, inactive = read_header(draft, protocol)
-    is_ip_only = draft.is_ip_only and not draft.chains[Buffer.PAYLOAD]
-    if is_ip_only and "!" not in text.header[2] + text.header[5]:
-        header = with_flow(header, header.flow | FlowCondition.FIRST_IN_DIRECTION)
     layers = draft.layers - LAYERS.get(protocol, set())
     if layers:
         draft.tests.insert(0, in_ranges(PROTOCOL, tuple((layer, layer) for layer in sorted(layers))))
@@ -137,6 +136,7 @@ def unknown(draft: Draft, option: Option) -> InputError:
         position=position,
         hint=f"did you mean {guess}?" if guess else "all: docs/suricata.md",
     )
+<<<<<<< HEAD
 
 
 def with_flow(header: Any, condition: FlowCondition) -> Any:
@@ -150,6 +150,8 @@ def with_flow(header: Any, condition: FlowCondition) -> Any:
         header.destination_ports,
         condition,
     )
+=======
+>>>>>>> main
 
 
 def refuse_empty(draft: Draft) -> None:
@@ -173,13 +175,14 @@ def refuse_empty(draft: Draft) -> None:
         at = next((option for option in text.options if option.keyword == "flow"), text.options[0])
         raise InputError("the rule asks for streams only, and for what a packet alone has", position=text.position(at.at, len(at.keyword)),
                          hint="tcp-stream and flow:only_stream go with payload keywords only")  # fmt: skip
-    lengths = [(draft.dsize, draft.chains[Buffer.PAYLOAD], "dsize")] if draft.dsize else []
+    exact = EXACT.fullmatch(draft.dsize)
+    sizes = [(int(exact[1]), draft.chains[Buffer.PAYLOAD], "dsize")] if exact else []
     for buffer, chain in draft.chains.items():
-        lengths += [(((piece.low, piece.high),), chain, f"bsize of {buffer.label}") for piece in chain
-                    if type(piece) is BufferSize and piece.low == piece.high and not piece.is_negated]  # fmt: skip
-    for ranges, chain, name in lengths:
-        if len(ranges) == 1 and ranges[0][0] == ranges[0][1] and (needed := least_length(chain)) > ranges[0][1]:
-            raise InputError(f"the contents need {needed} bytes, {name} is {ranges[0][1]}", position=text.position(0, len(text.header[0])),
+        sizes += [(piece.low, chain, f"bsize of {buffer.label}") for piece in chain
+                  if type(piece) is BufferSize and piece.low == piece.high and not piece.is_negated]  # fmt: skip
+    for size, chain, name in sizes:
+        if (needed := least_length(chain)) > size:
+            raise InputError(f"the contents need {needed} bytes, {name} is {size}", position=text.position(0, len(text.header[0])),
                              hint="the rule would never match")  # fmt: skip
 
 
@@ -234,21 +237,30 @@ def step_of(piece: Piece) -> Step:
 
 
 def order_of(draft: Draft, action: str, priority: int) -> tuple[int, ...]:
-    """Suricata's order of rules on one packet, the first one smallest: by action, by what they do with each kind of state,
-    by priority."""
+    """Suricata's order of rules on one packet, the first one smallest: by action, by what they do with each kind of state, by
+    priority, by sid. Of hostbits it sorts those that set, of xbits those that ask."""
     if not draft.states:
+<<<<<<< HEAD
         return (ACTION_ORDER[action], UNUSED, UNUSED, UNUSED, UNUSED, priority)
     flowbits = [
         state.action in ("isset", "isnotset")
         for state in draft.states
         if isinstance(state, Bits) and state.kind == "flowbits"
+=======
+        return (ACTION_ORDER[action], UNUSED, UNUSED, UNUSED, UNUSED, priority, draft.sid)
+    flowbits = [
+        state.action in ASKING for state in draft.states if isinstance(state, Bits) and state.kind == "flowbits"
+>>>>>>> main
     ]
     flowints = [state.operator not in ("+", "-", "=") for state in draft.states if isinstance(state, FlowInt)]
-    hosts = [state.action in ("isset", "isnotset") for state in draft.states
-             if isinstance(state, Bits) and state.kind == "xbits" and state.subject != Subject.PAIR]  # fmt: skip
-    pairs = [state.action in ("isset", "isnotset") for state in draft.states
-             if isinstance(state, Bits) and state.kind == "xbits" and state.subject == Subject.PAIR]  # fmt: skip
-    return (ACTION_ORDER[action], *(-use(asks) for asks in (flowbits, flowints, hosts, pairs)), priority)
+    hosts = [state.kind == "xbits" for state in draft.states if isinstance(state, Bits) and state.subject != Subject.PAIR
+             and ((state.kind == "hostbits" and state.action not in ASKING) or (state.kind == "xbits" and state.action in ASKING))]  # fmt: skip
+    pairs = [
+        True
+        for state in draft.states
+        if isinstance(state, Bits) and state.subject == Subject.PAIR and state.action in ASKING
+    ]
+    return (ACTION_ORDER[action], *(-use(asks) for asks in (flowbits, flowints, hosts, pairs)), priority, draft.sid)
 
 
 def use(asks: list[bool]) -> int:

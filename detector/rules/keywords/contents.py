@@ -6,7 +6,7 @@ import re
 
 from detector.rules.keywords.draft import Draft, Keyword, Parts
 from detector.rules.model import Compare, FieldValue, Literal_, Membership, Not, Test
-from detector.rules.signature import Base64, Buffer, BufferSize, IsDataAt, Number
+from detector.rules.signature import Buffer, BufferSize, IsDataAt, Number
 
 LONGEST_CONTENT = 4096  # bytes. Suricata's bound is that of a whole rule, 8191 characters
 FURTHEST = 1048576  # of distance and within: Suricata's
@@ -283,7 +283,7 @@ def base64_decode(draft: Draft, value: str) -> None:
             "base64_decode:bytes 32, offset 4, relative; each part may be left out",
         )
     length = draft.number(found["bytes"], 0, MOST, "bytes") if found["bytes"] else None
-    start = draft.number(found["offset"], 0, MOST, "offset") if found["offset"] else 0
+    start = draft.number(found["offset"], 0, 2**31 - 1, "offset") if found["offset"] else 0
     draft.base64 = []
     draft.add_step(("base64", length or None, start, "relative" in value, draft.base64))
 
@@ -322,9 +322,9 @@ def dsize(draft: Draft, value: str) -> None:
     """dsize:N; dsize:>N; dsize:N<>M;"""
     if draft.dsize:
         raise draft.mistake("dsize is given twice", "write a range: dsize:10<>20")
-    draft.dsize = draft.ranges(value, MOST, "the size")
+    draft.dsize = value
     draft.needs_packet = True
-    draft.add_test(in_ranges("packet.payload_len", draft.dsize))
+    draft.add_test(in_ranges("packet.payload_len", draft.ranges(value, MOST, "the size")))
 
 
 def in_ranges(name: str, ranges: tuple[tuple[int, int], ...]) -> Test:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from detector.errors import InputError, Position
 from detector.rules.model import Test
@@ -26,6 +26,9 @@ from detector.rules.signature import (
 
 C_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+)")
 RANGE = re.compile(r"(<=|>=|<|>|!=|!|=)?\s*([0-9]+)\s*(?:(<>|-)\s*([0-9]+))?")
+
+
+Group = tuple[AddressGroup, bool]  # and whether something is negated in its text
 
 
 class Unsupported(InputError):
@@ -48,7 +51,7 @@ class Context:
     classifications: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path()
-    addresses: dict[str, AddressGroup] = field(default_factory=dict, repr=False, compare=False)
+    addresses: dict[str, Group] = field(default_factory=dict, repr=False, compare=False)
     ports: dict[str, PortGroup] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -78,7 +81,7 @@ class Draft:
 
     __slots__ = (
         "addresses_of", "base64", "bits", "buffer", "chains", "classtype", "context", "detection_filter", "dsize", "fast", "flow",
-        "gid", "is_base64", "is_ip_only", "layers", "metadata", "msg", "names", "needs_packet", "needs_stream", "option", "priority", "protocol",
+        "gid", "is_base64", "is_ip_only", "is_syn_only", "layers", "metadata", "msg", "names", "needs_packet", "needs_stream", "option", "priority", "protocol",
         "protocols", "references", "rev", "set_buffers", "sid", "silent", "states", "steps", "tag", "target", "tests", "text", "threshold", "warnings",
     )  # fmt: skip
 
@@ -95,19 +98,21 @@ class Draft:
         self.addresses_of = ""
         self.names: set[str] = set()
         self.fast = False
-        self.dsize: tuple[tuple[int, int], ...] = ()
+        self.dsize = ""
         self.tests: list[Test] = []
         self.protocols: list[tuple[str, int]] = []  # of ip_proto: sign and number
         self.layers: set[int] = set()  # IP protocols whose headers are tested
         self.flow: FlowCondition | None = None
         self.needs_packet = self.needs_stream = False
         self.is_ip_only = True
+        self.is_syn_only = False
         self.states: list[Bits | FlowInt] = []
         self.threshold: Threshold | None = None
         self.detection_filter: Threshold | None = None
         self.tag: Tag | None = None
         self.silent = False
-        self.msg, self.classtype, self.target = "", "", ""
+        self.msg, self.classtype = "", ""
+        self.target: Literal["", "src_ip", "dest_ip"] = ""
         self.sid, self.rev, self.gid = 0, 0, 1
         self.priority = -1
         self.metadata: list[tuple[str, str]] = []
@@ -157,18 +162,18 @@ class Draft:
             hint="it belongs to the content right before it, in the same buffer",
         )  # fmt: skip
 
-    def number(self, text: str, low: int, high: int, what: str) -> int:
-        """A number as C reads it: 10, 0x0a, 012.
+    def number(self, text: str, low: int, high: int, what: str, part: str = "") -> int:
+        """A number as C reads it: 10, 0x0a, 012. part: what a mistake is shown at.
 
         Raises:
             InputError: it is none, or outside the bounds.
         """
         text = text.strip()
         if not C_NUMBER.fullmatch(text):
-            raise self.mistake(f"{what} {text!r} is no number", f"a number from {low} to {high}", text)
+            raise self.mistake(f"{what} {text!r} is no number", f"a number from {low} to {high}", part or text)
         value = c_number(text)
         if not low <= value <= high:
-            raise self.mistake(f"{what} {text} is out of bounds", f"a number from {low} to {high}", text)
+            raise self.mistake(f"{what} {text} is out of bounds", f"a number from {low} to {high}", part or text)
         return value
 
     def number_or_name(self, text: str, low: int, high: int, what: str) -> Number:

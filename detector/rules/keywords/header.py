@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from detector.errors import InputError, nearest
-from detector.rules.keywords.draft import Context, Draft, Unsupported
+from detector.rules.keywords.draft import Context, Draft, Group, Unsupported
 from detector.rules.keywords.known import APPLICATIONS
 from detector.rules.signature import (
     FIRST_ADDRESS,
@@ -27,6 +26,7 @@ EVERY_IPV4: Ranges = [IPV4]
 EVERY_IPV6: Ranges = [(FIRST_ADDRESS, IPV4[0] - 1), (IPV4[1] + 1, LAST_ADDRESS)]
 EVERY_PORT: Ranges = [(0, 65535)]
 DEEPEST = 64  # lists and variables inside each other: Suricata's own bound is the same
+BOTH_DIRECTIONS = FlowCondition.TO_SERVER | FlowCondition.TO_CLIENT
 NAME = re.compile(r"\$[A-Za-z_]\w*")
 PROTOCOLS: dict[str, Protocol] = {
     "ip": "ip", "ip4": "ip", "ip6": "ip", "ipv4": "ip", "ipv6": "ip", "tcp": "tcp", "tcp-pkt": "tcp", "tcp-stream": "tcp", "udp": "udp",
@@ -95,6 +95,9 @@ def read_protocol(draft: Draft) -> Protocol:
 def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
     """(the header, why it cannot be used: a variable is not set, or "").
 
+    A rule that asks for addresses and ports only looks at the first packet of each direction of a flow, unless an address
+    in it is negated: so has it Suricata.
+
     Raises:
         InputError: a group that is none, or that nothing is in.
     """
@@ -102,12 +105,14 @@ def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
     if words[4] not in ("->", "<>"):
         raise InputError(f"{words[4]!r} is no direction", position=draft.text.position(at[4], len(words[4])),
                          hint="-> one way, <> both ways")  # fmt: skip
-    inactive = ""
+    inactive, has_negation = "", False
     groups: list[AddressGroup] = []
     ports: list[PortGroup] = []
     for place in (2, 5):
         try:
-            groups.append(address_group(words[place], draft.context))
+            group, is_other = address_group(words[place], draft.context)
+            groups.append(group)
+            has_negation |= is_other
         except Missing as missing:
             inactive = inactive or f"{missing} is not set"
             groups.append(AddressGroup())
@@ -124,6 +129,10 @@ def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
     if family is not None:
         groups = [of_family(group, family) for group in groups]
     flow = FlowCondition(0) if draft.flow is None else draft.flow
+    if draft.is_syn_only and ports[0].is_any and not ports[1].is_any and not flow & BOTH_DIRECTIONS:
+        flow |= FlowCondition.TO_SERVER  # Suricata: a lone SYN to some port begins a connection there
+    if draft.is_ip_only and not has_negation:
+        flow |= FlowCondition.FIRST_IN_DIRECTION
     return Header(protocol, groups[0], ports[0], words[4] == "<>", groups[1], ports[1], flow), inactive
 
 
@@ -144,36 +153,71 @@ def of_family(group: AddressGroup, family: Ranges) -> AddressGroup:
 # --- groups ---------------------------------------------------------------------------------------------------------
 
 
-def address_group(text: str, context: Context) -> AddressGroup:
+def address_group(text: str, context: Context) -> Group:
     """The addresses that a group's text stands for.
 
-    As in Suricata: a list is what stands in it less what is negated in it; of a list with negations alone, everything else
-    of the same IP version; in a negated list the negations turn round.
+    As in Suricata: a list is what stands in it less what is negated in it; of negations alone, everything else of the same
+    IP version.
 
     Raises:
         Missing: a variable is not set.  Broken: it is no group, or an empty one.
     """
     group = context.addresses.get(text)
     if group is None:
-        wanted, refused = members(text, lambda name: variable(name, context), addresses)
-        ranges: Ranges = []
-        for family in (EVERY_IPV4, EVERY_IPV6):
-            mine = [one for one in wanted if is_of(one, family)]
-            without_these = [one for one in refused if is_of(one, family)]
-            if without_these and not without(family, without_these):
-                raise Broken(f"{text} negates every address", "any" if "any" in text else "")
-            ranges += without(mine or (family if without_these else []), without_these)
+        ranges, has_negation = listed([text], context, 0)
         if not ranges:
             raise Broken(f"no address is left in {text}", "")
-        group = context.addresses[text] = AddressGroup(tuple(merged(ranges)))
+        group = context.addresses[text] = AddressGroup(tuple(ranges)), has_negation
     return group
+
+
+def listed(parts: list[str], context: Context, depth: int) -> tuple[Ranges, bool]:
+    """(the addresses of a list, whether something is negated in it)."""
+    if depth > DEEPEST:
+        raise Broken("lists or variables are nested too deeply", "")
+    wanted: Ranges = []
+    refused: Ranges = []
+    has_negation = False
+    for part in parts:
+        name = part.lstrip("!").strip()
+        is_negated = name != part
+        inner = listed_in(name, context)
+        found, is_other = (addresses(name), False) if inner is None else listed(inner, context, depth + 1)
+        has_negation |= is_negated or is_other
+        (refused if is_negated else wanted).extend(found)
+    ranges: Ranges = []
+    for family in (EVERY_IPV4, EVERY_IPV6):
+        mine, others = within_family(wanted, family), within_family(refused, family)
+        if others and not without(family, others):
+            raise Broken("every address is negated", "any" if "any" in ",".join(parts) else "")
+        ranges += without(mine or (family if others else []), others)
+    return merged(ranges), has_negation
+
+
+def listed_in(name: str, context: Context) -> list[str] | None:
+    """The entries of a list, or of a variable; None of a single entry."""
+    if name.startswith("["):
+        if not name.endswith("]"):
+            raise Broken(f"{name} is no list", name)
+        return entries(name[1:-1])
+    if name.startswith("$"):
+        if not NAME.fullmatch(name):
+            raise Broken(f"{name!r} is no variable", name)
+        return entries(variable(name[1:], context))
+    parts = entries(name)  # a list without its brackets, as variables often are
+    return parts if len(parts) > 1 else None
+
+
+def within_family(ranges: Ranges, family: Ranges) -> Ranges:
+    """The part of ranges that is of one IP version."""
+    return without(ranges, complement(family, LAST_ADDRESS))
 
 
 def port_group(text: str, context: Context) -> PortGroup:
     """The ports that a group's text stands for; as address_group."""
     group = context.ports.get(text)
     if group is None:
-        wanted, refused = members(text, lambda name: variable(name, context), ports)
+        wanted, refused = members(text, context)
         if refused and not without(EVERY_PORT, refused):
             raise Broken(f"{text} negates every port", "any" if "any" in text else "")
         left = without(wanted or (EVERY_PORT if refused else []), refused)
@@ -192,37 +236,25 @@ def variable(name: str, context: Context) -> str:
     raise Missing(f"${name}")
 
 
-def is_of(one: tuple[int, int], family: Ranges) -> bool:
-    """Whether a range lies in an IP version's addresses."""
-    return any(low <= one[0] and one[1] <= high for low, high in family)
-
-
-def members(text: str, variables: Callable[[str], str], entry: Callable[[str], Ranges]) -> tuple[Ranges, Ranges]:
-    """(what is in a group, what is negated in it)."""
+def members(text: str, context: Context) -> tuple[Ranges, Ranges]:
+    """(the ports of a group, those that are negated). Unlike in lists of addresses, a negation within a negated list is a port
+    of the group: so has it Suricata."""
     wanted: Ranges = []
     refused: Ranges = []
 
-    def read(part: str, is_negated: bool, depth: int) -> None:
+    def read(parts: list[str], is_negated: bool, depth: int) -> None:
         if depth > DEEPEST:
             raise Broken("lists or variables are nested too deeply", "")
-        while part.startswith("!"):
-            part, is_negated = part[1:].strip(), not is_negated
-        if part.startswith("["):
-            if not part.endswith("]"):
-                raise Broken(f"{part} is no list", part)
-            for inner in entries(part[1:-1]):
-                read(inner, is_negated, depth + 1)
-        elif part.startswith("$"):
-            if not NAME.fullmatch(part):
-                raise Broken(f"{part!r} is no variable", part)
-            read(variables(part[1:]), is_negated, depth + 1)
-        elif len(parts := entries(part)) > 1:  # a list without its brackets, as variables often are
-            for inner in parts:
-                read(inner, is_negated, depth + 1)
-        else:
-            (refused if is_negated else wanted).extend(entry(part))
+        for part in parts:
+            name = part.lstrip("!").strip()
+            is_refused = is_negated != (name != part)
+            inner = listed_in(name, context)
+            if inner is None:
+                (refused if is_refused else wanted).extend(ports(name))
+            else:
+                read(inner, is_refused, depth + 1)
 
-    read(text.strip(), False, 0)
+    read([text.strip()], False, 0)
     return wanted, refused
 
 

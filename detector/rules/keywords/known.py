@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-APPLICATIONS = frozenset("""
+
+def names(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+APPLICATIONS = names("""
 http http1 http2 ftp ftp-data smtp tls ssl ssh imap smb dcerpc dns nfs ntp tftp ike krb5 quic dhcp snmp sip rfb mqtt telnet rdp bittorrent-dht
 modbus enip dnp3 jabber pgsql irc msn template websocket ldap doh2 mdns pop3
-""".split())  # fmt: skip
+""")  # fmt: skip
 
-OTHER_KEYWORDS = frozenset("""
+OTHER_KEYWORDS = names("""
 absent alert app-layer-event app-layer-protocol asn1 bypass cip cip_service compress_whitespace config datarep dce_iface dce_opnum
 dce_stub_data dcerpc.iface dcerpc.opnum dcerpc.stub_data dhcp.leasetime dhcp.rebinding_time dhcp.renewal_time dnp3.data dnp3.func dnp3.ind
 dnp3.obj dnp3_data dnp3_func dnp3_ind dnp3_obj dns.answer.name dns.opcode dns.query dns.query.name dns.rcode dns.rrtype dns_opcode dns_query
@@ -36,9 +42,9 @@ tls.cert_subject tls.certs tls.fingerprint tls.issuerdn tls.random tls.random_by
 tls_cert_expired tls_cert_fingerprint tls_cert_issuer tls_cert_notafter tls_cert_notbefore tls_cert_serial tls_cert_subject tls_cert_valid
 tls_sni tls_store to_lowercase to_md5 to_sha1 to_sha256 to_uppercase udpv4-csum udpv6-csum uricontent urilen url_decode vlan.id vlan.layers
 websocket.opcode xor
-""".split())  # fmt: skip
+""")  # fmt: skip
 
-DECODER_EVENTS = frozenset("""
+DECODER_EVENTS = names("""
 afpacket.trunc_pkt chdlc.pkt_too_small dce.pkt_too_small erspan.header_too_small erspan.too_many_vlan_layers erspan.unsupported_version
 ethernet.pkt_too_small gre.pkt_too_small gre.version0_flags gre.version0_hdr_too_big gre.version0_recur gre.version1_chksum
 gre.version1_flags gre.version1_hdr_too_big gre.version1_malformed_sre_hdr gre.version1_no_key gre.version1_recur gre.version1_route
@@ -59,9 +65,9 @@ ppp.pkt_too_small ppp.unsup_proto ppp.vju_pkt_too_small ppp.wrong_type pppoe.mal
 sll.pkt_too_small tcp.hlen_too_small tcp.invalid_optlen tcp.opt_duplicate tcp.opt_invalid_len tcp.pkt_too_small too_many_layers
 udp.hlen_too_small udp.len_invalid udp.pkt_too_small vlan.header_too_small vlan.too_many_layers vlan.unknown_type vntag.header_too_small
 vntag.unknown_type
-""".split())  # fmt: skip
+""")  # fmt: skip
 
-STREAM_EVENTS = frozenset("""
+STREAM_EVENTS = names("""
 3whs_ack_data_inject 3whs_ack_in_wrong_dir 3whs_async_wrong_seq 3whs_right_seq_wrong_ack_evasion 3whs_syn_flood
 3whs_syn_resend_diff_seq_on_syn_recv 3whs_syn_toclient_on_syn_recv 3whs_synack_flood 3whs_synack_in_wrong_direction
 3whs_synack_resend_with_diff_seq 3whs_synack_resend_with_different_ack 3whs_synack_tfo_data_ignored 3whs_synack_toserver_on_syn_recv
@@ -74,4 +80,4 @@ fin_out_of_window fin_syn lastack_ack_wrong_seq lastack_invalid_ack pkt_bad_wind
 pkt_invalid_timestamp pkt_retransmission pkt_spurious_retransmission reassembly_depth_reached reassembly_overlap_different_data
 reassembly_segment_before_base_seq reassembly_seq_gap reassembly_urgent_oob_limit_reached rst_but_no_session rst_invalid_ack
 shutdown_syn_resend suspected_rst_inject timewait_ack_wrong_seq timewait_invalid_ack wrong_thread
-""".split())  # fmt: skip
+""")  # fmt: skip

@@ -48,7 +48,10 @@ class Options:
 
     def number(self, word: str, low: int, high: int, default: int) -> int:
         """The number that follows an option."""
-        return self.draft.number(self.given[word], low, high, word) if word in self.given else default
+        if word not in self.given:
+            return default
+        text = self.given[word]
+        return self.draft.number(text, low, high, word, part=f"{word} {text}")
 
     def bases(self) -> Iterator[int]:
         """The bases that were named, the last one first."""

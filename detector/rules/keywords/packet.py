@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from detector.columns import Field
 from detector.errors import InputError, PacketAnomaly, nearest
 from detector.lists import read_list
 from detector.rules.keywords.contents import in_ranges, negated
@@ -16,7 +17,6 @@ from detector.rules.keywords.draft import Draft, Keyword
 from detector.rules.keywords.known import DECODER_EVENTS, STREAM_EVENTS
 from detector.rules.model import And, Arithmetic, Compare, Exists, FieldValue, ListValue, Literal_, Membership, Or, Test
 from detector.rules.values import CONVERTERS
-from detector.columns import Field
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -40,6 +40,7 @@ BITS = re.compile(r"\s*([!*+]?)\s*([MDR][MDR,\s]*?)\s*([!*+]?)\s*")
 TOS = re.compile(r"(!?)\s*(?:(\d{1,3})|x([0-9a-fA-F]{1,2}))")
 COMPARED = re.compile(r"([<>]?)\s*(\d+)")
 MTU_TYPE = 2
+BEGIN_OR_END = 7  # FIN, SYN, RST
 PROTOCOL_NUMBERS = {  # IANA
     "icmp": 1, "igmp": 2, "ggp": 3, "ipencap": 4, "st": 5, "tcp": 6, "egp": 8, "igp": 9, "pup": 12, "udp": 17, "hmp": 20, "xns-idp": 22,
     "rdp": 27, "iso-tp4": 29, "dccp": 33, "xtp": 36, "ddp": 37, "idpr-cmtp": 38, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44, "idrp": 45,
@@ -98,8 +99,9 @@ def tos(draft: Draft, value: str) -> None:
 def ipopts(draft: Draft, value: str) -> None:
     """ipopts:rr; ipopts:any;"""
     name = value.lower()
-    if name == "any":
-        add(draft, Exists(FieldValue("ip.opt.type")))
+    if name == "any":  # what its manual promises, Suricata 7 does not do: no packet has ever matched
+        draft.warnings.append("ipopts:any never matches, as in Suricata 7: name the options that are meant")
+        add(draft, Or(()))
     elif name in IP_OPTIONS:
         add(draft, Compare("eq", FieldValue("ip.opt.type"), Literal_(IP_OPTIONS[name])))
     else:
@@ -147,7 +149,7 @@ def fragbits(draft: Draft, value: str) -> None:
     wanted = 0
     for letter in found[2]:
         wanted |= FRAGMENT_BITS.get(letter, 0)
-    add(draft, of_bits("ip.flags", found[1] or found[3], wanted, 7))
+    add(draft, of_fragment(found[1] or found[3], wanted))
 
 
 def flags(draft: Draft, value: str) -> None:
@@ -161,12 +163,13 @@ def flags(draft: Draft, value: str) -> None:
         wanted |= TCP_BITS[letter]
     for letter in found[4] or "":
         counted &= ~TCP_BITS[letter]
+    draft.is_syn_only |= wanted == TCP_BITS["S"] and not (found[1] or found[3])
     add(draft, of_flags(found[1] or found[3], wanted, counted), TCP)
 
 
 @lru_cache(1 << 10)
 def of_bits(name: str, modifier: str, wanted: int, counted: int) -> Test:
-    """Bits of a field: all others not set, with + or others too, with * any, with ! not all."""
+    """Bits of a field: all others not set, with * any, with ! not all."""
     mask = wanted & counted if modifier else counted
     left = Arithmetic("&", own(name), Literal_(mask))
     if modifier == "*":
@@ -174,14 +177,29 @@ def of_bits(name: str, modifier: str, wanted: int, counted: int) -> Test:
     return Compare("ne" if modifier == "!" else "eq", left, Literal_(wanted))
 
 
+@lru_cache(1 << 6)
+def of_fragment(modifier: str, wanted: int) -> Test:
+    """IPv4's three flags. With + all that are wanted, and another one (Suricata's manual has "plus any others")."""
+    if modifier != "+":
+        return of_bits("ip.flags", modifier, wanted, 7)
+    values = tuple(Literal_(value) for value in range(8) if value & wanted == wanted and value != wanted)
+    return Membership(own("ip.flags"), values) if values else Or(())
+
+
 @lru_cache(1 << 10)
 def of_flags(modifier: str, wanted: int, counted: int) -> Test:
-    """TCP's eight flags. Of no flags, + and nothing ask for none, ! for any."""
+    """TCP's eight flags. Of no flags, + and nothing ask for none, ! for any.
+
+    Suricata keeps rules that name SYN, FIN or RST for packets that have one of them: `!S` is not asked of an ACK.
+    """
     if not wanted:
         if modifier == "*":
             return Or(())
         return Compare("gt" if modifier == "!" else "eq", Arithmetic("&", own("tcp.flags"), Literal_(255)), Literal_(0))
-    return of_bits("tcp.flags", modifier, wanted, counted)
+    test = of_bits("tcp.flags", modifier, wanted, counted)
+    if modifier in ("!", "*") and wanted & BEGIN_OR_END:
+        return And((Compare("gt", Arithmetic("&", own("tcp.flags"), Literal_(BEGIN_OR_END)), Literal_(0)), test))
+    return test
 
 
 def mss(draft: Draft, value: str) -> None:

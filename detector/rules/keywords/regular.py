@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from detector.rules.expressions import Refused, check_pattern
+from detector.rules.expressions import Refused, compile_pattern
 from detector.rules.keywords.draft import Draft, Keyword
-from detector.rules.signature import Pcre
+from detector.rules.signature import Buffer, Pcre
 
 PARTS = re.compile(r"m?/(.*)(?<!\\)/([^/]*)", re.DOTALL)
 MATCHING = "ismxAEG"
@@ -23,10 +23,10 @@ LONGEST = 4096
 
 @lru_cache(1 << 16)
 def wrong(pattern: str, flags: str) -> str:
-    """What is wrong with a regular expression, "" for nothing."""
+    """Why a regular expression cannot be matched, "" for one that can."""
     try:
-        check_pattern(pattern, flags)
-    except (Refused, RecursionError, OverflowError) as problem:
+        compile_pattern(pattern, flags)
+    except Refused as problem:
         return str(problem)
     return ""
 
@@ -58,10 +58,12 @@ def pcre(draft: Draft, value: str) -> None:
         raise draft.mistake(f"an expression of {len(pattern):,} characters", f"{LONGEST} are the most")
     flags = "".join(letter for letter in MATCHING if letter in letters)
     if problem := wrong(pattern, flags):
-        raise draft.mistake(
-            f"not a regular expression: {problem}", "as in Perl, on bytes; a / within it is written \\/", pattern
-        )
-    if "R" in letters and not any(type(piece) in (dict, Pcre) for piece in draft.steps):
+        raise draft.mistake(f"{problem}", "as in Perl, on bytes; a / within it is written \\/", pattern)
+    if (
+        "R" in letters
+        and draft.buffer == Buffer.PAYLOAD
+        and not any(type(piece) in (dict, Pcre) for piece in draft.steps)
+    ):
         raise draft.mistake(
             "the flag R has no content or pcre before it",
             "R goes on from the end of the match before, in the same buffer",

@@ -53,7 +53,7 @@ def flowbits(draft: Draft, value: str) -> None:
     if value == "noalert":
         draft.silent = True
         return
-    word, comma, text = value.partition(",")
+    word, _, text = value.partition(",")
     action = action_of(draft, word)
     text = text.strip()
     names = tuple(name.strip() for name in text.split("|")) if action in ("isset", "isnotset") else (text,)

@@ -1,0 +1,105 @@
+"""Whom a rule's states and thresholds belong to, as hashes: the flow, the source, the destination, the pair of a packet row.
+
+An address has one hash as source and as destination, a pair one whichever of the two speaks. Zero: the row has no such
+subject (no flow; no IP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.detect.groups import LANES, Hashes, mixed
+from detector.flows.columns import Cell as FlowCell
+from detector.flows.followed import followed
+from detector.packets.rows import Cell, Word
+from detector.packets.table import PacketTable
+from detector.rules.signature import AddressGroup, Signature, Subject, Suppression
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+ADDRESS = "S16"  # compares as 16 bytes do; zeros at its end count for nothing, as in a shorter one
+
+
+def has_subjects(signature: Signature) -> bool:
+    """Whether a rule remembers or counts by subject."""
+    return bool(signature.states or signature.threshold or signature.detection_filter)
+
+
+def hashed(words: NDArray[np.uint64]) -> Hashes:
+    """uint64[rows, 2] of uint64[rows, words]."""
+    made = np.empty((len(words), 2), np.uint64)
+    for lane, seed in enumerate(LANES):  # per half of the hash
+        each = np.full(len(words), seed, np.uint64)
+        for word in range(words.shape[1]):  # per word
+            each = mixed(each * LANES[0] + words[:, word])
+        made[:, lane] = each
+    return made
+
+
+def subjects_of(packets: PacketTable, rows: Rows) -> Hashes:
+    """uint64[rows, 5, 2], by Subject. RULE is one for all IP packets.
+
+    A flow is its number, when it began and its hosts: workers that capture for themselves number their flows alike.
+    """
+    words = packets.structure.words[rows]
+    flows = followed(packets).flows.cells[rows]
+    source, destination = (hashed(words[:, at : at + 2]) for at in (Word.SOURCE_HIGH, Word.DESTINATION_HIGH))
+    pair = mixed(source + destination)
+    number, began = (flows[:, cell].astype(np.uint64)[:, None] for cell in (FlowCell.FLOW, FlowCell.BEGAN))
+    made = np.zeros((len(rows), len(Subject), 2), np.uint64)
+    is_ip = packets.structure.cell(Cell.NETWORK)[rows] != 0
+    made[is_ip, Subject.RULE] = 1
+    made[is_ip, Subject.SOURCE], made[is_ip, Subject.DESTINATION] = source[is_ip], destination[is_ip]
+    made[is_ip, Subject.PAIR] = pair[is_ip]
+    has_flow = flows[:, FlowCell.FLOW] >= 0
+    made[has_flow, Subject.FLOW] = hashed(np.concatenate((number, began, pair), axis=1))[has_flow]
+    return made
+
+
+def addresses_of(words: NDArray[np.uint64]) -> NDArray[np.bytes_]:
+    """S16[rows] of the two words of addresses."""
+    found: NDArray[np.bytes_] = words.astype(">u8").view(ADDRESS).reshape(-1)
+    return found
+
+
+def bounds_of(group: AddressGroup, end: int) -> NDArray[np.bytes_]:
+    """S16[ranges]: the lowest (0) or the highest (1) addresses."""
+    return np.array([ends[end].to_bytes(16, "big") for ends in group.ranges], ADDRESS)
+
+
+class Suppressions:
+    """The suppressions of one rule."""
+
+    def __init__(self, suppressions: Sequence[Suppression]) -> None:
+        self._everywhere = any(one.addresses is None for one in suppressions)
+        self._ranges = [
+            (one.subject, bounds_of(one.addresses, 0), bounds_of(one.addresses, 1))
+            for one in suppressions
+            if one.addresses is not None
+        ]
+
+    def of(self, packets: PacketTable, rows: Rows) -> Mask:
+        """bool[rows]: those that make no alert. Rows that are no IP packets are never suppressed."""
+        words = packets.structure.words[rows]
+        ends = {
+            Subject.SOURCE: addresses_of(words[:, Word.SOURCE_HIGH : Word.SOURCE_HIGH + 2]),
+            Subject.DESTINATION: addresses_of(words[:, Word.DESTINATION_HIGH : Word.DESTINATION_HIGH + 2]),
+        }
+        made = np.full(len(rows), self._everywhere)
+        for subject, lows, highs in self._ranges:  # per suppression
+            for end in ends if subject == Subject.PAIR else (subject,):  # per address asked
+                made |= within(ends[end], lows, highs)
+        is_ip: Mask = packets.structure.cell(Cell.NETWORK)[rows] != 0
+        return made & is_ip
+
+
+def within(addresses: NDArray[np.bytes_], lows: NDArray[np.bytes_], highs: NDArray[np.bytes_]) -> Mask:
+    """bool[rows]: whether an address lies in one of sorted ranges."""
+    if not len(lows):
+        return np.zeros(len(addresses), np.bool_)
+    at = np.searchsorted(lows, addresses, "right") - 1
+    found: Mask = (at >= 0) & (addresses <= highs[at])
+    return found

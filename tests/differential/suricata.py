@@ -1,0 +1,47 @@
+"""What Suricata says of each packet of a capture: sids of small rules by pcap_cnt."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.differential.tshark import require_tool
+
+# Idle timeouts are ours (FlowSettings).
+YAML = """%YAML 1.1
+---
+outputs:
+  - eve-log: {{enabled: yes, filetype: regular, filename: eve.json, types: [alert]}}
+app-layer:
+  protocols:
+    modbus: {{enabled: yes, detection-ports: {{dp: 502}}, stream-depth: 0}}
+    dnp3: {{enabled: yes, detection-ports: {{dp: 20000}}}}
+    enip: {{enabled: yes, detection-ports: {{dp: 44818, sp: 44818}}}}
+stream: {{checksum-validation: no, midstream: {midstream}, reassembly: {{randomize-chunk-size: no}}}}
+flow-timeouts:
+  default: {{new: 300, established: 300, closed: 300}}
+  tcp: {{new: 60, established: 86400, closed: 86400}}
+  udp: {{new: 300, established: 300}}
+  icmp: {{new: 300, established: 300}}
+host-mode: sniffer-only
+packet-alert-max: 255
+"""
+
+
+def alerts_by_packet(capture: Path, folder: Path, rules: Sequence[str], is_midstream: bool) -> dict[int, set[int]]:
+    """{packet counted from 1: sids}; packets that Suricata makes up when a flow ends are left out."""
+    require_tool("suricata")
+    (folder / "suricata.yaml").write_text(YAML.format(midstream="yes" if is_midstream else "no"))
+    (folder / "small.rules").write_text("\n".join(rules) + "\n")
+    log = folder / "eve.json"
+    log.unlink(missing_ok=True)
+    subprocess.run(["suricata", "--runmode", "single", "-k", "none", "-c", str(folder / "suricata.yaml"), "-S", str(folder / "small.rules"),
+                    "-r", str(capture), "-l", str(folder)], check=True, capture_output=True)  # fmt: skip
+    found: dict[int, set[int]] = {}
+    for line in log.read_text().splitlines():
+        said = json.loads(line)
+        if "pcap_cnt" in said and "Flow end" not in line:
+            found.setdefault(said["pcap_cnt"], set()).add(said["alert"]["signature_id"])
+    return found

@@ -1,0 +1,69 @@
+"""flow and its kin."""
+
+from __future__ import annotations
+
+import pytest
+
+from detector.rules.model import FieldValue, Literal_, Membership, Or
+from detector.rules.signature import FlowCondition, Where
+from tests.rules.keywords.written import conditions, refused, signature
+
+SECOND = 10**9
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("established", FlowCondition.ESTABLISHED),
+        ("to_server, established", FlowCondition.TO_SERVER | FlowCondition.ESTABLISHED),
+        ("from_client", FlowCondition.TO_SERVER),
+        ("from_server,not_established", FlowCondition.TO_CLIENT | FlowCondition.NOT_ESTABLISHED),
+        ("no_frag", FlowCondition.NO_FRAG),
+        ("only_frag", FlowCondition.ONLY_FRAG),
+        ("stateless", FlowCondition(0)),
+        ("ESTABLISHED", FlowCondition.ESTABLISHED),
+    ],
+)
+def test_conditions(value: str, expected: FlowCondition) -> None:
+    assert signature(f"flow:{value};").header.flow == expected
+
+
+def test_a_lone_syn_to_a_port_goes_to_the_server() -> None:
+    """Suricata's log says so: "SYN-only to port(s) w/o direction specified, disabling for toclient direction"."""
+    assert signature("flags:S;", "alert tcp any any -> any 502").header.flow == FlowCondition.TO_SERVER
+    assert signature("flags:S;").header.flow == FlowCondition(0)
+
+
+@pytest.mark.parametrize(("value", "where"), [("only_stream", Where.STREAM), ("no_stream", Where.PACKET), ("established", Where.STREAM)])
+def test_where(value: str, where: Where) -> None:
+    assert signature(f'flow:{value}; content:"a";').where == where
+
+
+def test_age_is_of_whole_seconds() -> None:
+    assert conditions("flow.age:>5;") == (
+        Membership(FieldValue("flow.age", occurrence=1), ((Literal_(6 * SECOND), Literal_(2**32 * SECOND - 1)),)),
+    )
+
+
+def test_amounts() -> None:
+    server = Membership(FieldValue("flow.packets_to_server", occurrence=1), ((Literal_(6), Literal_(2**32 - 1)),))
+    client = Membership(FieldValue("flow.packets_to_client", occurrence=1), ((Literal_(6), Literal_(2**32 - 1)),))
+    assert conditions("flow.pkts_toserver:>5;") == conditions("flow.pkts:toserver,>5;") == (server,)
+    assert conditions("flow.pkts:either,>5;") == (Or((server, client)),)
+
+
+@pytest.mark.parametrize(
+    ("options", "column", "problem"),
+    [
+        ("flow:foo;", 45, "unknown flow option 'foo'"),
+        ("flow:established,not_established;", 57, "not_established does not go with what stands before it"),
+        ("flow:to_server,from_client;", 55, "from_client does not go with what stands before it"),
+        ("flow:established; flow:to_server;", 63, "flow is given twice"),
+        ("flow.pkts:>5;", 50, "flow.pkts cannot be read: >5"),
+    ],
+)
+def test_mistakes(options: str, column: int, problem: str) -> None:
+    error = refused(options)
+    assert error.position is not None
+    assert (error.position.column, error.problem) == (column, problem)
+    assert error.hint
