@@ -68,16 +68,9 @@ def by_re2(text: str, flags: str) -> Search | None:
     options.case_sensitive = "i" not in flags
     options.dot_nl = "s" in flags
     options.max_mem = 8 << 20
-<<<<<<< HEAD
-    if "m" in flags:
-        text = f"(?m:{text})"
-    if "G" in flags:
-        text = f"(?U:{text})"
-=======
     for letter, meant in (("m", "m"), ("G", "U")):
         if letter in flags:
             text = f"(?{meant}:{text})"
->>>>>>> main
     try:
         expression = re2.compile(text.encode("utf-8", "surrogateescape"), options)
     except (re2.error, UnicodeEncodeError):
@@ -99,7 +92,7 @@ def by_regex(text: str, flags: str) -> Search:
     if "E" in flags:
         text = _re.sub(r"(?<!\\)\$", r"\\Z", text)
     if "G" in flags:
-        raise Refused("the flag G (ungreedy) cannot be matched here beside what RE2 does not know")
+        raise Refused("the flag G (ungreedy) cannot be matched here")
     try:
         expression = regex.compile(text.encode("utf-8", "surrogateescape"), letters | regex.VERSION0)
     except (regex.error, RecursionError, OverflowError, UnicodeEncodeError) as error:

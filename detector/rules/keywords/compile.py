@@ -136,22 +136,6 @@ def unknown(draft: Draft, option: Option) -> InputError:
         position=position,
         hint=f"did you mean {guess}?" if guess else "all: docs/suricata.md",
     )
-<<<<<<< HEAD
-
-
-def with_flow(header: Any, condition: FlowCondition) -> Any:
-    """The header with another condition."""
-    return type(header)(
-        header.protocol,
-        header.source,
-        header.source_ports,
-        header.is_both_ways,
-        header.destination,
-        header.destination_ports,
-        condition,
-    )
-=======
->>>>>>> main
 
 
 def refuse_empty(draft: Draft) -> None:
@@ -240,17 +224,9 @@ def order_of(draft: Draft, action: str, priority: int) -> tuple[int, ...]:
     """Suricata's order of rules on one packet, the first one smallest: by action, by what they do with each kind of state, by
     priority, by sid. Of hostbits it sorts those that set, of xbits those that ask."""
     if not draft.states:
-<<<<<<< HEAD
-        return (ACTION_ORDER[action], UNUSED, UNUSED, UNUSED, UNUSED, priority)
-    flowbits = [
-        state.action in ("isset", "isnotset")
-        for state in draft.states
-        if isinstance(state, Bits) and state.kind == "flowbits"
-=======
         return (ACTION_ORDER[action], UNUSED, UNUSED, UNUSED, UNUSED, priority, draft.sid)
     flowbits = [
         state.action in ASKING for state in draft.states if isinstance(state, Bits) and state.kind == "flowbits"
->>>>>>> main
     ]
     flowints = [state.operator not in ("+", "-", "=") for state in draft.states if isinstance(state, FlowInt)]
     hosts = [state.kind == "xbits" for state in draft.states if isinstance(state, Bits) and state.subject != Subject.PAIR
