@@ -134,6 +134,10 @@ class PacketAnomaly(IntEnum):
     STREAM_OVERLAP_DIFFERENT_DATA = 100
     STREAM_GAP = 101
     STREAM_MEMCAP = 102
+    STREAM_URGENT_DATA = 103
+    STREAM_EST_SYN_RESEND_DIFF_SEQ = 104
+    STREAM_EST_PACKET_OUT_OF_WINDOW = 105
+    STREAM_RST_OUT_OF_WINDOW = 106
 
     @property
     def label(self) -> str:

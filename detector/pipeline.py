@@ -120,7 +120,7 @@ class Following:
         """A table for each protocol, in the order of PROTOCOLS."""
         flows = self.flows.follow(packets)
         chunks = self.streams.follow(packets, flows)
-        windows = self.windows.follow(packets.batch, chunks) if self._watches_streams else None
+        windows = self.windows.follow(packets, chunks) if self._watches_streams else None
         packets.followed = Followed(flows, windows, self.windows, packets.batch.used, 2 * self.flows.slots)
         tables = self.frame(packets, flows, chunks)
         for name, table in tables.items():  # per protocol
@@ -150,7 +150,7 @@ class Following:
         flows = self.flows
         return Totals(
             FlowTotals(flows.created, flows.expired, flows.evicted, flows.directions), Counter(self._pdus),
-            self.streams.anomalies + self._pdu_anomalies,
+            self.streams.anomalies + self.windows.anomalies + self._pdu_anomalies,
         )  # fmt: skip
 
     def state(self) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         following = Following(settings)
         chunks = following.streams.follow(decoded, following.flows.follow(decoded))
         table = WindowTable(2**20, following.flows.slots)
-        found = table.follow(decoded.batch, chunks)
+        found = table.follow(decoded, chunks)
         table.copy(decoded.batch, found, np.arange(len(found.cells)))
         table.remember(decoded.batch, found)
 

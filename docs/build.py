@@ -223,6 +223,10 @@ ANOMALIES = {
     "vxlan.pkt_too_small": "shorter than a VXLAN header",
     "stream.overlap_different_data": "TCP bytes sent twice that differ: one of the two readers is deceived",
     "stream.gap": "TCP bytes that were never seen", "stream.memcap": "TCP bytes for which there was no memory",
+    "stream.urgent_data": "TCP bytes with the urgent flag, which receivers leave out or not",
+    "stream.est_syn_resend_diff_seq": "a SYN with another number on a connection that was not over",
+    "stream.est_packet_out_of_window": "TCP bytes from before the stream's beginning",
+    "stream.rst_out_of_window": "a RST whose number is far from the stream's: no receiver obeys it",
 }  # fmt: skip
 
 

@@ -90,7 +90,7 @@ class Windowing:
     def digest(self, packets: PacketTable) -> str:
         """A hash of the windows of a batch, of their bytes and of the seams."""
         batch = packets.batch
-        windows = self._windows.follow(batch, self._streams.follow(packets, self._flows.follow(packets)))
+        windows = self._windows.follow(packets, self._streams.follow(packets, self._flows.follow(packets)))
         spans = self._windows.copy(batch, windows, np.arange(len(windows.cells)))
         data = b"\0".join(batch.buffer[start:stop].tobytes() for start, stop in spans.tolist())
         self._windows.remember(batch, windows)

@@ -64,10 +64,11 @@ class Peer(IntFlag):
     ENTERED = 8  # the row's payload is part of its stream, now or once a gap before it is filled
     FOLLOWED = 16  # TCP: it has a session, or needs none (FlowSettings.midstream)
     ALONE = 32  # Suricata keeps no flow for it (IGMP, GRE ...): it goes to a server, is neither established nor not, and first
+    RESYN = 64  # TCP: a SYN with another number on a connection that was not over
 
 
 # The same as plain numbers, which kernels need.
-PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED, PEER_FOLLOWED, PEER_ALONE = map(int, Peer)
+PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED, PEER_FOLLOWED, PEER_ALONE, PEER_RESYN = map(int, Peer)
 
 
 class FlowColumns(NamedTuple):
@@ -105,15 +106,28 @@ class Chunks(NamedTuple):
     """Bytes of TCP streams in stream order, and whole UDP payloads, in the order of packet rows.
 
     cells: int64[chunks, 8], columns Chunk.
+    repeats: int64[repeats, 5], columns Repeat, in the order of packet rows.
     """
 
     cells: NDArray[np.int64]
+    repeats: NDArray[np.int64]
 
 
-CHUNK_CELLS = 8
+class Repeat(IntEnum):
+    """Columns of Chunks.repeats: bytes of a TCP stream that came once more, after they were passed on."""
+
+    ROW = 0  # as Chunk's
+    STREAM = 1
+    START = 2
+    STOP = 3
+    POSITION = 4
+
+
+CHUNK_CELLS, REPEAT_CELLS = 8, 5
 
 # The same as plain numbers, which kernels need.
 ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM, POSITION = map(int, Chunk)
+R_ROW, R_STREAM, R_START, R_STOP, R_POSITION = map(int, Repeat)
 
 
 class Window(IntEnum):

@@ -23,6 +23,7 @@ from detector.flows.columns import (
     IS_NEW,
     PACKETS_SO_FAR,
     PEER,
+    PEER_RESYN,
     RELATIVE_ACK,
     RELATIVE_SEQ,
     SHARDS,
@@ -431,6 +432,8 @@ def follow_rows(
         out[row, BEGAN] = slots[slot, STARTED]
         own = (BASE + direction, BASE + 1 - direction)
         out[row, PEER] = follow_peer(small, slot, is_swapped, slots, own, cells, words, row, is_midstream)
+        if goes_on:
+            out[row, PEER] |= PEER_RESYN
         for d in range(2):
             out[row, PACKETS_SO_FAR + d] = slots[slot, PACKETS + d]
             out[row, BYTES_SO_FAR + d] = slots[slot, BYTES + d]

@@ -27,7 +27,13 @@ from detector.flows.columns import (
     PEER,
     PEER_ENTERED,
     PEER_FOLLOWED,
+    PEER_RESYN,
     POSITION,
+    R_POSITION,
+    R_ROW,
+    R_START,
+    R_STOP,
+    R_STREAM,
     ROW,
     SHARDS,
     SLOT,
@@ -50,7 +56,7 @@ from detector.packets.rows import (
     UDP,
 )  # fmt: skip
 
-SYN, RST, ACK = 2, 4, 16
+SYN, RST, ACK, URG = 2, 4, 16, 32
 # Columns of state. NEXT is the sequence number of the first byte that was not passed on, with FRESH and LOST beside it;
 # POSITION how many bytes of the stream come before it.
 S_FLOW, S_NEXT, S_ACKED, S_PIECE, S_WAITING, S_COUNT, S_POSITION = 0, 1, 2, 3, 4, 5, 6
@@ -61,11 +67,14 @@ LOST = 1 << 34  # bytes right before NEXT are missing for good
 # Columns of pieces; a piece without stream (-1) is free.
 P_STREAM, P_SEQ, P_LENGTH, P_BYTES, P_NEXT = 0, 1, 2, 3, 4
 # rings: where the ring of a shard's pieces begins and ends (never wrapped).
-R_TAIL, R_HEAD = 0, 1
+RING_TAIL, RING_HEAD = 0, 1
 # counts: bytes sent again; rows marked with each anomaly.
 C_REPEATED, C_DIFFERENT, C_GAPS, C_MEMCAP = 0, 1, 2, 3
 O_FIRST = int(Odd.STREAM_OVERLAP_DIFFERENT_DATA)
 O_GAP, O_MEMCAP = int(Odd.STREAM_GAP), int(Odd.STREAM_MEMCAP)
+O_URGENT, O_RESYN = int(Odd.STREAM_URGENT_DATA), int(Odd.STREAM_EST_SYN_RESEND_DIFF_SEQ)
+O_OUTSIDE, O_RESET = int(Odd.STREAM_EST_PACKET_OUT_OF_WINDOW), int(Odd.STREAM_RST_OUT_OF_WINDOW)
+LARGEST_WINDOW = 1 << 20  # bytes by which a RST may be ahead; receivers take only the next number (RFC 5961 3.2)
 CUT = np.uint64(1 << Odd.IPV4_TRUNC_PKT | 1 << Odd.IPV6_TRUNC_PKT)
 NO_PAYLOAD = np.uint64(1 << Odd.TCP_PKT_TOO_SMALL | 1 << Odd.TCP_HLEN_TOO_SMALL)  # nor a usable sequence number
 MOST_WAITING = 128  # pieces of a stream
@@ -124,14 +133,14 @@ def begin_streams(streams, slot, number):
 def make_room(streams, words, row, shard, pieces, blocks):
     """Lets the shard's oldest pieces go until so many more pieces and blocks are free; whether they are."""
     rings, meta, ring = streams.rings, streams.meta, len(streams.pieces) // SHARDS
-    while rings[shard, R_TAIL] < rings[shard, R_HEAD] and (
-        rings[shard, R_HEAD] - rings[shard, R_TAIL] + pieces > ring or meta[shard, 1] < blocks
+    while rings[shard, RING_TAIL] < rings[shard, RING_HEAD] and (
+        rings[shard, RING_HEAD] - rings[shard, RING_TAIL] + pieces > ring or meta[shard, 1] < blocks
     ):
-        stream = streams.pieces[shard * ring + rings[shard, R_TAIL] % ring, P_STREAM]
+        stream = streams.pieces[shard * ring + rings[shard, RING_TAIL] % ring, P_STREAM]
         if stream >= 0:
             forget(streams, stream)
             note(words, row, streams.counts, O_MEMCAP)
-        rings[shard, R_TAIL] += 1
+        rings[shard, RING_TAIL] += 1
     return pieces <= ring and meta[shard, 1] >= blocks
 
 
@@ -146,8 +155,8 @@ def insert_piece(streams, stream, before, after, sequence, buffer, start, stop):
     """Keeps bytes that no piece holds between two pieces (-1: the ends of the list). make_room was asked before."""
     rings, pieces, state = streams.rings, streams.pieces, streams.state
     shard, ring = shard_of(streams, stream), len(pieces) // SHARDS
-    piece = shard * ring + rings[shard, R_HEAD] % ring
-    rings[shard, R_HEAD] += 1
+    piece = shard * ring + rings[shard, RING_HEAD] % ring
+    rings[shard, RING_HEAD] += 1
     pieces[piece, P_STREAM] = stream
     pieces[piece, P_SEQ] = sequence
     pieces[piece, P_LENGTH] = stop - start
@@ -330,7 +339,21 @@ def follow_segment(streams, words, stream, row, sequence, buffer, used, start, s
 
 
 @kernel
-def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out, found):
+def note_repeat(state, repeats, repeated, row, stream, sequence, buffer, start, stop):
+    """Says which bytes of a segment were passed on before; repeats found. A keep-alive's byte says nothing."""
+    distance = ahead(sequence, state[stream, S_NEXT] & MASK)
+    if distance >= 0 or state[stream, S_NEXT] & (FRESH | LOST) or (stop - start == 1 and buffer[start] == 0):
+        return repeated
+    repeats[repeated, R_ROW] = row
+    repeats[repeated, R_STREAM] = stream
+    repeats[repeated, R_START] = start
+    repeats[repeated, R_STOP] = min(stop, start - distance)
+    repeats[repeated, R_POSITION] = state[stream, S_POSITION] + distance
+    return repeated + 1
+
+
+@kernel
+def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out, found, repeats, repeated):
     """Chunks of all rows, in their order.
 
     Args:
@@ -338,9 +361,10 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         streams: streams.Streams.
         limit: bytes that may wait in one stream.
         out: int64[capacity, 8], columns Chunk.
+        repeats: int64[rows, 5], columns Repeat.
 
     Returns:
-        (next row, chunks found, bytes used): next row < len(words) asks for room in out or buffer.
+        (next row, chunks found, bytes used, repeats found): next row < len(words) asks for room in out or buffer.
     """
     state = streams.state
     for row in range(first, len(words)):
@@ -352,17 +376,25 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         if cells[TCP, row] < 0:
             if cells[UDP, row] >= 0 and stop > start:
                 if found == len(out):
-                    return row, found, used
+                    return row, found, used, repeated
                 found = emit(out, found, row, stream, start, stop, 0, 0, 1, 0)
             continue
         if found + 4 * MOST_WAITING + 8 > len(out) or len(buffer) - used < state[stream, S_WAITING] + stop - start:
-            return row, found, used
+            return row, found, used, repeated
         number = flows[row, FLOW] + 1  # 0 is a state that was never used
         if state[stream, S_FLOW] != number:
             begin_streams(streams, slot, number)
         flags = np.int64(cells[TCP_FLAGS, row])
-        if flags & RST or flows[row, PEER] & PEER_FOLLOWED == 0:
+        if flows[row, PEER] & PEER_FOLLOWED == 0:
             continue
+        if flags & RST:
+            following = state[stream, S_NEXT]
+            distance = ahead(np.int64(words[row, SEQUENCE] >> np.uint64(32)), following & MASK)
+            if following != UNKNOWN and not -LARGEST_WINDOW <= distance <= LARGEST_WINDOW:
+                note(words, row, streams.counts, O_RESET)
+            continue
+        if flows[row, PEER] & PEER_RESYN:
+            note(words, row, streams.counts, O_RESYN)
         if flags & ACK:
             acknowledged, known = np.int64(words[row, SEQUENCE] & np.uint64(MASK)), state[stream ^ 1, S_ACKED]
             if known == UNKNOWN or ahead(acknowledged, known) > 0:
@@ -376,6 +408,8 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
                 following = state[stream, S_NEXT] = sequence | FRESH
         if stop > start:
             flows[row, PEER] |= PEER_ENTERED
+            if flags & URG:
+                note(words, row, streams.counts, O_URGENT)
         cut = cut_bytes(cells, words, row, buffer)
         if stop <= start and cut == 0 and state[stream, S_PIECE] < 0:
             continue
@@ -386,7 +420,15 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         if sequence == following & MASK and stop > start and cut == 0 and state[stream, S_PIECE] < 0:
             found = pass_on(state, out, found, row, stream, start, stop)
         else:
+            if stop > start:
+                if (
+                    state[stream, S_POSITION] + ahead(sequence, following & MASK) + stop - start <= 0
+                    and stop - start > 1
+                ):
+                    note(words, row, streams.counts, O_OUTSIDE)
+                    flows[row, PEER] &= ~PEER_ENTERED
+                repeated = note_repeat(state, repeats, repeated, row, stream, sequence, buffer, start, stop)
             found, used = follow_segment(
                 streams, words, stream, row, sequence, buffer, used, start, stop, cut, limit, out, found
             )
-    return len(words), found, used
+    return len(words), found, used, repeated

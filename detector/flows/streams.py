@@ -14,19 +14,21 @@ from numpy.typing import NDArray
 
 from detector.arena import make_arena
 from detector.errors import PacketAnomaly
-from detector.flows.columns import CHUNK_CELLS, SHARDS, Chunks, FlowColumns
+from detector.flows.columns import CHUNK_CELLS, REPEAT_CELLS, SHARDS, Chunks, FlowColumns
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
 from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.stream_kernels")
 
-STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 7, 5, 4  # as stream_kernels.py names them
+STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 7, 5, 8  # as stream_kernels.py names them
 PIECES = 65536
 ROOM = 2**20  # bytes made free behind the batch when the kernel asks
 SLACK_CHUNKS = 1024
 LARGEST_PAYLOAD = 65536
-ANOMALIES = (PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA, PacketAnomaly.STREAM_GAP, PacketAnomaly.STREAM_MEMCAP)
+ANOMALIES = (PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA, PacketAnomaly.STREAM_GAP, PacketAnomaly.STREAM_MEMCAP,
+             PacketAnomaly.STREAM_URGENT_DATA, PacketAnomaly.STREAM_EST_SYN_RESEND_DIFF_SEQ,
+             PacketAnomaly.STREAM_EST_PACKET_OUT_OF_WINDOW, PacketAnomaly.STREAM_RST_OUT_OF_WINDOW)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class StreamSettings:
 
 class Streams(NamedTuple):
     """state: int64[2 * slots, 7].  pieces: int64[pieces, 5].  blocks, links, meta: Arena, a pool for each shard.
-    rings: int64[64, 2].  counts: int64[4]. Columns are named in stream_kernels.py."""
+    rings: int64[64, 2].  counts: int64[8]. Columns are named in stream_kernels.py."""
 
     state: NDArray[np.int64]
     pieces: NDArray[np.int64]
@@ -94,13 +96,14 @@ class StreamTable:
         """The chunks of a batch; what had waited is appended to the batch's buffer, oddities are marked on the rows."""
         batch, structure = packets.batch, packets.structure
         out = np.empty((packets.rows + SLACK_CHUNKS, CHUNK_CELLS), np.int64)
-        row, found = 0, 0
+        repeats = np.empty((packets.rows, REPEAT_CELLS), np.int64)
+        row, found, repeated = 0, 0, 0
         while True:  # per growth of the buffer or the chunks
-            row, found, batch.used = kernels.follow_streams(
+            row, found, batch.used, repeated = kernels.follow_streams(
                 structure.cells, structure.words, flows.cells, batch.buffer, batch.used, row, self._streams, self._limit,
-                out, found,
+                out, found, repeats, repeated,
             )  # fmt: skip
             if row == packets.rows:
-                return Chunks(out[:found])
+                return Chunks(out[:found], repeats[:repeated])
             batch.reserve(max(ROOM, self._limit + 2 * LARGEST_PAYLOAD))
             out = np.concatenate((out, np.empty_like(out)))

@@ -13,11 +13,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.errors import PacketAnomaly
 from detector.flows.columns import (
     IS_DATAGRAM,
     IS_FIRST,
     IS_GAP,
     POSITION,
+    R_POSITION,
+    R_ROW,
+    R_START,
+    R_STOP,
+    R_STREAM,
     ROW,
     SHARDS,
     START,
@@ -33,10 +39,12 @@ from detector.flows.columns import (
     W_TAIL,
 )
 from detector.kernel import kernel
+from detector.packets.rows import ANOMALIES
 
 # Columns of state: the stream's tail plus one, bytes known before the next chunk, the stream's last window in this batch
-# plus one; 0 is none.
-T_TAIL, T_KNOWN, T_WINDOW = 0, 1, 2
+# plus one; 0 is none. And the position behind the last chunk.
+T_TAIL, T_KNOWN, T_WINDOW, T_END = 0, 1, 2, 3
+DIFFERENT = int(PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA)
 # Tails.owners: 2 * (stream + 1), plus 1 where the tail was used since the hand passed; 0 is free.
 SEAM = 15  # bytes on each side of a seam: what one literal of 16 bytes can have there
 
@@ -80,19 +88,59 @@ def copy_before(cells, rings, buffer, window, length, at):
 
 
 @kernel
-def follow_windows(chunks, tails, out):
-    """Windows of all TCP chunks, in their order; how many.
+def is_different(windows, tails, buffer, stream, position, start, stop):
+    """Whether buffer[start:stop] differs from the stream's bytes from a position on, as far as they are known."""
+    state, rings, mask = tails.state, tails.rings, tails.rings.shape[1] - 1
+    least = state[stream, T_END] - state[stream, T_KNOWN]
+    upto, shift = min(position + stop - start, state[stream, T_END]), start - position
+    window = state[stream, T_WINDOW] - 1
+    while window >= 0 and upto > max(position, least):
+        began = windows[window, W_POSITION]
+        here = windows[window, W_START] - began
+        for p in range(max(began, position, least), upto):
+            if buffer[here + p] != buffer[shift + p]:
+                return True
+        upto = min(upto, began)
+        window = windows[window, W_PREVIOUS]
+    tail = state[stream, T_TAIL] - 1
+    for p in range(max(position, least), upto):
+        if rings[tail, p & mask] != buffer[shift + p]:
+            return True
+    return False
+
+
+@kernel
+def compare_repeats(repeats, first, row, windows, tails, words, buffer):
+    """Marks rows up to `row` whose repeated bytes differ from what their streams had there; the next repeat."""
+    bit = np.uint64(1) << np.uint64(DIFFERENT & 63)
+    while first < len(repeats) and repeats[first, R_ROW] <= row:
+        at, start, stop = repeats[first, R_ROW], repeats[first, R_START], repeats[first, R_STOP]
+        if words[at, ANOMALIES + (DIFFERENT >> 6)] & bit == 0 and is_different(
+            windows, tails, buffer, repeats[first, R_STREAM], repeats[first, R_POSITION], start, stop
+        ):
+            words[at, ANOMALIES + (DIFFERENT >> 6)] |= bit
+            tails.counts[1] += 1
+        first += 1
+    return first
+
+
+@kernel
+def follow_windows(chunks, repeats, words, buffer, tails, out):
+    """Windows of all TCP chunks, in their order; how many. Marks rows whose repeated bytes differ from the first.
 
     Args:
         chunks: int64[chunks, 8], columns Chunk.
+        repeats: int64[repeats, 5], columns Repeat.
         tails: windows.Tails.
         out: int64[chunks, 8], columns Window.
     """
     state, owners, size = tails.state, tails.owners, tails.rings.shape[1]
-    found = 0
+    found, repeat = 0, 0
     for chunk in range(len(chunks)):
         if chunks[chunk, IS_DATAGRAM]:
             continue
+        if repeat < len(repeats) and repeats[repeat, R_ROW] <= chunks[chunk, ROW]:
+            repeat = compare_repeats(repeats, repeat, chunks[chunk, ROW], out, tails, words, buffer)
         stream = chunks[chunk, STREAM]
         tail = state[stream, T_TAIL] - 1
         if tail < 0:
@@ -113,6 +161,8 @@ def follow_windows(chunks, tails, out):
         state[stream, T_KNOWN] = min(size, known + chunks[chunk, STOP] - chunks[chunk, START])
         found += 1
         state[stream, T_WINDOW] = found
+        state[stream, T_END] = chunks[chunk, POSITION] + chunks[chunk, STOP] - chunks[chunk, START]
+    compare_repeats(repeats, repeat, len(words), out, tails, words, buffer)
     return found
 
 

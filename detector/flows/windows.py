@@ -6,26 +6,29 @@ to 16 bytes wherever a segment ends. Made only for rules that look at streams.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.capture.batch import Batch
+from detector.errors import PacketAnomaly
 from detector.flows.columns import SHARDS, WINDOW_CELLS, Chunks, Window
 from detector.kernel import Kernels
+from detector.packets.table import PacketTable
 from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.window_kernels")
 
 WINDOW_BYTES = 4096  # of a stream that are known before a chunk
-STATE_COLUMNS = 3  # as window_kernels.py names them
+STATE_COLUMNS = 4  # as window_kernels.py names them
 SEAM_BYTES = 30  # of a seam at most
 
 
 class Tails(NamedTuple):
-    """state: int64[2 * slots, 3].  rings: uint8[tails, WINDOW_BYTES].  owners: int64[tails].  hands: int64[64].
-    counts: int64[1], tails that were given to another stream. Columns are named in window_kernels.py."""
+    """state: int64[2 * slots, 4].  rings: uint8[tails, WINDOW_BYTES].  owners: int64[tails].  hands: int64[64].
+    counts: int64[2], tails that were given to another stream, rows marked. Columns are named in window_kernels.py."""
 
     state: NDArray[np.int64]
     rings: NDArray[np.uint8]
@@ -62,13 +65,19 @@ class WindowTable:
         tails = max(1, memory_bytes // WINDOW_BYTES // SHARDS) * SHARDS
         self._tails = Tails(
             np.zeros((2 * flow_slots, STATE_COLUMNS), np.int64), np.zeros((tails, WINDOW_BYTES), np.uint8), np.zeros(tails, np.int64),
-            np.zeros(SHARDS, np.int64), np.zeros(1, np.int64),
+            np.zeros(SHARDS, np.int64), np.zeros(2, np.int64),
         )  # fmt: skip
 
     @property
     def evicted(self) -> int:
         """Streams whose last bytes were given up for those of another one."""
         return int(self._tails.counts[0])
+
+    @property
+    def anomalies(self) -> Counter[str]:
+        """Rows by stream anomaly that only the comparison with a stream's last bytes shows."""
+        different = int(self._tails.counts[1])
+        return Counter({PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA.label: different} if different else {})
 
     def state(self) -> list[Saved]:
         """What a later run needs to go on. To be asked after remember."""
@@ -78,10 +87,12 @@ class WindowTable:
         """Goes on from a state, before the first batch."""
         put_back(state, self._tails)
 
-    def follow(self, batch: Batch, chunks: Chunks) -> Windows:
-        """The windows of a batch's chunks; appends seams to the batch's buffer."""
+    def follow(self, packets: PacketTable, chunks: Chunks) -> Windows:
+        """The windows of a batch's chunks; appends seams to the batch's buffer, marks rows that repeat bytes otherwise."""
+        batch = packets.batch
         cells = np.empty((len(chunks.cells), WINDOW_CELLS), np.int64)
-        cells = cells[: kernels.follow_windows(chunks.cells, self._tails, cells)]
+        words = packets.structure.words
+        cells = cells[: kernels.follow_windows(chunks.cells, chunks.repeats, words, batch.buffer, self._tails, cells)]
         batch.reserve(SEAM_BYTES * len(cells))
         seams = np.empty((len(cells), 2), np.int64)
         found, batch.used = kernels.make_seams(cells, self._tails.rings, batch.buffer, batch.used, seams)

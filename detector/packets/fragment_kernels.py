@@ -1,7 +1,8 @@
 """IPv4 and IPv6 reassembly (RFC 791 3.2, RFC 8200 4.5). One slot = one datagram in the making, one piece = one fragment.
 
 Slots are taken in turn: a new datagram takes the place of the oldest, whose pieces are given up and counted. Bytes that
-two fragments give differently are taken from the one that came first; that they overlap at all is an anomaly.
+two fragments give differently are taken from the one that came first; that they overlap at all is an anomaly, and so is a
+fragment of a datagram that was complete already: what completed it may never have reached the receiver.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ V6 = int(Odd.IPV6_FRAG_OVERLAP) - O_OVERLAP
 
 # Columns of Fragments.slots, after the four words of addresses in Fragments.keys.
 S_ID, S_STARTED, S_TOTAL, S_GOT, S_PIECE, S_PIECES, S_USED = 0, 1, 2, 3, 4, 5, 6
+MAKING, DONE = 1, 2  # S_USED; 0 was never used
 # Columns of Fragments.pieces.
 P_OFFSET, P_LENGTH, P_BYTES, P_NEXT = 0, 1, 2, 3
 # Fragments.counts: next slot to take, first free piece, evicted, timed out, completed.
@@ -32,7 +34,7 @@ C_SLOT, C_FREE, C_EVICTED, C_EXPIRED, C_COMPLETED = 0, 1, 2, 3, 4
 
 
 @kernel
-def release(state, slot):
+def free_pieces(state, slot):
     """Gives up a slot's pieces."""
     piece = state.slots[slot, S_PIECE]
     while piece >= 0:
@@ -41,8 +43,14 @@ def release(state, slot):
         state.pieces[piece, P_NEXT] = state.counts[C_FREE]
         state.counts[C_FREE] = piece
         piece = following
-    state.slots[slot, S_USED] = 0
     state.slots[slot, S_PIECE] = -1
+
+
+@kernel
+def release(state, slot):
+    """Gives up a slot."""
+    free_pieces(state, slot)
+    state.slots[slot, S_USED] = 0
     bucket = state.slots[slot, 7]
     before = state.buckets[bucket]
     if before == slot:
@@ -51,6 +59,17 @@ def release(state, slot):
     while state.slots[before, 8] != slot:
         before = state.slots[before, 8]
     state.slots[before, 8] = state.slots[slot, 8]
+
+
+@kernel
+def begin_datagram(state, slot, clock):
+    """A slot for a datagram of which nothing has come."""
+    state.slots[slot, S_STARTED] = clock
+    state.slots[slot, S_TOTAL] = -1
+    state.slots[slot, S_GOT] = 0
+    state.slots[slot, S_PIECE] = -1
+    state.slots[slot, S_PIECES] = 0
+    state.slots[slot, S_USED] = MAKING
 
 
 @kernel
@@ -68,24 +87,19 @@ def find_slot(state, cells, words, n, identification, clock):
         if same:
             if clock - state.slots[slot, S_STARTED] <= TIMEOUT_NS:
                 return slot
+            state.counts[C_EXPIRED] += state.slots[slot, S_USED] == MAKING
             release(state, slot)
-            state.counts[C_EXPIRED] += 1
             break
         slot = state.slots[slot, 8]
     slot = state.counts[C_SLOT]
     state.counts[C_SLOT] = (slot + 1) % len(state.slots)
     if state.slots[slot, S_USED]:
+        state.counts[C_EVICTED] += state.slots[slot, S_USED] == MAKING
         release(state, slot)
-        state.counts[C_EVICTED] += 1
     for word in range(4):
         state.keys[slot, word] = words[n, word]
     state.slots[slot, S_ID] = identification
-    state.slots[slot, S_STARTED] = clock
-    state.slots[slot, S_TOTAL] = -1
-    state.slots[slot, S_GOT] = 0
-    state.slots[slot, S_PIECE] = -1
-    state.slots[slot, S_PIECES] = 0
-    state.slots[slot, S_USED] = 1
+    begin_datagram(state, slot, clock)
     state.slots[slot, 7] = bucket
     state.slots[slot, 8] = state.buckets[bucket]
     state.buckets[bucket] = slot
@@ -137,6 +151,9 @@ def add_fragment(state, cells, words, n, identification, protocol, offset, more,
     if length <= 0:
         return -1, -1
     slot = find_slot(state, cells, words, n, identification, clock)
+    if state.slots[slot, S_USED] == DONE:
+        odd_mark(cells, words, n, O_OVERLAP)
+        begin_datagram(state, slot, clock)
     piece = state.slots[slot, S_PIECE]
     is_overlap = False
     while piece >= 0:
@@ -184,6 +201,7 @@ def add_fragment(state, cells, words, n, identification, protocol, offset, more,
                 state.arena.blocks, state.arena.links, state.pieces[piece, P_BYTES], size, buffer, used + have
             )
         piece = state.pieces[piece, P_NEXT]
-    release(state, slot)
+    free_pieces(state, slot)
+    state.slots[slot, S_USED] = DONE
     state.counts[C_COMPLETED] += 1
     return used, used + total

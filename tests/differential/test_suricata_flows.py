@@ -95,6 +95,8 @@ def ours(capture: Path, is_midstream: bool) -> dict[int, set[int]]:
                                       cells[:, Cell.PEER].tolist(), strict=True):  # fmt: skip
             if flow >= 0:
                 sids = {2 if peer & Peer.TO_CLIENT else 1, 3 if peer & Peer.ESTABLISHED else 4}
+                if peer & Peer.ALONE:
+                    sids.discard(4)
                 found[before + packet + 1] = sids | ({5} if peer & Peer.FIRST else set())
         before += len(batch)
     return found

@@ -301,3 +301,26 @@ def test_determinism_over_batches_with_reused_slots() -> None:
     times = [SECOND * n for n in range(len(frames))]
     runs = [follow(frames, times=times, size=size, settings=FlowSettings(flows=64)).chunks for size in (1, 7, 1000)]
     assert runs[0] == runs[1] == runs[2]
+
+
+@pytest.mark.parametrize(
+    ("segments", "expected"),
+    [
+        pytest.param([tcp(CLIENT, SERVER, ACK | 32, ISN + 1, 1, b"ab")], "stream.urgent_data", id="urgent data"),
+        pytest.param([tcp(CLIENT, SERVER, SYN, 5000)], "stream.est_syn_resend_diff_seq", id="SYN of another connection"),
+        pytest.param([tcp(CLIENT, SERVER, RST, ISN + 2**22)], "stream.rst_out_of_window", id="RST far away"),
+        pytest.param([frame("c", -40, b"before")], "stream.est_packet_out_of_window", id="bytes before the beginning"),
+    ],
+)  # fmt: skip
+def test_what_receivers_take_otherwise_is_marked(segments: list[bytes], expected: str) -> None:
+    """Each is a way to make an observer see other bytes than the receiver; ordinary traffic has none of them."""
+    done = follow([*HANDSHAKE, frame("c", 0, b""), *segments])
+    assert done.odd[-1] == [expected]
+    assert done.streams.anomalies == {expected: 1}
+    ordinary = [
+        *HANDSHAKE,
+        frame("c", 0, b"ab"),
+        tcp(CLIENT, SERVER, RST | ACK, ISN + 3, 1),
+        tcp(CLIENT, SERVER, SYN, 5000),
+    ]
+    assert follow(ordinary).streams.anomalies == {}

@@ -47,7 +47,7 @@ def windows_of(frames: Sequence[bytes], size: int = 1000, memory: int = 2**22, s
             again = WindowTable(memory, flows.slots)
             again.restore(table.state())
             table = again
-        windows = table.follow(batch, chunks)
+        windows = table.follow(packets, chunks)
         starts = [c[Chunk.IS_FIRST] + c[Chunk.IS_GAP] > 0 for c in chunks.cells.tolist() if not c[Chunk.IS_DATAGRAM]]
         bounds = [*windows.seams[:, 0].tolist(), windows.seams_stop]
         seams = {
@@ -171,3 +171,13 @@ def test_goes_on_from_a_saved_state() -> None:
     """After a restart of the daemon a pattern whose beginning was seen before is still found."""
     frames = conversation(9)
     assert windows_of(frames, 20, saves=True)[0] == windows_of(frames, 20)[0]
+
+
+@pytest.mark.parametrize("size", [1, 2, 1000])
+def test_bytes_that_come_again_otherwise_are_marked(size: int) -> None:
+    """An insertion attack where nothing waited: what was passed on is compared as far back as it is known."""
+    frames = [tcp(CLIENT, SERVER, ACK, 1, 1, b"abcd"), tcp(CLIENT, SERVER, ACK, 5, 1, b"efgh"), tcp(CLIENT, SERVER, ACK, 3, 1, b"cdef"),
+              tcp(CLIENT, SERVER, ACK, 3, 1, b"cdeF"), tcp(CLIENT, SERVER, ACK, 1, 1, b"Abcdefghij"),
+              tcp(CLIENT, SERVER, ACK, 10, 1, b"\0")]  # fmt: skip
+    _, table = windows_of(frames, size)
+    assert table.anomalies == {"stream.overlap_different_data": 2}
