@@ -177,11 +177,11 @@ def take_windows(
 
 
 @kernel
-def pair_rows(rules, looks, headers_of, masks, flows, cells, windows, out):
-    """Candidates of rules without a literal: every row, or window, that has payload and that their header admits.
+def pair_rows(rules, looks, needs_payload, headers_of, masks, flows, cells, windows, out):
+    """Candidates of rules without a literal: every row, or window, that their header admits; with payload where they need it.
 
     Args:
-        rules: int64[n].  looks: int64[n].  headers_of: int64[n].  masks: bool[headers, rows].
+        rules: int64[n].  looks: int64[n].  needs_payload: bool[n].  headers_of: int64[n].  masks: bool[headers, rows].
 
     Returns:
         candidates; more than len(out): nothing was left out but what has no room.
@@ -190,13 +190,14 @@ def pair_rows(rules, looks, headers_of, masks, flows, cells, windows, out):
     for i in range(len(rules)):
         header = headers_of[i]
         for row in range(masks.shape[1]):
-            if masks[header, row] and cells[PAYLOAD_STOP, row] > cells[PAYLOAD_START, row]:
-                if looks[i] & IN_PACKET or (looks[i] & IN_WINDOW and flows[row, PEER] & PEER_ENTERED == 0):
-                    if found < len(out):
-                        out[found, C_RULE] = rules[i]
-                        out[found, C_ROW] = row
-                        out[found, C_WINDOW] = -1
-                    found += 1
+            if not masks[header, row] or (needs_payload[i] and cells[PAYLOAD_STOP, row] <= cells[PAYLOAD_START, row]):
+                continue
+            if looks[i] & IN_PACKET or (looks[i] & IN_WINDOW and flows[row, PEER] & PEER_ENTERED == 0):
+                if found < len(out):
+                    out[found, C_RULE] = rules[i]
+                    out[found, C_ROW] = row
+                    out[found, C_WINDOW] = -1
+                found += 1
         if looks[i] & IN_WINDOW:
             for window in range(len(windows)):
                 if masks[header, windows[window, W_ROW]]:

@@ -84,6 +84,9 @@ class Signatures:
         found = [rules[place] for place in self.places.tolist()]
         signatures = [rule.signature for rule in found if rule.signature is not None]
         self._inspections = [signature.inspections for signature in signatures]
+        self._needs_payload = np.array(
+            [any(one.buffer in IN_PAYLOAD for one in found) for found in self._inspections], np.bool_
+        )
         self._looks = np.array([signature.where for signature in signatures], np.int64)
         self.headers = Headers([signature.header for signature in signatures])
         patterns = fast_patterns(self._inspections)
@@ -140,7 +143,7 @@ class Signatures:
         number = self.number[place]
         rows = np.flatnonzero(mask)
         looks = int(self._looks[number])
-        needs_payload = any(one.buffer in IN_PAYLOAD for one in self._inspections[number])
+        needs_payload = bool(self._needs_payload[number])
         about = followed(packets)
         is_packet = np.ones(len(rows), np.bool_)
         if needs_payload and not looks & Where.PACKET:
@@ -209,7 +212,7 @@ class Signatures:
             out = np.empty((4096, 3), np.int64)
             while True:  # per growth of the output
                 found = kernels.pair_rows(
-                    self._everywhere, self._looks[self._everywhere], of[self._everywhere], masks, about.flows.cells,
+                    self._everywhere, self._looks[self._everywhere], self._needs_payload[self._everywhere], of[self._everywhere], masks, about.flows.cells,
                     packets.structure.cells, cells, out,
                 )  # fmt: skip
                 if found <= len(out):

@@ -12,6 +12,7 @@ import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,11 +70,13 @@ class Seen(NamedTuple):
 
     sid: int
     flow: Flow
+    is_on_packet: bool = True  # False: on a packet that Suricata made itself, at the end of a connection
 
 
-def flow_of(protocol: str, ends: Iterable[str]) -> Flow:
-    """A flow's name, the same for both directions."""
-    return protocol.lower().removeprefix("ipv6-"), *sorted(ends)
+def flow_of(protocol: str, ends: Iterable[tuple[str, int]]) -> Flow:
+    """A flow's name, the same for both directions. Protocols without ports are spelled in many ways: their ends tell them."""
+    name = protocol.lower() if protocol.lower() in ("tcp", "udp", "sctp") else "other"
+    return name, *sorted(f"{ip_address(address) if address else ''} {port}" for address, port in ends)
 
 
 def write_yaml(path: Path) -> Path:
@@ -121,8 +124,10 @@ def theirs(capture: Path, rules: Path, folder: Path) -> list[Seen]:
         if event["event_type"] == "stats":
             overflow = event["stats"]["detect"]["alert_queue_overflow"]
         else:
-            ends = (f"{event.get(f'{side}_ip', '')}:{event.get(f'{side}_port', 0)}" for side in ("src", "dest"))
-            found.append(Seen(event["alert"]["signature_id"], flow_of(event.get("proto", ""), ends)))
+            ends = [(event.get(f"{side}_ip", ""), event.get(f"{side}_port", 0)) for side in ("src", "dest")]
+            found.append(
+                Seen(event["alert"]["signature_id"], flow_of(event.get("proto", ""), ends), "pcap_cnt" in event)
+            )
     assert not overflow, f"{capture}: Suricata left out {overflow} alerts"
     return found
 
@@ -138,10 +143,9 @@ def ours(capture: Path, ruleset: Ruleset) -> list[Seen]:
 
 def flow_of_document(document: Mapping[str, Any]) -> Flow:
     """The flow of an ECS document."""
-    ends = (
-        f"{end.get('ip', '')}:{end.get('port', 0)}"
-        for end in (document.get("source", {}), document.get("destination", {}))
-    )
+    ends = [
+        (end.get("ip", ""), end.get("port", 0)) for end in (document.get("source", {}), document.get("destination", {}))
+    ]
     return flow_of(document.get("network", {}).get("transport", ""), ends)
 
 
@@ -172,12 +176,13 @@ class Table:
     def add(self, capture: str, rules: Mapping[int, tuple[str, str, Sequence[str]]], first: Sequence[Seen], second: Sequence[Seen],
             exemptions: Mapping[tuple[str, int], str]) -> None:  # fmt: skip
         """Compares our alerts (first) with Suricata's (second); rules: {sid: (header, options, keywords)}."""
-        mine, their = by_sid(first), by_sid(second)
+        streams = {sid for sid, (header, options, _) in rules.items() if looks_at_streams(header, options)}
+        mine, their = by_sid(first), by_sid(seen for seen in second if seen.is_on_packet or seen.sid in streams)
         for sid in sorted(mine.keys() | their.keys()):
             header, options, keywords = rules[sid]
             a, b = mine.get(sid, []), their.get(sid, [])
             self.compared += 1
-            if same(a, b, looks_at_streams(header, options)):
+            if same(a, b, sid in streams):
                 self.agreed += 1
                 self.both.update(keywords)
             elif (capture, sid) in exemptions:
@@ -198,8 +203,8 @@ class Table:
 def by_sid(alerts: Iterable[Seen]) -> dict[int, list[Flow]]:
     """{sid: flows of its alerts}."""
     found: dict[int, list[Flow]] = defaultdict(list)
-    for sid, flow in alerts:
-        found[sid].append(flow)
+    for seen in alerts:
+        found[seen.sid].append(seen.flow)
     return found
 
 

@@ -453,6 +453,8 @@ def keywords_of(header: str, options: str) -> list[str]:
     found = [f"alert {header.split()[0]}"]
     for keyword, value in re.findall(r"([a-z0-9_.\-]+)(?::((?:\"(?:\\.|[^\"])*\"|[^;\"\\]|\\.)*))?;", options):
         match keyword:
+            case "msg" | "sid" | "rev" | "gid":
+                continue
             case "flow":
                 found += [f"flow:{word.strip()}" for word in value.split(",")]
             case "flowbits" | "xbits" | "hostbits":
