@@ -11,7 +11,7 @@ from detector.flows.table import FlowSettings
 from detector.pipeline import Pipeline, PipelineSettings
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
-from detector.silence import ENOUGH_PACKETS, reasons, still_learning
+from detector.silence import ENOUGH_PACKETS, reasons, refused_rules, still_learning
 from tests.runs import RULES, SCENARIOS, VARIABLES, Frame, frames_of, pcap_bytes, shipped_rules
 
 CAPTURE = SCENARIOS / "minute-attack" / "capture.pcap"
@@ -157,3 +157,15 @@ def test_rules_that_still_learn(tmp_path: Path) -> None:
             pass
     assert still_learning(learning) == ["New Modbus master"]
     assert still_learning(taught) == []
+
+
+def test_refused_suricata_rules_are_counted_by_keyword(tmp_path: Path) -> None:
+    """Not each is named: there may be thousands. A revision that a newer one replaces is no loss."""
+    path = tmp_path / "a.rules"
+    rule = 'alert tcp any any -> any any (content:"abc"; {} sid:{};)\n'
+    path.write_text("".join(rule.format(keyword, sid) for sid, keyword in enumerate(("", "http.uri;", "tls.sni;", "http.uri;", "nosuch;"), 1))
+                    + rule.format("rev:2;", 1))  # fmt: skip
+    expected = "refused 4 of 6 Suricata rules: http.uri 2, tls.sni 1, with a mistake (detector lint shows it) 1"
+    assert refused_rules(load_rules([path])) == expected
+    path.write_text(rule.format("", 1) + rule.format("rev:2;", 1))
+    assert refused_rules(load_rules([path])) == ""

@@ -22,6 +22,7 @@ from detector.rules.keywords import Context
 from detector.rules.lexer import Place
 from detector.rules.model import LEVELS, STATUSES, And, Correlation, Limit, NewValue, Rule, Ruleset, RuleTest, Test
 from detector.rules.overrides import Override, apply_overrides, read_overrides, refuse_contradictions
+from detector.rules.payload import KEYS as PAYLOAD_KEYS
 from detector.rules.payload import read_payload, together
 from detector.rules.rule_cache import cached
 from detector.rules.suricata import NO_LIMIT, Loaded, load_suricata, newest
@@ -297,7 +298,13 @@ class RuleReader:
                 self.names.setdefault(name, self.keys[payload.key][1])
         correlation, bases = self.correlation()
         new_value = self.new_value()
-        if correlation is None and test is None and new_value is None and self.keys:
+        if (
+            correlation is None
+            and test is None
+            and new_value is None
+            and self.keys
+            and not set(PAYLOAD_KEYS) & set(self.keys)
+        ):
             document.error(self.keys.get("title", (self.node,))[0], "the rule has neither detection nor correlation",
                            "add detection: with selections and a condition, or traffic: and payload:")  # fmt: skip
         if correlation is not None and (test is not None or new_value is not None):

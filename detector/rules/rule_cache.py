@@ -6,6 +6,7 @@ else can write them, and even then it can name classes of rules only. What is br
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import io
 import os
@@ -23,9 +24,12 @@ from typing import Any
 
 from detector.kernel import cache_root
 from detector.rules.keywords import Context
+from detector.rules.model import Rule
+from detector.rules.signature import ByteJump, ByteTest, Content, Header, Pcre, Signature
 from detector.rules.suricata import Loaded, no_collection
 
 PACKAGE = Path(__file__).parent
+SPARSE = (Rule, Signature, Content, Pcre, ByteTest, ByteJump, Header)
 MOST_FILES = 16  # the newest are kept
 LARGEST = 2**31
 NAMED_FILES = re.compile(rb"\b(?:load|state)[\s:]+([^\s,;]+)")
@@ -111,9 +115,26 @@ def read(path: Path) -> Loaded | None:
     return found if isinstance(found, Loaded) else None
 
 
+def dumped(loaded: Loaded) -> bytes:
+    """The pickle. What a dataclass has as its default is its class's attribute, and is left out."""
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = dict.fromkeys(SPARSE, sparse)
+    pickler.dump(loaded)
+    return file.getvalue()
+
+
+def sparse(value: Any) -> tuple[Any, tuple[type], dict[str, Any]]:
+    """How pickle makes a dataclass anew: without what is the default anyway."""
+    defaults = type(value).__dict__
+    state = {name: one for name, one in value.__dict__.items() if name not in defaults or defaults[name] != one}
+    return copyreg.__newobj__, (type(value),), state  # type: ignore[attr-defined]
+
+
 def write(folder: Path, name: str, loaded: Loaded) -> None:
     """Keeps rules; a folder that cannot be written is no mistake, since a daemon's may be read-only."""
-    data = pickle.dumps(loaded, pickle.HIGHEST_PROTOCOL)
+    with no_collection():
+        data = dumped(loaded)
     with suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".new")

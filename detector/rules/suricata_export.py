@@ -15,7 +15,7 @@ from detector.rules.suricata_text import readable
 MODIFIERS = ("nocase", "offset", "depth", "distance", "within", "startswith", "endswith", "fast_pattern", "rawbytes")
 STEPS = (*QUOTED, *BUFFERS, "byte_test", "byte_jump", "byte_extract", "byte_math", "isdataat", "bsize", "base64_decode",
          "base64_data", "dataset")  # fmt: skip
-PLAIN = re.compile(r"[A-Za-z0-9_$/.-][\w$/.,:+-]*(?: [\w$/.(+-][\w$/.,()+-]*)*")
+PLAIN = re.compile(r"[A-Za-z0-9_$/][\w$/.,:+-]*(?: [\w$/.(+-][\w$/.,()+-]*)*")
 WORDS = frozenset(["true", "false", "yes", "no", "on", "off", "null", "y", "n"])
 UNWRITABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]+")
 

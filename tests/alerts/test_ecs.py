@@ -22,7 +22,7 @@ ECS = {
     "@timestamp": "date", "ecs.version": "keyword", "message": "text", "event.id": "keyword", "event.kind": "keyword",
     "event.category": "list keyword", "event.type": "list keyword", "event.module": "keyword", "event.dataset": "keyword",
     "event.severity": "long", "rule.id": "keyword", "rule.uuid": "keyword", "rule.name": "keyword", "rule.description": "keyword",
-    "rule.author": "list keyword", "rule.reference": "keyword", "rule.category": "keyword", "threat.framework": "keyword",
+    "rule.author": "list keyword", "rule.reference": "keyword", "rule.category": "keyword", "rule.version": "keyword", "threat.framework": "keyword",
     "threat.tactic.id": "list keyword", "threat.tactic.name": "list keyword", "threat.technique.id": "list keyword",
     "threat.technique.name": "list keyword", "threat.technique.reference": "list keyword", "source.address": "keyword",
     "source.ip": "ip", "source.port": "long", "source.mac": "mac", "destination.address": "keyword", "destination.ip": "ip",

@@ -75,7 +75,10 @@ def test_paths_that_are_not_there(tmp_path: Path) -> None:
     assert done.code == 2 and done.out == ""
     assert [line.partition(" (hint")[0] for line in done.err.splitlines()] == [
         "/no/such/file: no such file or folder", "/no/such/folder: no such file or folder"]  # fmt: skip
-    assert refused(inside("lint", tmp_path)) == f"{tmp_path}: no rule in this folder (hint: rules are .yml files)"
+    assert (
+        refused(inside("lint", tmp_path))
+        == f"{tmp_path}: no rule in this folder (hint: rules are .yml and .rules files)"
+    )
 
 
 @pytest.mark.parametrize("name", ["Makefile", "README.md", "replay_pcaps/minute-attack/capture.pcap"])
@@ -87,3 +90,19 @@ def test_files_that_hold_no_rules(name: str) -> None:
 def test_nothing_is_coloured() -> None:
     code, written = on_terminal("lint", BROKEN / "level-unknown.yml")
     assert code == 1 and COLOUR.search(written) is None and "did you mean high?" in written
+
+
+def test_suricata_rules_are_listed_by_what_is_wrong(tmp_path: Path) -> None:
+    """Mistakes fail; what is not supported is said and counted; older revisions and missing classtypes are warnings."""
+    path = tmp_path / "a.rules"
+    good = 'alert tcp any any -> any any (msg:"a"; content:"abc"; sid:1; rev:1;)\n'
+    path.write_text(good + good.replace("rev:1", "rev:2") + good.replace("sid:1", "http.uri; sid:2"))
+    done = detector("lint", path)
+    assert (
+        done.code == 0 and "not supported: " in done.out and "a.rules:3:55: rule 1:2: the keyword http.uri" in done.out
+    )
+    assert done.out.endswith("1 rule in 1 file, no mistakes, 1 warning, 1 refused: http.uri 1\n")
+    path.write_text(good + "alert tcp any any -> any any (sid:3)\n")
+    done = detector("lint", path)
+    assert done.code == 1 and "a.rules:2:35: rule 1:3: the option 'sid' does not end with ;" in done.out
+    assert done.out.endswith("1 rule in 1 file, 1 mistake, 0 warnings\n")

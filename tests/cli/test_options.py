@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from detector.cli.options import amount, pace, positive, time_ns
+from detector.cli.options import add_rule_options, amount, load_ruleset, pace, positive, time_ns
+from detector.rules.model import Rule
 from tests.cli.command import ATTACK, detector, inside, refused
 
 SECOND = 10**9
@@ -107,3 +108,29 @@ def test_a_wrong_value_of_a_variable_is_said_once_however_many_rules_use_it() ->
         "--var MODBUS_MASTERS: 'plc7' is no value of ip.src (hint: ip.src is an IPv4 address or network"
     )
     assert said.endswith("modbus-broadcast-write.yml:17:19)")
+
+
+def test_suricata_yaml_gives_variables_and_rule_files(tmp_path: Path) -> None:
+    """--var and --home-net come before its variables; its rule files are loaded where --rules is not given."""
+    (tmp_path / "a.rules").write_text(
+        'alert tcp $HOME_NET any -> any $PORTS (msg:"a"; content:"a"; sid:1;)\n'
+        'alert tcp $SERVERS any -> any any (msg:"b"; content:"a"; sid:2;)\n'
+    )
+    (tmp_path / "s.yaml").write_text(
+        "vars: {address-groups: {HOME_NET: 10.0.0.0/8}, port-groups: {PORTS: '80'}}\nrule-files: [a.rules]\n"
+    )
+    parser = argparse.ArgumentParser()
+    add_rule_options(parser)
+
+    def rules(*words: str) -> dict[str, Rule]:
+        ruleset = load_ruleset(parser.parse_args(["--suricata-yaml", str(tmp_path / "s.yaml"), *words]))
+        return {rule.title: rule for rule in ruleset.rules}
+
+    found = rules()
+    assert found["a"].inactive == "" and found["b"].inactive == "$SERVERS is not set" and len(found) > 2
+    first, second = found["a"].signature, rules("--home-net", "10.1.0.0/16", "--var", "SERVERS=10.2.0.1")["a"].signature
+    assert first is not None and second is not None
+    base = 0xFFFF << 32
+    assert first.header.source.ranges == ((base + 0x0A000000, base + 0x0AFFFFFF),)
+    assert second.header.source.ranges == ((base + 0x0A010000, base + 0x0A01FFFF),)
+    assert set(rules("--rules", str(tmp_path / "a.rules"))) == {"a", "b"}

@@ -200,7 +200,7 @@ def resident() -> int:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks Linux for resident memory")
 def test_state_takes_memory_only_where_it_is_used_and_gives_it_back() -> None:
     """Else a daemon would hold the full size of the state of all rules twice after a reload."""
-    limit = Limit(count=1, every_ns=10**9, by=())
+    limit = Limit(count=1, every_ns=10**9, by=("ip.src",))
     size = 65536 * (2 + ENTRY_COLUMNS) * 8
     for _ in range(3):  # malloc has memory at hand that is not zero, as after a reload
         used = [np.ones(size // 8) for _ in range(20)]

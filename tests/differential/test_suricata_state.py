@@ -36,7 +36,12 @@ A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 def packet(second: float, text: str, source: str = A, destination: str = B, port: int = 1000) -> Frame:
     """A datagram, its time in whole microseconds."""
     ports = (port, 2000) if source < destination else (2000, port)
-    layers = Ether(src=MAC, dst=MAC) / IP(src=source, dst=destination) / UDP(sport=ports[0], dport=ports[1]) / Raw(text.encode())
+    layers = (
+        Ether(src=MAC, dst=MAC)
+        / IP(src=source, dst=destination)
+        / UDP(sport=ports[0], dport=ports[1])
+        / Raw(text.encode())
+    )
     return START + round(second * 10**6) * 1000, bytes(layers)
 
 
@@ -57,7 +62,7 @@ EDGES = (0, 1, 2, 9.5, 10, 10.000001, 11, 12, 20, 20.000001, 20.000002, 30.5, 31
 HOSTS = [(A, B), (B, A), (A, C), (C, A), (B, C), (C, B)]
 CASES: dict[str, tuple[list[Frame], list[str]]] = {
     "flowbits": (
-        letters(*enumerate("abcatBtuz")) + [packet(20, "z", port=7), packet(21, "a", port=7), packet(22, "z", port=7)],
+        [*letters(*enumerate("abcatBtuz")), packet(20, "z", port=7), packet(21, "a", port=7), packet(22, "z", port=7)],
         [f'content:"a"; {ANY}; flowbits:set,A', 'content:"b"; flowbits:set,B', f"{ANY}; flowbits:isset,A", f"{ANY}; flowbits:isset,B",
          f"{ANY}; flowbits:isset,A|B", f"{ANY}; flowbits:isnotset,A|B", f"{ANY}; flowbits:isnotset,A", 'content:"t"; flowbits:toggle,T',
          f"{ANY}; flowbits:isset,T", 'content:"u"; flowbits:unset,A', f"{ANY}; flowbits:isset,A; flowbits:noalert; flowbits:set,Z",
@@ -96,8 +101,8 @@ CASES: dict[str, tuple[list[Frame], list[str]]] = {
     ),
     "thresholds by subject": (
         [packet(at * 0.25, "a", *HOSTS[at * at % 6], port=1000 + at % 3) for at in range(40)],
-        [f"{ANY}; {threshold(kind, count, 3, track)}" for kind in ("limit", "threshold", "both") for count in (1, 3)
-         for track in ("by_src", "by_dst", "by_rule", "by_both")] + [f"{ANY}; {filtered(2, 3, track)}" for track in ("by_src", "by_dst")],
+        [*(f"{ANY}; {threshold(kind, count, 3, track)}" for kind in ("limit", "threshold", "both") for count in (1, 3)
+           for track in ("by_src", "by_dst", "by_rule", "by_both")), *(f"{ANY}; {filtered(2, 3, track)}" for track in ("by_src", "by_dst"))],
     ),
     "states change whatever is held back": (
         letters(*enumerate("abcdefgh")),
@@ -109,7 +114,9 @@ CASES: dict[str, tuple[list[Frame], list[str]]] = {
 
 def texts(options: Sequence[str]) -> str:
     """Rules of options, numbered."""
-    return "".join(f'alert udp any any -> any any (msg:"{sid}"; {one}; sid:{sid};)\n' for sid, one in enumerate(options, 1))
+    return "".join(
+        f'alert udp any any -> any any (msg:"{sid}"; {one}; sid:{sid};)\n' for sid, one in enumerate(options, 1)
+    )
 
 
 def theirs(folder: Path) -> dict[int, list[int]]:
@@ -125,7 +132,9 @@ def theirs(folder: Path) -> dict[int, list[int]]:
     return dict(found)
 
 
-def ours(ruleset: Ruleset, capture: Path, frames: list[Frame], batch_packets: int, workers: int) -> dict[int, list[int]]:
+def ours(
+    ruleset: Ruleset, capture: Path, frames: list[Frame], batch_packets: int, workers: int
+) -> dict[int, list[int]]:
     """The same of ours. Packets are known by their times."""
     numbers = {time: number for number, (time, _) in enumerate(frames, 1)}
     found = defaultdict(list)

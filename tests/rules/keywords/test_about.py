@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rules.keywords.written import compiled, refused, signature
+from tests.rules.keywords.written import compiled, refused
 
 
 def test_names() -> None:
-    found = compiled("rev:3; gid:2; target:dest_ip; metadata:created 2020, mitre_technique_id T0836; metadata:x, mitre_technique_id_2 T1046;")
+    found = compiled(
+        "rev:3; gid:2; target:dest_ip; metadata:created 2020, mitre_technique_id T0836; metadata:x, mitre_technique_id_2 T1046;"
+    )
     assert found.title == "m"
-    assert (found.signature.sid, found.signature.rev, found.signature.gid, found.signature.target) == (1, 3, 2, "dest_ip")
-    assert found.signature.metadata == (("created", "2020"), ("mitre_technique_id", "T0836"), ("x", ""), ("mitre_technique_id_2", "T1046"))
+    assert (found.signature.sid, found.signature.rev, found.signature.gid, found.signature.target) == (
+        1,
+        3,
+        2,
+        "dest_ip",
+    )
+    assert found.signature.metadata == (
+        ("created", "2020"),
+        ("mitre_technique_id", "T0836"),
+        ("x", ""),
+        ("mitre_technique_id_2", "T1046"),
+    )
     assert found.tags == ("attack.ics.t0836", "attack.t1046")
 
 

@@ -37,12 +37,20 @@ def test_steps(options: str, expected: object) -> None:
 
 
 def test_a_modifier_belongs_to_the_content_before_it() -> None:
-    assert steps('content:"a"; content:"b"; isdataat:1; nocase;') == (Content(b"a"), Content(b"b", nocase=True), IsDataAt(1))
+    assert steps('content:"a"; content:"b"; isdataat:1; nocase;') == (
+        Content(b"a"),
+        Content(b"b", nocase=True),
+        IsDataAt(1),
+    )
 
 
 def test_numbers_may_be_variables() -> None:
-    assert steps('byte_extract:1,0,len; content:"a"; offset:len; depth:len;')[1] == Content(b"a", offset="len", depth="len")
-    assert steps('byte_extract:1,0,len; content:"a"; content:"b"; distance:len; within:len;')[2] == Content(b"b", distance="len", within="len")
+    assert steps('byte_extract:1,0,len; content:"a"; offset:len; depth:len;')[1] == Content(
+        b"a", offset="len", depth="len"
+    )
+    assert steps('byte_extract:1,0,len; content:"a"; content:"b"; distance:len; within:len;')[2] == Content(
+        b"b", distance="len", within="len"
+    )
     assert steps("byte_extract:1,0,len; isdataat:!len;")[1] == IsDataAt("len", is_negated=True)
 
 
@@ -50,7 +58,10 @@ def test_numbers_may_be_variables() -> None:
 def test_header_buffers(buffer: Buffer) -> None:
     protocol = {"tcp": "tcp", "udp": "udp", "icmpv4": "icmp", "icmpv6": "icmp"}.get(buffer.label.split(".")[0], "ip")
     found = signature(f'{buffer.label}; content:"a"; pkt_data; content:"b";', f"alert {protocol} any any -> any any")
-    assert {one.buffer: one.steps for one in found.inspections} == {buffer: (Content(b"a"),), Buffer.PAYLOAD: (Content(b"b"),)}
+    assert {one.buffer: one.steps for one in found.inspections} == {
+        buffer: (Content(b"a"),),
+        Buffer.PAYLOAD: (Content(b"b"),),
+    }
     assert found.where == Where.PACKET
 
 
@@ -69,7 +80,10 @@ def test_base64() -> None:
     assert steps('base64_decode:bytes 12, offset 4, relative; base64_data; content:"x"; nocase;') == (
         Base64(12, 4, True, (Content(b"x", nocase=True),)),
     )
-    assert steps('base64_decode; base64_data; content:"x"; pkt_data; content:"y";') == (Base64(None, 0, False, (Content(b"x"),)), Content(b"y"))
+    assert steps('base64_decode; base64_data; content:"x"; pkt_data; content:"y";') == (
+        Base64(None, 0, False, (Content(b"x"),)),
+        Content(b"y"),
+    )
 
 
 def test_dsize_is_a_test_on_the_length() -> None:
@@ -105,7 +119,11 @@ def test_dsize_is_a_test_on_the_length() -> None:
         ("dsize:5; dsize:6;", 55, "dsize is given twice"),
         ('dsize:5; content:"abc"; content:"def"; distance:0;', 1, "the contents need 6 bytes, dsize is 5"),
         ('base64_data; content:"a";', 40, "base64_data has no base64_decode before it"),
-        ('content:"a"; flow:only_stream; dsize:5;', 53, "the rule asks for streams only, and for what a packet alone has"),
+        (
+            'content:"a"; flow:only_stream; dsize:5;',
+            53,
+            "the rule asks for streams only, and for what a packet alone has",
+        ),
     ],
 )
 def test_mistakes(options: str, column: int, problem: str) -> None:

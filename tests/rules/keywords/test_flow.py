@@ -34,7 +34,9 @@ def test_a_lone_syn_to_a_port_goes_to_the_server() -> None:
     assert signature("flags:S;").header.flow == FlowCondition(0)
 
 
-@pytest.mark.parametrize(("value", "where"), [("only_stream", Where.STREAM), ("no_stream", Where.PACKET), ("established", Where.STREAM)])
+@pytest.mark.parametrize(
+    ("value", "where"), [("only_stream", Where.STREAM), ("no_stream", Where.PACKET), ("established", Where.STREAM)]
+)
 def test_where(value: str, where: Where) -> None:
     assert signature(f'flow:{value}; content:"a";').where == where
 

@@ -34,7 +34,9 @@ def test_steps(options: str, expected: object) -> None:
 
 
 def test_variables() -> None:
-    found = steps("byte_extract:1,0,n; byte_test:n,>,n,n; byte_jump:n,n; byte_math:bytes n,offset 0,oper +,rvalue n,result m; byte_test:1,=,m,0;")
+    found = steps(
+        "byte_extract:1,0,n; byte_test:n,>,n,n; byte_jump:n,n; byte_math:bytes n,offset 0,oper +,rvalue n,result m; byte_test:1,=,m,0;"
+    )
     assert found[1:] == (
         ByteTest(Numeral("n"), ">", False, "n", "n"), ByteJump(Numeral("n"), "n"), ByteMath(Numeral("n"), 0, "+", "n", "m"),
         ByteTest(Numeral(1), "=", False, "m", 0),
@@ -54,7 +56,11 @@ def test_variables() -> None:
         ("byte_jump:4,0,multiplier 0;", 54, "multiplier 0 is out of bounds"),
         ("byte_extract:4,0,n,align 3;", 53, "align 3 is not known"),
         ("byte_extract:4,0,n,string,dec,little;", 53, "a number that is text has no byte order"),
-        ("byte_math:bytes 4,offset 0,oper +,rvalue 5;", 50, "byte_math cannot be read: bytes 4,offset 0,oper +,rvalue 5"),
+        (
+            "byte_math:bytes 4,offset 0,oper +,rvalue 5;",
+            50,
+            "byte_math cannot be read: bytes 4,offset 0,oper +,rvalue 5",
+        ),
         ("byte_math:bytes 4,offset 0,oper %,rvalue 5,result x;", 72, "unknown operator '%'"),
     ],
 )

@@ -11,7 +11,19 @@ import pytest
 from detector.errors import PacketAnomaly
 from detector.protocols.fields import FIELDS
 from detector.rules.keywords import Context, Unsupported
-from detector.rules.model import And, Arithmetic, Compare, Exists, FieldValue, ListValue, Literal_, Membership, Not, Or, Test
+from detector.rules.model import (
+    And,
+    Arithmetic,
+    Compare,
+    Exists,
+    FieldValue,
+    ListValue,
+    Literal_,
+    Membership,
+    Not,
+    Or,
+    Test,
+)
 from detector.rules.signature import Where
 from tests.rules.keywords.written import compiled, conditions, refused, signature
 
@@ -75,12 +87,22 @@ TCP_ROWS = (0, 1, 2, 3, 4, 8, 16, 18, 24, 32, 0x29, 0x42, 0xC2, 0xFF)
 def test_flags(value: str, expected: list[int]) -> None:
     assert chosen(f"flags:{value};", "tcp.flags", TCP_ROWS, packet__ip_protocol=6) == expected
     assert chosen(f"tcp.flags:{value};", "tcp.flags", TCP_ROWS, packet__ip_protocol=6) == expected
-    assert chosen(f"flags:{value};", "tcp.flags", TCP_ROWS, packet__ip_protocol=1) == [], "a header that an ICMP error quotes"
+    assert chosen(f"flags:{value};", "tcp.flags", TCP_ROWS, packet__ip_protocol=1) == [], (
+        "a header that an ICMP error quotes"
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("D", [2]), ("MD", [3]), ("+D", [3, 6, 7]), ("D+", [3, 6, 7]), ("*DR", [2, 3, 4, 5, 6, 7]), ("!DR", [0, 1, 2, 3, 4, 5]), ("!D", [0, 1, 4, 5])],
+    [
+        ("D", [2]),
+        ("MD", [3]),
+        ("+D", [3, 6, 7]),
+        ("D+", [3, 6, 7]),
+        ("*DR", [2, 3, 4, 5, 6, 7]),
+        ("!DR", [0, 1, 2, 3, 4, 5]),
+        ("!D", [0, 1, 4, 5]),
+    ],
 )
 def test_fragbits(value: str, expected: list[int]) -> None:
     """Bits as in ip.flags: 4 reserved, 2 do not fragment, 1 more fragments."""
@@ -174,8 +196,16 @@ def test_datasets(tmp_path: Path) -> None:
         Membership(FieldValue("ipv6.src", occurrence=1), (ListValue("bad", (Literal_(bytes.fromhex("20010db8") + bytes(11) + b"\1"),)),)),
     ))  # fmt: skip
     lists = [one.entries[0] for one in found.tests if isinstance(one, Membership)]
-    assert [list_.entries[0].value for list_ in lists if isinstance(list_, ListValue)] == [0x0A000001, bytes.fromhex("20010db8") + bytes(11) + b"\1"]
-    assert compiled("ip.dst; dataset:isnotset,bad,type ip,load bad.lst;", ANY, context).fields == ("ip.dst", "ipv6.dst", "ip.src", "ipv6.src")
+    assert [list_.entries[0].value for list_ in lists if isinstance(list_, ListValue)] == [
+        0x0A000001,
+        bytes.fromhex("20010db8") + bytes(11) + b"\1",
+    ]
+    assert compiled("ip.dst; dataset:isnotset,bad,type ip,load bad.lst;", ANY, context).fields == (
+        "ip.dst",
+        "ipv6.dst",
+        "ip.src",
+        "ipv6.src",
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,7 +229,14 @@ def test_mistakes(options: str, column: int, problem: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    ["ip_proto:6; ip_proto:17;", "ip_proto:6; ip_proto:!17;", "ip_proto:>6; ip_proto:>7;", "ip_proto:>250; ip_proto:<5;", "ip_proto:foo;", "ip_proto:256;"],
+    [
+        "ip_proto:6; ip_proto:17;",
+        "ip_proto:6; ip_proto:!17;",
+        "ip_proto:>6; ip_proto:>7;",
+        "ip_proto:>250; ip_proto:<5;",
+        "ip_proto:foo;",
+        "ip_proto:256;",
+    ],
 )
 def test_protocols_that_contradict_each_other(options: str) -> None:
     assert not isinstance(refused(options, ANY), Unsupported)

@@ -48,7 +48,12 @@ def test_what_is_no_expression(pattern: str) -> None:
 
 @pytest.mark.parametrize(
     ("options", "keyword"),
-    [('pcre:"/a/U";', "http.uri"), ('pcre:"/a/V";', "http.user_agent"), ('pcre:"/(a)/,flow:x";', "pcre"), ('pcre:"/(?<flow_x>a)/";', "pcre")],
+    [
+        ('pcre:"/a/U";', "http.uri"),
+        ('pcre:"/a/V";', "http.user_agent"),
+        ('pcre:"/(a)/,flow:x";', "pcre"),
+        ('pcre:"/(?<flow_x>a)/";', "pcre"),
+    ],
 )
 def test_other_buffers_are_not_supported(options: str, keyword: str) -> None:
     error = refused(options)

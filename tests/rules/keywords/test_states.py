@@ -35,7 +35,9 @@ def test_states(options: str, expected: object) -> None:
 def test_thresholds() -> None:
     found = signature("threshold: type limit, track by_src, seconds 60, count 2;")
     assert found.threshold == Threshold("limit", Subject.SOURCE, 2, 60)
-    assert signature("threshold:type both,track by_both,count 5,seconds 9;").threshold == Threshold("both", Subject.PAIR, 5, 9)
+    assert signature("threshold:type both,track by_both,count 5,seconds 9;").threshold == Threshold(
+        "both", Subject.PAIR, 5, 9
+    )
     filtered = signature("detection_filter:track by_dst, count 30, seconds 60;")
     assert filtered.detection_filter == Threshold("detection", Subject.DESTINATION, 30, 60)
 
@@ -73,7 +75,11 @@ def test_silent_rules(options: str) -> None:
         ("threshold:type limit, track by_src, count 1;", 50, "threshold lacks seconds"),
         ("threshold:type limt, track by_src, count 1, seconds 1;", 55, "unknown type 'limt'"),
         ("detection_filter:track by_rule, count 1, seconds 1;", 63, "unknown track 'by_rule'"),
-        ("detection_filter:track by_src, count 0, seconds 1;", 57, "count and seconds of detection_filter are 1 or more"),
+        (
+            "detection_filter:track by_src, count 0, seconds 1;",
+            57,
+            "count and seconds of detection_filter are 1 or more",
+        ),
         ("tag:session,5;", 44, "tag cannot be read: session,5"),
     ],
 )
