@@ -103,17 +103,10 @@ def is_different(windows, tails, buffer, stream, position, start, stop):
         upto = min(upto, began)
         window = windows[window, W_PREVIOUS]
     tail = state[stream, T_TAIL] - 1
-<<<<<<< HEAD
     at = max(position, least)
     while at < upto and rings[tail, at & mask] == buffer[shift + at]:
         at += 1
     return at < upto
-=======
-    p = max(position, least)
-    while p < upto and rings[tail, p & mask] == buffer[shift + p]:
-        p += 1
-    return p < upto
->>>>>>> hB
 
 
 @kernel
