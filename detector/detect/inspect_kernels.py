@@ -368,7 +368,7 @@ def run_programs(code, firsts, pool, buffer, which, spans, fresh, origins, limit
             step = state[row, S_STEP]
             holds, is_final = True, False
             if step == last:
-                if state[row, S_END] == NO_END or state[row, S_END] > fresh[row]:
+                if fresh[row] == 0 or state[row, S_END] == NO_END or state[row, S_END] > fresh[row]:
                     state[row, S_RESULT] = HOLDS
                     break
                 holds = False  # all of it is old: what comes again in new bytes is looked for

@@ -87,7 +87,7 @@ class Inspector:
         state[S_ANSWER] = NO
         if isinstance(question, Base64):
             if self._decoded_holds(step, question, data):
-                state[S_ANSWER], state[S_STOP] = YES, start
+                state[S_ANSWER], state[S_STOP] = YES, start + len(data)
             return
         try:
             found = self._searches[step](data, max(0, int(state[S_FROM]) - start))
