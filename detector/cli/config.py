@@ -14,6 +14,7 @@ from detector.service.config import Config, read_config
 from detector.service.preflight import obstacles, remarks
 from detector.service.reload import rules_of
 from detector.service.settings_reader import schema_of, shown
+from detector.silence import refused_rules
 
 DEFAULT = "/etc/detector/detector.yml"
 
@@ -64,7 +65,8 @@ def check(path: Path, config: Config) -> int:
         print(f"{path}: fine; {rules}")
     for error in found:
         print(f"  error: {error}")
-    for text in (*remarks(config), *map(str, ruleset.warnings)):
+    refused = refused_rules(ruleset)
+    for text in (*remarks(config), *map(str, ruleset.warnings), *([refused] if refused else ())):
         print(f"  - {text}")
     for rule in ruleset.rules:
         if rule.inactive:

@@ -31,8 +31,8 @@ OP, FLAGS, A, B, C, D, E, F, G, H = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 CODE_COLUMNS = 11
 NONE, VARIABLE = 1 << 61, 1 << 60
 LARGEST = 1 << 59  # numbers from bytes that are larger count as this; only byte_test sees all 64 bits
-# FLAGS.
-NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED = 1, 2, 4, 8, 16, 32, 64, 128
+# FLAGS. BOTH: depth counts from the offset.
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, BOTH = 1, 2, 4, 8, 16, 32, 64, 128, 256
 # content: A B bytes in the pool and their number, C offset, D depth, E distance, F within.
 # is_data_at: A position.  buffer_size: A low, B high.  pcre: A pattern.  base64: A question.
 # byte_*: A size, B base (0: binary), C offset; E bitmask (0: none), F how far it is shifted.
@@ -101,13 +101,16 @@ def text_number(buffer, start, stop, base):
     if base == 16 and at + 2 < stop and np.int64(buffer[at]) == 48 and np.int64(buffer[at + 1]) | 32 == 120:
         if digit_of(np.int64(buffer[at + 2])) < 16:
             at += 2
-    first, value = at, np.uint64(0)
+    first, value, is_too_large = at, np.uint64(0), False
     while at < stop and digit_of(np.int64(buffer[at])) < base:
-        value = value * np.uint64(base) + np.uint64(digit_of(np.int64(buffer[at])))
+        digit = np.uint64(digit_of(np.int64(buffer[at])))
+        is_too_large = is_too_large or value > (np.uint64(0xFFFFFFFFFFFFFFFF) - digit) // np.uint64(base)
+        if not is_too_large:
+            value = value * np.uint64(base) + digit
         at += 1
-    if at == first:
+    if at == first or is_too_large:
         return np.uint64(0), np.int64(0)
-    if is_minus:
+    if is_minus and value:
         value = ~value + np.uint64(1)
     return value, np.int64(at - start)
 
@@ -186,12 +189,11 @@ def content_bounds(code, step, state, row, place, length, origin):
     offset, depth = number_of(code[step, C], state, row), number_of(code[step, D], state, row)
     first, last = np.int64(0), np.int64(length)
     if code[step, FLAGS] & RELATIVE:
-        first = place
         distance, within = number_of(code[step, E], state, row), number_of(code[step, F], state, row)
         if distance == NONE:
             distance = np.int64(0)
-        first = max(np.int64(0), first + distance)
-        if within != NONE:
+        first = max(np.int64(0), place + distance)
+        if within != NONE and place + within + distance >= 0:  # below nothing Suricata takes it for very far
             last = min(last, place + within + distance)
         if depth != NONE:
             last = min(last, place + depth)
@@ -199,43 +201,47 @@ def content_bounds(code, step, state, row, place, length, origin):
             first = max(first, offset)
     else:
         if depth != NONE:
-            last = depth - origin
+            last = depth - origin + (offset if offset != NONE and code[step, FLAGS] & BOTH else 0)
         if offset != NONE:
             first = max(np.int64(0), offset)
     return first, min(last, np.int64(length))
 
 
 @kernel
-def step_content(code, step, pool, buffer, begin, length, state, row, origin):
+def step_content(code, step, pool, buffer, begin, length, state, row, origin, fresh):
     """One content; (whether it holds, whether its failure is for good)."""
     flags, size = code[step, FLAGS], code[step, B]
     first, last = content_bounds(code, step, state, row, state[row, S_PLACE], length, origin)
+    if first > last or last <= 0:  # nowhere to search
+        return flags & NEGATED != 0, False
+    is_alone = flags & RELATIVE == 0
+    first = max(first, state[row, S_FROM])
     found = np.int64(-1)
-    if first <= last and last > 0:
-        first = max(first, state[row, S_FROM])
-        if flags & ENDSWITH:
-            if last == length and last - size >= first:
-                found = find_content(
-                    buffer, begin + last - size, begin + last, pool, code[step, A], size, flags & NOCASE
-                )
-        else:
-            found = find_content(buffer, begin + first, begin + last, pool, code[step, A], size, flags & NOCASE)
+    if flags & ENDSWITH and flags & NEGATED:
+        found = find_content(buffer, begin + first, begin + last, pool, code[step, A], size, flags & NOCASE)
+        return found < 0 or found - begin + size != last - first, False
+    if flags & ENDSWITH == 0:
+        found = find_content(buffer, begin + first, begin + last, pool, code[step, A], size, flags & NOCASE)
+    elif last == length and last - size >= first:
+        found = find_content(buffer, begin + last - size, begin + last, pool, code[step, A], size, flags & NOCASE)
     if flags & NEGATED:
-        return found < 0, flags & RELATIVE == 0
+        return found < 0, is_alone and code[step, C] == NONE and code[step, D] == NONE
     if found < 0:
-        return False, flags & RELATIVE == 0
+        return False, is_alone and state[row, S_FROM] == 0
     start = found - begin
-    choose(code, step, state, row, start + 1)
+    # Bytes that are new may hold it again, whether or not something counts from it.
+    if flags & RELATIVE_NEXT or start + size <= fresh:
+        choose(state, row, step, start + 1 if flags & RELATIVE_NEXT else max(start, fresh - size) + 1)
     state[row, S_PLACE] = start + size
     state[row, S_END] = max(state[row, S_END], start + size)
     return True, False
 
 
 @kernel
-def choose(code, step, state, row, again):
+def choose(state, row, step, again):
     """Keeps a choice that may be made otherwise: the step holds from `again` on as well, perhaps."""
     depth = state[row, S_DEPTH]
-    if code[step, FLAGS] & RELATIVE_NEXT and depth < MOST_CHOICES:
+    if depth < MOST_CHOICES:
         at = S_STACK + depth * CHOICE
         state[row, at] = step
         state[row, at + 1] = state[row, S_PLACE]
@@ -293,9 +299,9 @@ def step_bytes(code, step, buffer, begin, length, state, row):
             result += at + taken
         elif code[step, G] == FROM_END:
             result += length
-        if result < 0 or result >= length:
+        if result > length:
             return False
-        state[row, S_PLACE] = result
+        state[row, S_PLACE] = max(np.int64(0), result)
         state[row, S_END] = max(state[row, S_END], at + taken)
         return True
     state[row, S_PLACE] = at + taken
@@ -304,7 +310,7 @@ def step_bytes(code, step, buffer, begin, length, state, row):
 
 
 @kernel
-def step_asked(code, step, state, row):
+def step_asked(code, step, state, row, fresh):
     """A step that Python answers; (whether it is answered, whether it holds). The question is in S_START and S_FROM: where
     its bytes begin, and from where a match may."""
     flags = code[step, FLAGS]
@@ -316,7 +322,8 @@ def step_asked(code, step, state, row):
     if flags & NEGATED:
         return True, not is_yes
     if is_yes:
-        choose(code, step, state, row, state[row, S_START] + 1)
+        if flags & RELATIVE_NEXT or (code[step, OP] == PCRE and state[row, S_STOP] <= fresh):
+            choose(state, row, step, state[row, S_START] + 1)
         if code[step, OP] == PCRE:
             state[row, S_PLACE] = state[row, S_STOP]
         state[row, S_END] = max(state[row, S_END], state[row, S_STOP])
@@ -364,15 +371,17 @@ def run_programs(code, firsts, pool, buffer, which, spans, fresh, origins, limit
                 if state[row, S_END] == NO_END or state[row, S_END] > fresh[row]:
                     state[row, S_RESULT] = HOLDS
                     break
-                holds = False
+                holds = False  # all of it is old: what comes again in new bytes is looked for
             else:
                 state[row, S_SPENT] += 1
-                if state[row, S_SPENT] > limit:
+                if state[row, S_SPENT] >= limit:
                     state[row, S_RESULT] = GAVE_UP
                     break
                 operation, flags = code[step, OP], code[step, FLAGS]
                 if operation == CONTENT:
-                    holds, is_final = step_content(code, step, pool, buffer, begin, length, state, row, origins[row])
+                    holds, is_final = step_content(
+                        code, step, pool, buffer, begin, length, state, row, origins[row], fresh[row]
+                    )
                 elif operation == IS_DATA_AT:
                     wanted = number_of(code[step, A], state, row)
                     if flags & RELATIVE:
@@ -383,7 +392,7 @@ def run_programs(code, firsts, pool, buffer, which, spans, fresh, origins, limit
                 elif operation == BUFFER_SIZE:
                     holds = (code[step, A] <= length <= code[step, B]) != (flags & NEGATED != 0)
                 elif operation == PCRE or operation == BASE64:
-                    is_answered, holds = step_asked(code, step, state, row)
+                    is_answered, holds = step_asked(code, step, state, row, fresh[row])
                     if not is_answered:
                         state[row, S_RESULT] = ASKS
                         break
@@ -392,5 +401,5 @@ def run_programs(code, firsts, pool, buffer, which, spans, fresh, origins, limit
             if holds:
                 state[row, S_STEP] += 1
                 state[row, S_FROM] = 0
-            elif is_final or not step_back(state, row):
+            elif (is_final and fresh[row] == 0) or not step_back(state, row):
                 break

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections import Counter
 
@@ -110,23 +109,15 @@ class Inspector:
             return False
         inner = self._inner.get(step)
         if inner is None:
-            return True
+            return False  # as in Suricata, where base64_data is what looks at it
         bytes_ = np.frombuffer(decoded, np.uint8).copy()
         zero = np.zeros(1, np.int64)
         return bool(inner.inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
 
 
 def decode_base64(data: bytes) -> bytes:
-    """What stands in base64 up to the first byte that does not belong to it, in whole groups of four; a padded last group too."""
+    """What stands in base64 up to the first byte that does not belong to it; the bytes of a last group that is not whole too."""
     stop = NOT_BASE64.search(data)
     text = data if stop is None else data[: stop.start()]
-    rest = len(text) % 4
-    padding = data[len(text) : len(text) + 4 - rest]
-    if rest and padding.startswith(b"=" * min(4 - rest, max(1, len(padding)))) and rest > 1:
-        text += b"=" * (4 - rest)
-    else:
-        text = text[: len(text) - rest]
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return b""
+    text = text[: len(text) - (len(text) % 4 == 1)]
+    return base64.b64decode(text + b"=" * (-len(text) % 4))

@@ -30,7 +30,7 @@ from detector.rules.signature import (
 CODE_COLUMNS = 11
 CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER_SIZE, BASE64 = range(1, 10)
 NONE, VARIABLE = 1 << 61, 1 << 60
-NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED = (1 << bit for bit in range(8))
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, BOTH = (1 << bit for bit in range(9))
 COMPARISONS = ("<", ">", "=", "<=", ">=", "&", "^")
 OPERATIONS = ("+", "-", "*", "/", "<<", ">>")
 ORIGINS = ("", "beginning", "end")
@@ -87,6 +87,8 @@ class Programs:
             return VARIABLE + names[value] if isinstance(value, str) else value
 
         def variable(name: str) -> int:
+            if name not in names and len(names) == MOST_VARIABLES:
+                raise ValueError(f"a rule may keep {MOST_VARIABLES} numbers")  # the loader refuses it before
             return names.setdefault(name, len(names))
 
         match step:
@@ -99,8 +101,8 @@ class Programs:
                     | RELATIVE * step.is_relative
                 )
                 depth = len(step.pattern) if step.startswith else step.depth
-                if isinstance(depth, int) and isinstance(step.offset, int):
-                    depth += step.offset  # it counts from the offset
+                if depth is not None and step.offset is not None:
+                    row[1] |= BOTH
                 row[2:4] = self._text(step), len(step.pattern)
                 row[4:8] = number(step.offset), number(depth), number(step.distance), number(step.within)
             case IsDataAt():
@@ -167,7 +169,8 @@ def is_relative(step: Step) -> bool:
 
 
 def followed_by_relative(steps: Sequence[Step]) -> set[int]:
-    """Contents and expressions whose match a later step counts from: the nearest before each relative step."""
+    """Contents and expressions that are searched again where a later step fails: those that the next step that counts from
+    a match counts from. Another step that moves the place may stand between them; then nothing is searched again."""
     found: set[int] = set()
     last = -1
     for number, step in enumerate(steps):  # per step
@@ -175,4 +178,6 @@ def followed_by_relative(steps: Sequence[Step]) -> set[int]:
             found.add(last)
         if isinstance(step, Content | Pcre):
             last = number
+        elif isinstance(step, ByteTest | ByteJump | ByteExtract | ByteMath):
+            last = -1
     return found

@@ -103,10 +103,10 @@ def is_different(windows, tails, buffer, stream, position, start, stop):
         upto = min(upto, began)
         window = windows[window, W_PREVIOUS]
     tail = state[stream, T_TAIL] - 1
-    for p in range(max(position, least), upto):
-        if rings[tail, p & mask] != buffer[shift + p]:
-            return True
-    return False
+    at = max(position, least)
+    while at < upto and rings[tail, at & mask] == buffer[shift + at]:
+        at += 1
+    return at < upto
 
 
 @kernel

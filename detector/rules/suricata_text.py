@@ -128,8 +128,8 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
         InputError: with the place.
     """
     if len(text) > LONGEST_RULE:
-        at = places(0, 1)  # without the line, which nobody wants to see
-        raise InputError(f"the rule has {len(text):,} characters, {LONGEST_RULE:,} are the most", position=Position(at.path, at.line, at.column),
+        first = places(0, 1)  # without the line, which nobody wants to see
+        raise InputError(f"the rule has {len(text):,} characters, {LONGEST_RULE:,} are the most", position=Position(first.path, first.line, first.column),
                          hint="Suricata has the same bound; put long lists into a variable or a dataset")  # fmt: skip
     opening = text.find("(")
     header = headers.get(text[:opening]) if opening > 0 else None
@@ -149,7 +149,7 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
             options.append(option((keyword.lower(), None, begin, at - 1)))
         else:
             value = value.rstrip()
-            if value[:1] in '"!' and (value.count('"') != 2 or value[-1] != '"'):
+            if value and value[0] in '"!' and (value.count('"') != 2 or value[-1] != '"'):
                 refuse_quotes(value, found.start(2), keyword, places)
             options.append(option((keyword.lower(), value, begin, found.start(2))))
     end = END.match(text, at)

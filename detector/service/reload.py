@@ -32,6 +32,7 @@ from detector.rules.suricata_config import read_suricata_yaml
 from detector.service.config import Config, read_config
 from detector.settings import settings_of
 from detector.shipped import rules_folder
+from detector.silence import refused_rules
 from detector.warming import traffic
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class RulesDiff:
     removed: Sequence[str] = ()
     changed: Sequence[str] = ()
     inactive: Sequence[str] = ()  # of the new rules
+    refused: str = ""  # how many Suricata rules were refused, and why
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
@@ -62,6 +64,7 @@ class RulesDiff:
             if titles:
                 more = f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else ""
                 parts.append(f"{len(titles)} {what}: {', '.join(titles[:MOST_NAMED])}{more}")
+        parts += [self.refused] if self.refused else []
         return "; ".join(parts) or "no rule has changed"
 
 
@@ -74,6 +77,7 @@ def difference(old: Ruleset, new: Ruleset) -> RulesDiff:
         removed=[rule.title for rule in old.rules if rule.id not in after],
         changed=[rule.title for rule in new.rules if rule.id in before and not same_meaning(before[rule.id], rule)],
         inactive=[f"{rule.title} ({rule.inactive})" for rule in new.rules if rule.inactive],
+        refused=refused_rules(new),
     )
 
 
@@ -268,7 +272,8 @@ class Reloader:
         with self._changed:
             self._changed.wait_for(lambda: not self._is_swapping)  # what runs is not known before
             diff = difference(self.ruleset, prepared.ruleset)
-            is_new = bool(diff) or prepared.ruleset.warnings != self.ruleset.warnings
+            before, now = self.ruleset, prepared.ruleset
+            is_new = bool(diff) or (now.warnings, now.refused) != (before.warnings, before.refused)
             replaced, self._waiting = self._waiting, Waiting(config, prepared, diff, answer) if is_new else None
         if replaced:
             self._tell(Outcome("unchanged", "a later reload took its place", replaced.diff), replaced.answer)

@@ -75,7 +75,10 @@ def test_paths_that_are_not_there(tmp_path: Path) -> None:
     assert done.code == 2 and done.out == ""
     assert [line.partition(" (hint")[0] for line in done.err.splitlines()] == [
         "/no/such/file: no such file or folder", "/no/such/folder: no such file or folder"]  # fmt: skip
-    assert refused(inside("lint", tmp_path)) == f"{tmp_path}: no rule in this folder (hint: rules are .yml files)"
+    assert (
+        refused(inside("lint", tmp_path))
+        == f"{tmp_path}: no rule in this folder (hint: rules are .yml and .rules files)"
+    )
 
 
 @pytest.mark.parametrize("name", ["Makefile", "README.md", "replay_pcaps/minute-attack/capture.pcap"])

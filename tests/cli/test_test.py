@@ -101,7 +101,10 @@ def test_a_folder_with_rules_and_scenarios_has_both_tested(scenario: Path) -> No
 @pytest.mark.parametrize(("path", "said"), [("/no/such/path", "/no/such/path: no such file or folder")])
 def test_what_is_not_there(path: str, said: str, tmp_path: Path) -> None:
     assert refused(inside("test", path)) == said
-    assert refused(inside("test", tmp_path)) == f"{tmp_path}: no rule in this folder (hint: rules are .yml files)"
+    assert (
+        refused(inside("test", tmp_path))
+        == f"{tmp_path}: no rule in this folder (hint: rules are .yml and .rules files)"
+    )
     assert refused(inside("test", ATTACK, "--rules", path)).startswith(said)
 
 

@@ -118,8 +118,9 @@ def test_what_is_not_there_is_a_warning(folder: Path) -> None:
 
 def test_files_that_include_each_other_end(folder: Path) -> None:
     (folder / "more.yaml").write_text("include: more.yaml\n")
-    with pytest.raises(InputErrors, match="1 mistakes|include each other"):
+    with pytest.raises(InputErrors) as refused:
         read_suricata_yaml(folder / "suricata.yaml")
+    assert "include each other" in refused.value.errors[0].problem
 
 
 @pytest.mark.differential

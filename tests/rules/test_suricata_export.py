@@ -16,7 +16,7 @@ from detector.rules.suricata_tables import CLASSIFICATIONS, REFERENCES
 RULES = r"""alert tcp any any -> any 80 (msg:"plain"; flow:established,to_server; content:"|00 01|abc"; offset:2; depth:9; nocase; content:!"x y"; distance:1; within:7; sid:1; rev:3;)
 alert udp [10.0.0.0/8, !10.1.0.0/16] 1024: <> any [53,!5353] (msg:"it's: \"quoted\" # \; - {x}"; content:"a\;b\"c\\d\:e"; sid:2; gid:7;)
 alert tcp any any -> any any (msg:"buffers"; content:"p"; tcp.hdr; content:"|02 04|"; byte_test:2,>,500,0,relative; pkt_data; content:"q"; fast_pattern; startswith; sid:3;)
-alert tcp any any -> any any (msg:"numbers"; content:"yes"; byte_extract:2,0,len,relative,little; byte_jump:2,4,relative,multiplier 2; content:"null"; within:len; isdataat:!10,relative; pcre:!"/a[^\;]+\/b{1,2}/Ri"; bsize:>2; sid:4;)
+alert tcp any any -> any any (msg:"numbers"; content:"yes"; byte_extract:2,0,len,relative,little; byte_jump:2,4,relative,multiplier 2; content:"null"; within:len; isdataat:!10,relative; pcre:!"/a[^\;]+\/b{1,2}/Ri"; sid:4;)
 alert ip any any -> any any (msg:"headers"; ttl:<5; sameip; ip_proto:6; fragbits:M; metadata:created_at 2020_01_05, mitre_technique_id T0836; metadata:x; classtype:misc-attack; priority:1; sid:5;)
 alert tcp any any -> any any (msg:"states"; content:"a"; flowbits:isset,one|two; flowbits:set,three; flowint:nn,+,1; xbits:set,seen,track ip_src,expire 60; threshold:type both,track by_dst,count 5,seconds 60; tag:session,5,packets; target:dest_ip; sid:6;)
 alert tcp any any -> any any (content:"silent"; flowbits:set,x; flowbits:noalert; reference:cve,2020-1; reference:url,example.com/a b; sid:7;)

@@ -77,13 +77,16 @@ def config(tmp_path: Path) -> Config:
     (tmp_path / "rules" / "a.yml").write_text(RULE)
     (tmp_path / "masters.txt").write_text("10.0.0.10\n")
     (tmp_path / "overrides.yml").write_text("{}\n")
+    (tmp_path / "suricata.yaml").write_text("threshold-file: threshold.config\n")
+    (tmp_path / "threshold.config").write_text("# none\n")
     path = tmp_path / "detector.yml"
-    path.write_text(yaml.safe_dump({"sources": [{"folder": {"path": "."}}], "rules": ["rules"], "overrides": ["overrides.yml"],
+    path.write_text(yaml.safe_dump({"sources": [{"folder": {"path": "."}}], "rules": ["rules"], "overrides": ["overrides.yml"], "suricata_yaml": "suricata.yaml",
                                     "variables": {"MASTERS": ["10.0.0.1", "@masters.txt"]}}))  # fmt: skip
     return read_config(path)
 
 
-@pytest.mark.parametrize("changed", ["detector.yml", "masters.txt", "overrides.yml", "rules/a.yml", "rules/new.yml"])
+@pytest.mark.parametrize("changed", ["detector.yml", "masters.txt", "overrides.yml", "rules/a.yml", "rules/new.yml",
+                                     "suricata.yaml", "threshold.config"])  # fmt: skip
 def test_every_file_that_rules_are_made_of_is_watched(changed: str, config: Config, tmp_path: Path) -> None:
     before = fingerprint(tmp_path / "detector.yml", config)
     assert fingerprint(tmp_path / "detector.yml", config) == before
@@ -92,6 +95,13 @@ def test_every_file_that_rules_are_made_of_is_watched(changed: str, config: Conf
     os.utime(aside, ns=(1, 1))
     aside.rename(tmp_path / changed)  # as editors do: another file of the same name
     assert fingerprint(tmp_path / "detector.yml", config) != before
+
+
+def test_a_reload_says_which_suricata_rules_were_refused(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "overrides.yml").write_text("[]\n")
+    before = rules_of(config)
+    (tmp_path / "rules" / "b.rules").write_text('alert tcp any any -> any any (content:"abc"; http.uri; sid:1;)\n')
+    assert str(difference(before, rules_of(config))) == "refused 1 of 1 Suricata rules: http.uri 1"
 
 
 def test_a_file_that_has_gone_is_a_change_and_no_failure(config: Config, tmp_path: Path) -> None:

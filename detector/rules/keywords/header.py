@@ -59,7 +59,7 @@ def read_action(draft: Draft) -> None:
     Raises:
         InputError: no action.  Unsupported: an action that makes no alerts.
     """
-    word, at = draft.text.header[0], draft.text.header_at[0]
+    word, at = draft.text.header[0].lower(), draft.text.header_at[0]
     if word == "alert":
         return
     position = draft.text.position(at, len(word))

@@ -340,7 +340,11 @@ def dataset(draft: Draft, value: str) -> None:
         )
     side = draft.addresses_of.removeprefix("ip.")
     path = given["load"].strip()
-    draft.add_test(negated(listed(side, str(draft.context.folder / path), words[1]), words[0] == "isnotset"))
+    try:
+        test = listed(side, str(draft.context.folder / path), words[1])
+    except InputError as error:
+        raise error if error.position else draft.mistake(error.problem, error.hint, path) from None
+    draft.add_test(negated(test, words[0] == "isnotset"))
     if words[0] == "isnotset":
         draft.add_test(Or((Exists(own("ip.src")), Exists(own("ipv6.src")))))
     draft.addresses_of = ""

@@ -19,6 +19,7 @@ BUFFERS = {
 }  # fmt: skip
 KEPT = re.compile(r"\(\?P?<(?:flow|pkt)_")
 LONGEST = 4096
+NO_EXPRESSION = "not an expression"  # how rules/expressions.py begins where PCRE refuses as well
 
 
 @lru_cache(1 << 16)
@@ -58,7 +59,13 @@ def pcre(draft: Draft, value: str) -> None:
         raise draft.mistake(f"an expression of {len(pattern):,} characters", f"{LONGEST} are the most")
     flags = "".join(letter for letter in MATCHING if letter in letters)
     if problem := wrong(pattern, flags):
-        raise draft.mistake(f"{problem}", "as in Perl, on bytes; a / within it is written \\/", pattern)
+        if not problem.startswith(NO_EXPRESSION):
+            raise draft.unsupported(
+                problem,
+                "what can be matched is matched as PCRE would; this part of its language is not known here",
+                pattern,
+            )
+        raise draft.mistake(problem, "as in Perl, on bytes; a / within it is written \\/", pattern)
     if (
         "R" in letters
         and draft.buffer == Buffer.PAYLOAD

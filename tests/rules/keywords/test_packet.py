@@ -217,6 +217,7 @@ def test_datasets(tmp_path: Path) -> None:
         ("seq:4294967296;", 44, "seq '4294967296' is no number"), ("window:>5;", 47, "window '>5' is no number"),
         ("flags:X;", 46, "flags 'X' cannot be read"), ("tcp.mss:10-5;", 48, "nothing lies between 10 and 5"), ("ip_proto:6;", 49, "ip_proto in an alert tcp rule says nothing"),
         ("dataset:isset,a,type ip;", 48, "dataset needs a buffer before it"), ("engine-event:ipv4.trunc_pkt;", 53, "unknown event 'ipv4.trunc_pkt'"),
+        ("ip.src; dataset:isset,a,type ip,load none.lst;", 77, "none.lst: cannot be read: No such file or directory"),
         ("sameip:1;", 47, "sameip takes no value"),
     ],
 )  # fmt: skip
