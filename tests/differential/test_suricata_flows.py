@@ -11,7 +11,7 @@ from detector.capture import open_source
 from detector.flows.columns import Cell, Peer
 from detector.flows.table import FlowSettings, FlowTable
 from detector.packets.decode import PacketDecoder
-from tests.differential.suricata import alerts_by_packet
+from tests.differential.small_rules import alerts_by_packet
 from tests.flows.frames import ACK, CLIENT, FIN, PUSH, RST, SERVER, SYN, icmp, tcp, udp
 
 pytestmark = pytest.mark.differential

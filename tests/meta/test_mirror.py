@@ -73,13 +73,10 @@ COVERED_BY = {
     "protocols/modbus_kernels.py": "protocols/test_modbus.py",
     "protocols/protocol.py": "protocols/test_modbus.py",
     "protocols/table.py": "protocols/test_modbus.py",
-<<<<<<< HEAD
     "rules/keywords/draft.py": "rules/keywords/test_compile.py",
     "rules/keywords/known.py": "rules/keywords/test_compile.py",
-=======
     "rules/options.py": "rules/test_suricata_text.py",
     "rules/suricata_tables.py": "rules/test_suricata_config.py",
->>>>>>> main
     "detect/match.py": "detect/test_engine.py",
     "detect/memory_kernels.py": "detect/test_memory.py",
     "detect/predicate_kernels.py": "detect/test_predicates.py",
