@@ -58,6 +58,15 @@ def joined(parts: Sequence[Candidates]) -> Candidates:
     return Candidates(*map(np.concatenate, zip(*parts, strict=True)))
 
 
+def icmp_header_bytes(buffer: NDArray[np.uint8], spans: Rows, kind: int) -> Rows:
+    """Bytes of ICMP headers as Suricata counts them: eight, twenty of version 4's timestamps (RFC 792: types 13 and 14)."""
+    if kind == Buffer.ICMPV6_HDR or not len(buffer):
+        return np.full(len(spans), 8)
+    first = buffer[np.minimum(spans[:, 0], len(buffer) - 1)]
+    is_timestamp = (first == 13) | (first == 14)
+    return np.where(is_timestamp, 20, 8)
+
+
 def is_one_content(inspections: Sequence[Inspection]) -> bool:
     """Whether a rule is one content and nothing else: what comes later adds nothing."""
     steps = [step for one in inspections for step in one.steps]
@@ -265,6 +274,10 @@ class Signatures:
             at = np.flatnonzero(buffers == buffer)
             column = packets.own_span(SPANS[Buffer(buffer)])
             spans[at] = column.values[rows[at]]
+            if buffer in (Buffer.ICMPV4_HDR, Buffer.ICMPV6_HDR):
+                spans[at, 1] = np.minimum(
+                    spans[at, 1], spans[at, 0] + icmp_header_bytes(packets.batch.buffer, spans[at], buffer)
+                )
         return spans, fresh, origins
 
     def _by_place(self, held: Candidates) -> dict[int, Rows]:

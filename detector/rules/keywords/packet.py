@@ -41,6 +41,7 @@ TOS = re.compile(r"(!?)\s*(?:(\d{1,3})|x([0-9a-fA-F]{1,2}))")
 COMPARED = re.compile(r"([<>]?)\s*(\d+)")
 MTU_TYPE = 2
 BEGIN_OR_END = 7  # FIN, SYN, RST
+UNUSUAL = TCP_BITS["U"] | TCP_BITS["C"] | TCP_BITS["E"]
 PROTOCOL_NUMBERS = {  # IANA
     "icmp": 1, "igmp": 2, "ggp": 3, "ipencap": 4, "st": 5, "tcp": 6, "egp": 8, "igp": 9, "pup": 12, "udp": 17, "hmp": 20, "xns-idp": 22,
     "rdp": 27, "iso-tp4": 29, "dccp": 33, "xtp": 36, "ddp": 37, "idpr-cmtp": 38, "ipv6": 41, "ipv6-route": 43, "ipv6-frag": 44, "idrp": 45,
@@ -190,16 +191,19 @@ def of_fragment(modifier: str, wanted: int) -> Test:
 def of_flags(modifier: str, wanted: int, counted: int) -> Test:
     """TCP's eight flags. Of no flags, + and nothing ask for none, ! for any.
 
-    Suricata keeps rules that name SYN, FIN or RST for packets that have one of them: `!S` is not asked of an ACK.
+    Suricata keeps rules that name SYN, FIN or RST for packets that have one of them: `!S` is not asked of an ACK; those
+    that name URG, ECE or CWR for packets that have one of these; and those that name SYN, but for `!`, for packets with SYN.
     """
     if not wanted:
         if modifier == "*":
             return Or(())
         return Compare("gt" if modifier == "!" else "eq", Arithmetic("&", own("tcp.flags"), Literal_(255)), Literal_(0))
     test = of_bits("tcp.flags", modifier, wanted, counted)
-    if modifier in ("!", "*") and wanted & BEGIN_OR_END:
-        return And((Compare("gt", Arithmetic("&", own("tcp.flags"), Literal_(BEGIN_OR_END)), Literal_(0)), test))
-    return test
+    if modifier not in ("!", "*"):
+        return test
+    groups = [TCP_BITS["S"] if modifier == "*" and wanted & TCP_BITS["S"] else BEGIN_OR_END, UNUSUAL]
+    return And((*(Compare("gt", Arithmetic("&", own("tcp.flags"), Literal_(group)), Literal_(0)) for group in groups
+                  if wanted & group), test))  # fmt: skip
 
 
 def mss(draft: Draft, value: str) -> None:
