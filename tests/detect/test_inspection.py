@@ -35,9 +35,7 @@ def inspector(steps: Sequence[Step], limit: int = 3000) -> Inspector:
 def holds(steps: Sequence[Step], data: bytes, fresh: int = 0, origin: int = 0, made: Inspector | None = None) -> bool:
     buffer, zero = np.frombuffer(b"<" + data + b">", np.uint8).copy(), np.zeros(1, np.int64)
     made = made or inspector(steps)
-    return bool(
-        made.inspect(buffer, zero, np.array([[1, 1 + len(data)]], np.int64), zero + fresh, zero + origin)[0]
-    )
+    return bool(made.inspect(buffer, zero, np.array([[1, 1 + len(data)]], np.int64), zero + fresh, zero + origin)[0])
 
 
 CASES: list[tuple[list[Step], bytes, bool]] = [
@@ -144,7 +142,9 @@ def test_depth_counts_from_the_start_of_the_stream() -> None:
 
 
 def test_work_is_bounded() -> None:
-    chain: list[Step] = [Content(b"a")] + [Content(b"a", distance=0) for _ in range(8)] + [Content(b"z", distance=0, within=1)]
+    chain: list[Step] = (
+        [Content(b"a")] + [Content(b"a", distance=0) for _ in range(8)] + [Content(b"z", distance=0, within=1)]
+    )
     made = inspector(chain)
     assert not holds(chain, b"a" * 2000, made=made)
     assert made.gave_up == {0: 1}

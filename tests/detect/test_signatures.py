@@ -1,0 +1,139 @@
+"""Payload rules on packets and streams, from the rule's text to the alert; Suricata is asked the same in tests/differential."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from detector.alerts.alert import Alert
+from detector.capture import open_source
+from detector.rules.loader import load_rules
+from tests.runs import alerts_of, pcap_bytes
+
+pytestmark = pytest.mark.kernel
+MAC = bytes.fromhex("0200000000020200000000010800")
+SECOND = 10**9
+CLIENT, SERVER = 0x0A000001, 0x0A000002
+SYN, ACK, PUSH = 2, 16, 8
+
+
+def segment(
+    source: int,
+    destination: int,
+    ports: tuple[int, int],
+    sequence: int,
+    flags: int,
+    data: bytes = b"",
+    acknowledged: int = 0,
+) -> bytes:
+    tcp = struct.pack(">HHIIBBHHH", *ports, sequence, acknowledged, 0x50, flags, 8192, 0, 0)
+    ip = struct.pack(">BBHHHBBHII", 0x45, 0, 40 + len(data), 1, 0x4000, 64, 6, 0, source, destination)
+    return (MAC + ip + tcp + data).ljust(60, b"\0")
+
+
+def connection(*parts: bytes, port: int = 80, client_port: int = 40000) -> list[bytes]:
+    """A handshake, then the client's segments."""
+    there, back = (client_port, port), (port, client_port)
+    frames = [
+        segment(CLIENT, SERVER, there, 99, SYN),
+        segment(SERVER, CLIENT, back, 499, SYN | ACK, acknowledged=100),
+        segment(CLIENT, SERVER, there, 100, ACK, acknowledged=500),
+    ]
+    sequence = 100
+    for part in parts:
+        frames.append(segment(CLIENT, SERVER, there, sequence, ACK | PUSH, part, 500))
+        sequence += len(part)
+    return frames
+
+
+def datagram(
+    data: bytes, ports: tuple[int, int] = (4000, 5000), source: int = CLIENT, destination: int = SERVER
+) -> bytes:
+    udp = struct.pack(">HHHH", *ports, 8 + len(data), 0)
+    ip = struct.pack(">BBHHHBBHII", 0x45, 0, 28 + len(data), 1, 0, 64, 17, 0, source, destination)
+    return MAC + ip + udp + data
+
+
+def alerted(tmp_path: Path, rules: str, frames: list[bytes], batch: int = 16384) -> list[tuple[int, int]]:
+    """(packet from 1, sid) of each alert."""
+    (tmp_path / "a.rules").write_text(rules)
+    (tmp_path / "a.pcap").write_bytes(
+        pcap_bytes([(number * SECOND // 100, frame) for number, frame in enumerate(frames, 1)])
+    )
+    ruleset = load_rules([tmp_path / "a.rules"], home_net=["10.0.0.0/8"])
+    assert ruleset.refused == ()
+    source = open_source([str(tmp_path / "a.pcap")], batch_packets=batch)
+    return [(alert.time_ns // (SECOND // 100), sid_of(alert)) for alert in alerts_of(source, ruleset)]
+
+
+def sid_of(alert: Alert) -> int:
+    assert alert.rule.signature is not None
+    return alert.rule.signature.sid
+
+
+STREAM = 'alert tcp any any -> any any (msg:"a"; content:"EVILBYTES"; sid:1;)'
+
+
+@pytest.mark.parametrize("batch", [1, 2, 16384])
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_a_pattern_over_two_segments(tmp_path: Path, cut: int, batch: int) -> None:
+    frames = connection(b"xx" + b"EVILBYTES"[:cut], b"EVILBYTES"[cut:] + b"yy")
+    assert alerted(tmp_path, STREAM, frames, batch) == [(5, 1)]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16384])
+def test_a_pattern_a_byte_at_a_time(tmp_path: Path, batch: int) -> None:
+    frames = connection(*(bytes([byte]) for byte in b"xxEVILBYTESyy"))
+    assert alerted(tmp_path, STREAM, frames, batch) == [(3 + 11, 1)]
+
+
+@pytest.mark.parametrize("batch", [1, 16384])
+def test_contents_in_different_segments(tmp_path: Path, batch: int) -> None:
+    """The literal that is searched for comes first, what completes the rule two segments later."""
+    rule = 'alert tcp any any -> any any (msg:"a"; content:"LONGERPATTERN"; content:"ab"; distance:0; sid:1;)'
+    frames = connection(b"LONGERPATTERN", b"x" * 50, b"yab", b"zzz")
+    assert alerted(tmp_path, rule, frames, batch) == [(6, 1)]
+
+
+def test_segments_out_of_order(tmp_path: Path) -> None:
+    frames = connection(b"xxEVIL", b"BYTESyy")
+    frames[3], frames[4] = frames[4], frames[3]
+    assert alerted(tmp_path, STREAM, frames) == [(5, 1)]
+
+
+def test_each_occurrence_is_told_once(tmp_path: Path) -> None:
+    frames = connection(b"EVILBYTES", b"no", b"EVILBYTES", b"no")
+    assert alerted(tmp_path, STREAM, frames) == [(4, 1), (6, 1)]
+
+
+def test_a_stream_is_not_searched_by_packet_rules(tmp_path: Path) -> None:
+    rule = 'alert tcp-pkt any any -> any any (msg:"a"; content:"EVILBYTES"; sid:1;)'
+    assert alerted(tmp_path, rule, connection(b"EVIL", b"BYTES", b"EVILBYTES")) == [(6, 1)]
+
+
+def test_headers(tmp_path: Path) -> None:
+    """Protocol, addresses with negation, ports with ranges and negation, both ways, flow."""
+    rules = "\n".join(
+        f'alert {header} (msg:"{sid}"; content:"DATAGRAM"; sid:{sid};)'
+        for sid, header in enumerate(
+            (
+                "udp any any -> any any", "tcp any any -> any any", "udp 10.0.0.1 any -> 10.0.0.2 5000", "udp 10.0.0.2 any -> any any",
+                "udp !10.0.0.1 any -> any any", "udp any any -> any !5000", "udp any any -> any [4000:4999,5001:]", "udp any any -> any 4999:5000",
+                "udp 10.0.0.2 5000 <> 10.0.0.1 4000", "udp [10.0.0.0/8,!10.0.0.0/24] any -> any any", "ip any any -> any any",
+            ),
+            1,
+        )
+    )  # fmt: skip
+    assert [sid for _, sid in alerted(tmp_path, rules, [datagram(b"xDATAGRAMx")])] == [1, 3, 8, 9, 11]
+
+
+def test_short_contents_are_found_too(tmp_path: Path) -> None:
+    rules = 'alert udp any any -> any any (msg:"a"; content:"|00 01|"; offset:1; depth:2; sid:1;)\n'
+    assert alerted(tmp_path, rules, [datagram(b"x\0\1"), datagram(b"\0\1x"), datagram(b"xx\0\1")]) == [(1, 1)]
+
+
+def test_a_header_as_buffer(tmp_path: Path) -> None:
+    rules = 'alert udp any any -> any any (msg:"a"; udp.hdr; content:"|13 88|"; offset:2; depth:2; sid:1;)\n'
+    assert alerted(tmp_path, rules, [datagram(b"x"), datagram(b"x", (5000, 4000))]) == [(1, 1)]
