@@ -24,6 +24,7 @@ from prometheus_client.samples import Sample
 from detector import __version__
 from detector.capture.source import DROP_CAUSES
 from detector.columns import printable
+from detector.detect.memory import KINDS
 from detector.errors import PacketAnomaly
 from detector.protocols import PROTOCOLS
 from detector.rules.model import LEVELS
@@ -52,6 +53,7 @@ FIXED_BY_METRIC: dict[tuple[str, str], Sequence[str]] = {
     ("detector_alerts_lost_total", "cause"): LOST_CAUSES,
     ("detector_files_total", "result"): ("read", "damaged"),
     ("detector_reloads_total", "result"): ("ok", "failed", "unchanged"),
+    ("detector_states_lost_total", "kind"): KINDS,
     ("detector_checkpoints_total", "result"): ("ok", "failed"),
 }
 
