@@ -102,7 +102,7 @@ def test_the_example_configuration_is_fine(kind: str, tmp_path: Path) -> None:
     assert "inactive, " not in done.out.split("\n", 1)[1]
     given = yaml.safe_load(text)
     if kind == "all switched on":
-        assert set(settings_of(Config)) - set(given) == {"run_as"}
+        assert set(settings_of(Config)) - set(given) == {"run_as", "suricata_yaml"}
         for what in ("sources", "alerts"):
             assert {kind for one in given[what] for kind in one} == set(settings_of(Config)[what].among or {})
 
