@@ -72,11 +72,23 @@ def digests(files: list[Path], is_plain: bool) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+# Kernels of payload rules, which shipped rules do not use yet. tests/detect (test_inspection, test_scanning,
+# test_signatures, test_memory, marked kernel) runs them compiled and plain on cases whose results are known.
+OF_PAYLOAD_RULES = (
+    "candidate_kernels.py",
+    "header_kernels.py",
+    "inspect_kernels.py",
+    "memory_kernels.py",
+    "scan_kernels.py",
+)
+
+
 def kernels() -> set[str]:
-    """file:function of every kernel."""
+    """file:function of every kernel but those of payload rules."""
     return {
         f"{path.name}:{node.name}"
         for path in (ROOT / "detector").rglob("*_kernels.py")
+        if path.name not in OF_PAYLOAD_RULES
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.FunctionDef)
     }
