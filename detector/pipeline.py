@@ -158,7 +158,7 @@ class Following:
         return {
             "flows": self.flows.state(),
             "streams": self.streams.state(),
-            "windows": self.windows.state(),
+            "windows": self.windows.state() if self._watches_streams else None,
             "readers": {name: reader.state() for name, reader in self._readers},
             "pdus": (self._pdus, self._pdu_anomalies),
         }
@@ -171,7 +171,8 @@ class Following:
         """
         self.flows.restore(state["flows"])
         self.streams.restore(state["streams"])
-        self.windows.restore(state["windows"])
+        if state["windows"] is not None:
+            self.windows.restore(state["windows"])
         if list(state["readers"]) != [name for name, _ in self._readers]:
             raise UnfitState("the saved state was made by a version with other protocols")
         for name, reader in self._readers:  # per protocol

@@ -71,7 +71,7 @@ def fast_patterns(rules: Sequence[Sequence[Inspection]]) -> FastPatterns:
     of = np.full(len(rules), -1, np.int64)
     if not contents:
         return FastPatterns((), of)
-    texts = [content.pattern.lower() if content.nocase else content.pattern for _, content in contents]
+    texts = [content.sought for _, content in contents]
     sizes = np.array([len(text) for text in texts])
     stops = np.cumsum(sizes)
     starts = stops - sizes

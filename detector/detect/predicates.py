@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from detector.columns import Array, Table
 from detector.detect.operands import Values, as_bytes, pairs, values_of
 from detector.kernel import Kernels
+from detector.rules.expressions import LONGEST_SEARCHED
 from detector.rules.model import (
     And,
     Compare,
@@ -41,7 +42,6 @@ Mask = NDArray[np.bool_]
 Atom = Callable[["Scope"], Mask]
 TEXTS: dict[str, Any] = {"eq": operator.eq, "ne": operator.ne, "contains": operator.contains, "gt": operator.gt, "ge": operator.ge,
                          "lt": operator.lt, "le": operator.le}  # fmt: skip
-LONGEST_SEARCHED = 65536  # bytes of a value that a regular expression looks at
 LONGEST_SEARCH_SECONDS = 1.0  # the last resort against one that backtracks for ever; most take microseconds
 SMALL_SET = 4  # values for which comparing one after the other beats a look-up
 

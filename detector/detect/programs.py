@@ -72,7 +72,7 @@ class Programs:
 
     def _text(self, content: Content) -> int:
         """Where a content's bytes are in the pool."""
-        literal = Literal(content.pattern.lower() if content.nocase else content.pattern, content.nocase)
+        literal = Literal(content.sought, content.nocase)
         if literal not in self._places:
             self._places[literal] = len(self._pool)
             self._pool += literal.text

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import hyperscan
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.cache import read_own, write_own
 from detector.detect.fast_patterns import Literal, worth
 from detector.kernel import Kernels, cache_root
 
@@ -130,29 +129,6 @@ def database_of(literals: Sequence[Literal]) -> hyperscan.Database:
             log.info("%s is of another Hyperscan and is made anew", path)
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(expressions=expressions, ids=list(range(len(literals))), elements=len(literals), flags=flags)
-    write_whole(path, hyperscan.dumpb(database))
+    if not write_own(path, hyperscan.dumpb(database), mode=0o644):  # for a daemon that runs as somebody else
+        log.info("no cache of patterns in %s", path.parent)
     return database
-
-
-def read_own(path: Path) -> bytes | None:
-    """A cache file's bytes; None where there is none, or where others may have written it."""
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o022:
-                return None
-            return file.read()
-    except OSError:
-        return None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a cache file so that nobody ever reads half of it; a folder that cannot be written is no cache."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.chmod(0o644)
-        part.replace(path)
-    except OSError as error:
-        log.info("no cache of patterns in %s: %s", path.parent, error.strerror)

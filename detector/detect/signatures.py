@@ -7,7 +7,7 @@ in every row and window that the header admits. With another condition: looked a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,18 +99,13 @@ class Signatures:
         self._looks = np.array([signature.where for signature in signatures], np.int64)
         self.headers = Headers([signature.header for signature in signatures])
         patterns = fast_patterns(self._inspections)
-        self._literal_of = patterns.of
         self.scanner = Scanner(patterns.literals)
         self._lengths = np.array([len(one.text) for one in patterns.literals], np.int64)
         self._users_of, self._users = self._make_users(patterns.of, len(patterns.literals))
-        programs: list[tuple[Buffer, Any]] = []
-        self._programs: list[range] = []
-        for inspections in self._inspections:  # per rule
-            self._programs.append(range(len(programs), len(programs) + len(inspections)))
-            programs += [(one.buffer, one.steps) for one in inspections]
+        programs = [(one.buffer, one.steps) for inspections in self._inspections for one in inspections]
         self.inspector = Inspector(Programs(programs))
-        self._first = np.array([one.start for one in self._programs], np.int64)
-        self._count = np.array([len(one) for one in self._programs], np.int64)
+        self._count = np.array([len(inspections) for inspections in self._inspections], np.int64)
+        self._first = np.cumsum(self._count) - self._count
         self._buffer_of = np.array([buffer for buffer, _ in programs], np.int64)
         self._is_tested = np.array([is_tested(rule) for rule in found], np.bool_) & (patterns.of < 0)
         free = (patterns.of < 0) & ~self._is_tested
@@ -167,6 +162,8 @@ class Signatures:
 
     def _hit(self, packets: PacketTable, about: Followed) -> Candidates:
         """Candidates of the search."""
+        if not len(self._users):
+            return NO_CANDIDATES
         structure, windows, flow_cells = packets.structure, about.windows, about.flows.cells
         hits = self.scanner.scan(packets.batch.buffer, about.stop)
         if windows is not None and len(self._is_waiting) != about.streams:

@@ -6,7 +6,7 @@ whose passing is the rule's failure and not a result.
 
 from __future__ import annotations
 
-import re as _re
+import re
 from collections.abc import Callable
 
 import re2
@@ -15,12 +15,11 @@ import regex
 LONGEST_SEARCHED = 65536  # bytes that an expression which backtracks looks at
 LONGEST_SECONDS = 0.1  # most take microseconds
 LONGEST_PATTERN = 8192
-FLAGS = "imsxAEG"
 # What RE2 takes for something else than PCRE does, or not at all: left to `regex`.
-ONLY_REGEX = _re.compile(r"\\[1-9gkGKZRXNhHvVCuUlLQE]|\(\?(?![:imsU-]|P<)|[*+?}]\+|\(\?[imsU-]*[xn]")
-REFUSED = _re.compile(r"\\[CNX]|\(\*|\(\?[RC\d&|]|\(\?\(|\\g|\(\?P>")
+ONLY_REGEX = re.compile(r"\\[1-9gkGKZRXNhHvVCuUlLQE]|\(\?(?![:imsU-]|P<)|[*+?}]\+|\(\?[imsU-]*[xn]")
+REFUSED = re.compile(r"\\[CNX]|\(\*|\(\?[RC\d&|]|\(\?\(|\\g|\(\?P>")
 # Quotes \Q...\E, and classes of PCRE that the libraries spell otherwise.
-QUOTED = _re.compile(r"\\Q(.*?)(?:\\E|$)", _re.DOTALL)
+QUOTED = re.compile(r"\\Q(.*?)(?:\\E|$)", re.DOTALL)
 Search = Callable[[bytes, int], tuple[int, int] | None]
 
 
@@ -30,9 +29,9 @@ class Refused(ValueError):
 
 def translated(pattern: str) -> str:
     """The pattern without what the libraries spell otherwise."""
-    plain = QUOTED.sub(lambda found: _re.escape(found.group(1)), pattern)
+    plain = QUOTED.sub(lambda found: re.escape(found.group(1)), pattern)
     plain = plain.replace(r"\h", r"[ \t\xa0]").replace(r"\e", r"\x1b").replace(r"\R", r"(?:\r\n|[\n\v\f\r\x85])")
-    return _re.sub(r"\\/", "/", plain)
+    return re.sub(r"\\/", "/", plain)
 
 
 def compile_pattern(pattern: str, flags: str) -> Search:
@@ -90,7 +89,7 @@ def by_regex(text: str, flags: str) -> Search:
         if letter in flags:
             letters |= flag
     if "E" in flags:
-        text = _re.sub(r"(?<!\\)\$", r"\\Z", text)
+        text = re.sub(r"(?<!\\)\$", r"\\Z", text)
     if "G" in flags:
         raise Refused("the flag G (ungreedy) cannot be matched here")
     try:

@@ -12,9 +12,7 @@ import io
 import os
 import pickle
 import re
-import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
@@ -22,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from detector.cache import read_own, write_own
 from detector.kernel import cache_root
 from detector.rules.keywords import Context
 from detector.rules.model import Rule
@@ -31,7 +30,6 @@ from detector.rules.suricata import Loaded, no_collection
 PACKAGE = Path(__file__).parent
 SPARSE = (Rule, Signature, Content, Pcre, ByteTest, ByteJump, Header)
 MOST_FILES = 16  # the newest are kept
-LARGEST = 2**31
 NAMED_FILES = re.compile(rb"\b(?:load|state)[\s:]+([^\s,;]+)")
 MODULES = ("detector.rules.", "detector.errors", "detector.columns")
 PLAIN = {("builtins", "set"), ("builtins", "frozenset"), ("pathlib", "PosixPath"), ("copyreg", "_reconstructor"), ("builtins", "object")}  # fmt: skip
@@ -88,22 +86,10 @@ class Rules(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def is_ours(status: os.stat_result) -> bool:
-    """Whether this user or root owns a file or folder, and nobody else can write it."""
-    return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
 def read(path: Path) -> Loaded | None:
     """The content of a cache file; None where there is none that can be trusted."""
-    try:
-        if not is_ours(path.parent.stat()):
-            return None
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or not is_ours(status) or status.st_size > LARGEST:
-                return None
-            data = file.read()
-    except OSError:
+    data = read_own(path)
+    if data is None:
         return None
     if hashlib.sha256(data[32:]).digest() != data[:32]:
         return None
@@ -135,17 +121,8 @@ def write(folder: Path, name: str, loaded: Loaded) -> None:
     """Keeps rules; a folder that cannot be written is no mistake, since a daemon's may be read-only."""
     with no_collection():
         data = dumped(loaded)
-    with suppress(OSError):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".new")
-        try:
-            with open(handle, "wb") as file:
-                file.write(hashlib.sha256(data).digest())
-                file.write(data)
-            os.replace(temporary, folder / name)
-        except OSError:
-            os.unlink(temporary)
-            raise
-        files = sorted(folder.glob("*.rules"), key=lambda file: file.stat().st_mtime_ns)
-        for old in files[:-MOST_FILES]:
-            old.unlink()
+    if write_own(folder / name, hashlib.sha256(data).digest() + data):
+        with suppress(OSError):
+            files = sorted(folder.glob("*.rules"), key=lambda file: file.stat().st_mtime_ns)
+            for old in files[:-MOST_FILES]:
+                old.unlink()

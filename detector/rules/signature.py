@@ -120,6 +120,11 @@ class Content:
         """Whether it counts from the match before."""
         return self.distance is not None or self.within is not None
 
+    @property
+    def sought(self) -> bytes:
+        """The pattern as it is compared: in lower case where case does not matter."""
+        return self.pattern.lower() if self.nocase else self.pattern
+
 
 @dataclass(frozen=True)
 class IsDataAt:

@@ -50,7 +50,7 @@ def day_of(metadata: Iterable[tuple[str, str]]) -> str:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What came of one .rules file. numbers: (gid, sid, rev) of each rule that loaded."""
+    """What came of one .rules file."""
 
     rules: tuple[Rule, ...] = ()
     refused: tuple[Refused, ...] = ()

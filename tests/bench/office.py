@@ -119,7 +119,7 @@ class Office:
                 40 + len(data),
                 self._random.randrange(65536),
                 0x4000,
-                6 and 64,
+                64,
                 6,
                 0,
                 ends[sender],

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.differential.suricata.program import events
 from tests.differential.tshark import require_tool
 
 # Idle timeouts are ours (FlowSettings).
@@ -33,15 +32,10 @@ packet-alert-max: 255
 def alerts_by_packet(capture: Path, folder: Path, rules: Sequence[str], is_midstream: bool) -> dict[int, set[int]]:
     """{packet counted from 1: sids}; packets that Suricata makes up when a flow ends are left out."""
     require_tool("suricata")
-    (folder / "suricata.yaml").write_text(YAML.format(midstream="yes" if is_midstream else "no"))
-    (folder / "small.rules").write_text("\n".join(rules) + "\n")
-    log = folder / "eve.json"
-    log.unlink(missing_ok=True)
-    subprocess.run(["suricata", "--runmode", "single", "-k", "none", "-c", str(folder / "suricata.yaml"), "-S", str(folder / "small.rules"),
-                    "-r", str(capture), "-l", str(folder)], check=True, capture_output=True)  # fmt: skip
+    rules_file = folder / "small.rules"
+    rules_file.write_text("\n".join(rules) + "\n")
     found: dict[int, set[int]] = {}
-    for line in log.read_text().splitlines():
-        said = json.loads(line)
-        if "pcap_cnt" in said and "Flow end" not in line:
+    for said in events(YAML.format(midstream="yes" if is_midstream else "no"), rules_file, capture, folder):
+        if "pcap_cnt" in said and "Flow end" not in str(said):
             found.setdefault(said["pcap_cnt"], set()).add(said["alert"]["signature_id"])
     return found

@@ -6,9 +6,7 @@ flow and direction where a rule names addresses only ("IP-only"): there, whether
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from detector.rules.loader import load_rules
 from tests.bench.bench import SURICATA_YAML
 from tests.bench.rules import RULES, write_ours, write_suricata
 from tests.differential import tshark
+from tests.differential.suricata.program import events
 from tests.rough import torn
 from tests.runs import SCENARIOS, alerts_of, frames_of, pcap_bytes
 
@@ -58,15 +57,7 @@ EXEMPT = {
 
 def theirs(capture: Path, folder: Path) -> Counter[str]:
     """Suricata's alerts by title."""
-    (folder / "suricata.yaml").write_text(YAML)
-    subprocess.run(["suricata", "--runmode", "single", "-k", "none", "-c", str(folder / "suricata.yaml"), "-S", str(folder / "fifty.rules"),
-                    "-r", str(capture), "-l", str(folder)], check=True, capture_output=True)  # fmt: skip
-    found: Counter[str] = Counter()
-    log = folder / "eve.json"
-    for line in log.read_text().splitlines():
-        found[json.loads(line)["alert"]["signature"]] += 1
-    log.unlink()
-    return found
+    return Counter(event["alert"]["signature"] for event in events(YAML, folder / "fifty.rules", capture, folder))
 
 
 def requests_by_tshark(capture: Path, function: int) -> int:

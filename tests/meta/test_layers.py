@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    "errors", "settings", "columns", "kernel", "bytes_kernels", "hash_kernels", "arena", "arena_kernels", "snapshot", "layers", "lists",
+    "errors", "settings", "cache", "columns", "kernel", "bytes_kernels", "hash_kernels", "arena", "arena_kernels", "snapshot", "layers", "lists",
     "capture", "packets", "flows", "protocols", "rules", "detect", "alerts", "evidence", "sinks", "sharing",
     "shipped", "pipeline", "workers", "silence", "warming", "service", "exercise", "testing", "cli", "__main__",
 )  # fmt: skip

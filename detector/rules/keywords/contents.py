@@ -140,6 +140,14 @@ def offset(draft: Draft, value: str) -> None:
     parts["offset"] = draft.number_or_name(value, 0, MOST, "the offset")
 
 
+def refuse_too_short(draft: Draft, parts: Parts, keyword: str, where: str) -> None:
+    """Refuses a depth or within that the content is longer than."""
+    number, length = parts[keyword], len(parts["pattern"])
+    if isinstance(number, int) and number < length:
+        raise draft.mistake(f"a content of {length} bytes is never found {where} {number}",
+                            f"{keyword} counts the bytes that are looked at: {length} or more")  # fmt: skip
+
+
 def depth(draft: Draft, value: str) -> None:
     """depth:N;"""
     parts = draft.last_content()
@@ -148,11 +156,8 @@ def depth(draft: Draft, value: str) -> None:
     once(draft, parts, "depth")
     refuse_relative(draft, parts)
     refuse_fast(draft, parts)
-    number = draft.number_or_name(value, 0, MOST, "the depth")
-    if isinstance(number, int) and number < len(parts["pattern"]):
-        raise draft.mistake(f"a content of {len(parts['pattern'])} bytes is never found within a depth of {number}",
-                            f"depth counts the bytes that are looked at: {len(parts['pattern'])} or more")  # fmt: skip
-    parts["depth"] = number
+    parts["depth"] = draft.number_or_name(value, 0, MOST, "the depth")
+    refuse_too_short(draft, parts, "depth", "within a depth of")
 
 
 def distance(draft: Draft, value: str) -> None:
@@ -168,11 +173,8 @@ def within(draft: Draft, value: str) -> None:
     parts = draft.last_content()
     once(draft, parts, "within")
     refuse_absolute(draft, parts)
-    number = draft.number_or_name(value, -FURTHEST, FURTHEST, "within")
-    if isinstance(number, int) and number < len(parts["pattern"]):
-        raise draft.mistake(f"a content of {len(parts['pattern'])} bytes is never found within {number}",
-                            f"within counts the bytes that are looked at: {len(parts['pattern'])} or more")  # fmt: skip
-    parts["within"] = number
+    parts["within"] = draft.number_or_name(value, -FURTHEST, FURTHEST, "within")
+    refuse_too_short(draft, parts, "within", "within")
 
 
 def startswith(draft: Draft, value: str) -> None:

@@ -6,9 +6,7 @@ inspects streams in chunks and tells a match again as long as it stands in the w
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from typing import Any, NamedTuple
 from detector.capture import open_source
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
+from tests.differential.suricata.program import events, run
 from tests.differential.suricata.rules import ADDRESSES, PORTS
 from tests.runs import alerts_of
 
@@ -79,29 +78,18 @@ def flow_of(protocol: str, ends: Iterable[tuple[str, int]]) -> Flow:
     return name, *sorted(f"{ip_address(address) if address else ''} {port}" for address, port in ends)
 
 
-def write_yaml(path: Path) -> Path:
+def configuration() -> str:
     """Suricata's configuration."""
     groups = {"address-groups": ADDRESSES | QUICKDRAW, "port-groups": PORTS | QUICKDRAW_PORTS}
-    path.write_text(
-        HEAD
-        + "".join(
-            f"  {kind}:\n" + "".join(f'    {name}: "{text}"\n' for name, text in group.items())
-            for kind, group in groups.items()
-        )
+    return HEAD + "".join(
+        f"  {kind}:\n" + "".join(f'    {name}: "{text}"\n' for name, text in group.items())
+        for kind, group in groups.items()
     )
-    return path
-
-
-def suricata(arguments: Sequence[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs Suricata with our configuration; its files go into the folder."""
-    yaml = write_yaml(folder / "suricata.yaml")
-    return subprocess.run(["suricata", "--runmode", "single", "-k", "none", "-c", str(yaml), "-l", str(folder), *arguments],
-                          check=False, capture_output=True, text=True)  # fmt: skip
 
 
 def refused_by_suricata(rules: Path, folder: Path) -> dict[int, str]:
     """{line: why} of rules that Suricata does not load."""
-    made = suricata(["-T", "-S", str(rules)], folder)
+    made = run(configuration(), ["-T", "-S", rules], folder)
     reasons, found = [], {}
     for line in (made.stdout + made.stderr).splitlines():
         if (place := re.search(r"error parsing signature .* at line (\d+)$", line)) is not None:
@@ -114,13 +102,8 @@ def refused_by_suricata(rules: Path, folder: Path) -> dict[int, str]:
 
 def theirs(capture: Path, rules: Path, folder: Path) -> list[Seen]:
     """Suricata's alerts. None may have been left out for want of room on a packet."""
-    log = folder / "eve.json"
-    log.unlink(missing_ok=True)
-    made = suricata(["-S", str(rules), "-r", str(capture)], folder)
-    assert made.returncode == 0, made.stderr[-2000:]
     found, overflow = [], 0
-    for line in log.read_text().splitlines():
-        event = json.loads(line)
+    for event in events(configuration(), rules, capture, folder, may_refuse=True):
         if event["event_type"] == "stats":
             overflow = event["stats"]["detect"]["alert_queue_overflow"]
         else:
@@ -151,7 +134,9 @@ def flow_of_document(document: Mapping[str, Any]) -> Flow:
 
 def load_ours(paths: Sequence[Path], folder: Path) -> Ruleset:
     """Rules with the variables that Suricata gets as well."""
-    return load_rules(list(paths), suricata_yaml=write_yaml(folder / "suricata.yaml"))
+    yaml = folder / "suricata.yaml"
+    yaml.write_text(configuration())
+    return load_rules(list(paths), suricata_yaml=yaml)
 
 
 def looks_at_streams(header: str, options: str) -> bool:
