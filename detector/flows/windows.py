@@ -27,7 +27,7 @@ SEAM_BYTES = 30  # of a seam at most
 
 
 class Tails(NamedTuple):
-    """state: int64[2 * slots, 4].  rings: uint8[tails, WINDOW_BYTES].  owners: int64[tails].  hands: int64[64].
+    """state: int64[2 * slots, 4].  rings: uint8[tails * size], a ring of `size` bytes each.  owners: int64[tails].  hands: int64[64].
     counts: int64[2], tails that were given to another stream, rows marked. Columns are named in window_kernels.py."""
 
     state: NDArray[np.int64]
@@ -35,6 +35,7 @@ class Tails(NamedTuple):
     owners: NDArray[np.int64]
     hands: NDArray[np.int64]
     counts: NDArray[np.int64]
+    size: int
 
 
 class Windows(NamedTuple):
@@ -64,8 +65,8 @@ class WindowTable:
         """memory_bytes: ceiling of all tails together, of which each shard of flows has its part."""
         tails = max(1, memory_bytes // WINDOW_BYTES // SHARDS) * SHARDS
         self._tails = Tails(
-            np.zeros((2 * flow_slots, STATE_COLUMNS), np.int64), np.zeros((tails, WINDOW_BYTES), np.uint8), np.zeros(tails, np.int64),
-            np.zeros(SHARDS, np.int64), np.zeros(2, np.int64),
+            np.zeros((2 * flow_slots, STATE_COLUMNS), np.int64), np.zeros(tails * WINDOW_BYTES, np.uint8), np.zeros(tails, np.int64),
+            np.zeros(SHARDS, np.int64), np.zeros(2, np.int64), WINDOW_BYTES,
         )  # fmt: skip
 
     @property
@@ -81,11 +82,11 @@ class WindowTable:
 
     def state(self) -> list[Saved]:
         """What a later run needs to go on. To be asked after remember."""
-        return saved(self._tails)
+        return saved(self._tails[:-1])
 
     def restore(self, state: list[Saved]) -> None:
         """Goes on from a state, before the first batch."""
-        put_back(state, self._tails)
+        put_back(state, self._tails[:-1])
 
     def follow(self, packets: PacketTable, chunks: Chunks) -> Windows:
         """The windows of a batch's chunks; appends seams to the batch's buffer, marks rows that repeat bytes otherwise."""
@@ -95,7 +96,7 @@ class WindowTable:
         cells = cells[: kernels.follow_windows(chunks.cells, chunks.repeats, words, batch.buffer, self._tails, cells)]
         batch.reserve(SEAM_BYTES * len(cells))
         seams = np.empty((len(cells), 2), np.int64)
-        found, batch.used = kernels.make_seams(cells, self._tails.rings, batch.buffer, batch.used, seams)
+        found, batch.used = kernels.make_seams(cells, self._tails, batch.buffer, batch.used, seams)
         return Windows(cells, seams[:found], batch.used, np.full((len(cells), 2), -1, np.int64))
 
     def copy(self, batch: Batch, windows: Windows, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -103,7 +104,7 @@ class WindowTable:
         batch.reserve(kernels.room_for(windows.cells, rows, windows.spans))
         out = np.empty((len(rows), 2), np.int64)
         batch.used = kernels.copy_windows(
-            windows.cells, self._tails.rings, batch.buffer, batch.used, rows, windows.spans, out
+            windows.cells, self._tails, batch.buffer, batch.used, rows, windows.spans, out
         )
         return out
 
