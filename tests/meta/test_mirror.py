@@ -65,6 +65,8 @@ COVERED_BY = {
     "flows/fields.py": "flows/test_table.py",
     "flows/flow_kernels.py": "flows/test_table.py",
     "flows/peer_kernels.py": "differential/test_suricata_flows.py",
+    "flows/events.py": "flows/test_sessions.py",
+    "flows/session_kernels.py": "flows/test_sessions.py",
     "flows/stream_kernels.py": "flows/test_streams.py",
     "flows/window_kernels.py": "flows/test_windows.py",
     "protocols/fields.py": "cli/test_fields.py",

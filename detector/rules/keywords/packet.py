@@ -11,6 +11,7 @@ from pathlib import Path
 
 from detector.columns import Field
 from detector.errors import InputError, PacketAnomaly, nearest
+from detector.flows.events import StreamEvent
 from detector.lists import read_list
 from detector.rules.keywords.contents import in_ranges, negated
 from detector.rules.keywords.draft import Draft, Keyword
@@ -51,13 +52,14 @@ PROTOCOL_NUMBERS = {  # IANA
     "shim6": 140, "wesp": 141, "rohc": 142,
 }  # fmt: skip
 ANOMALIES = {anomaly.label: anomaly.value for anomaly in PacketAnomaly}
-# Suricata's names of what we name otherwise. A stream event without an entry is stream.<its name>.
+# Suricata's names of what we name otherwise. A stream event without an entry is one of its TCP session's.
 DECODER_NAMES = {"ltnull.pkt_too_small": "null.pkt_too_small", "ltnull.unsupported_type": "null.unsupported_type",
                  "too_many_layers": "packet.too_many_layers", "udp.len_invalid": "udp.hlen_invalid"}  # fmt: skip
 STREAM_NAMES = {
     "reassembly_overlap_different_data": "stream.overlap_different_data",
     "reassembly_seq_gap": "stream.gap",
 }
+SESSION_EVENTS = {event.label: event.value for event in StreamEvent}
 
 
 def own(name: str) -> FieldValue:
@@ -287,12 +289,16 @@ def event(kind: str, names: dict[str, str], known: frozenset[str]) -> Keyword:
     def read(draft: Draft, value: str) -> None:
         name = value.lower()
         name = name.removeprefix("stream.") if kind == "stream" and draft.option.keyword == "engine-event" else name
-        label = names.get(name, f"stream.{name}" if kind == "stream" else name)
-        if label in ANOMALIES:
+        label = names.get(name, name)
+        if kind == "stream" and name in SESSION_EVENTS:
+            draft.add_test(Compare("eq", FieldValue("stream.event"), Literal_(SESSION_EVENTS[name])))
+        elif label in ANOMALIES:
             draft.add_test(Compare("eq", FieldValue("packet.anomaly"), Literal_(ANOMALIES[label])))
         elif name in known:
             raise draft.unsupported(
-                f"the event {name} is not noticed here", "what is: detector fields packet.anomaly", value
+                f"the event {name} is not noticed here",
+                f"what is: detector fields {'stream.event' if kind == 'stream' else 'packet.anomaly'}",
+                value,
             )
         else:
             guess = nearest(name, known)
