@@ -44,6 +44,7 @@ COVERED_BY = {
     "cli/terminal.py": "cli/test_replay.py",
     "packets/arrival_kernels.py": "packets/test_decode.py",
     "packets/checksum_kernels.py": "packets/test_decode.py",
+    "packets/event_kernels.py": "packets/test_events.py",
     "packets/decode_kernels.py": "packets/test_decode.py",
     "packets/fragment_kernels.py": "packets/test_decode.py",
     "packets/load_kernels.py": "packets/test_load.py",

@@ -13,6 +13,7 @@ from detector.columns import Field
 from detector.errors import InputError, PacketAnomaly, nearest
 from detector.flows.events import StreamEvent
 from detector.lists import read_list
+from detector.packets.events import DecoderEvent
 from detector.rules.keywords.contents import in_ranges, negated
 from detector.rules.keywords.draft import Draft, Keyword
 from detector.rules.keywords.known import DECODER_EVENTS, STREAM_EVENTS
@@ -59,7 +60,12 @@ STREAM_NAMES = {
     "reassembly_overlap_different_data": "stream.overlap_different_data",
     "reassembly_seq_gap": "stream.gap",
 }
-SESSION_EVENTS = {event.label: event.value for event in StreamEvent}
+NEVER = "tcp.invalid_optlen"
+# Events that are no anomalies: the field that has them, and their values.
+EVENTS = {
+    "stream": ("stream.event", {event.label: event.value for event in StreamEvent}),
+    "decode": ("packet.event", {event.label: event.value for event in DecoderEvent}),
+}
 
 
 def own(name: str) -> FieldValue:
@@ -284,20 +290,24 @@ def refuse_combined(draft: Draft, sign: str, number: int) -> None:
 
 
 def event(kind: str, names: dict[str, str], known: frozenset[str]) -> Keyword:
-    """decode-event and stream-event, as anomalies of the row."""
+    """decode-event and stream-event: events and anomalies of the row."""
 
     def read(draft: Draft, value: str) -> None:
         name = value.lower()
         name = name.removeprefix("stream.") if kind == "stream" and draft.option.keyword == "engine-event" else name
         label = names.get(name, name)
-        if kind == "stream" and name in SESSION_EVENTS:
-            draft.add_test(Compare("eq", FieldValue("stream.event"), Literal_(SESSION_EVENTS[name])))
+        field, values = EVENTS[kind]
+        if name == NEVER:
+            draft.warnings.append(f"the event {name} never happens in Suricata 7: tcp.opt_invalid_len does")
+            draft.add_test(Or(()))
+        elif name in values:
+            draft.add_test(Compare("eq", FieldValue(field), Literal_(values[name])))
         elif label in ANOMALIES:
             draft.add_test(Compare("eq", FieldValue("packet.anomaly"), Literal_(ANOMALIES[label])))
         elif name in known:
             raise draft.unsupported(
                 f"the event {name} is not noticed here",
-                f"what is: detector fields {'stream.event' if kind == 'stream' else 'packet.anomaly'}",
+                f"what is: detector fields {field}, detector fields packet.anomaly",
                 value,
             )
         else:
