@@ -346,22 +346,24 @@ def step_back(state, row):
 
 
 @kernel
-def run_programs(code, firsts, pool, buffer, which, spans, fresh, origins, limit, rows, state):
+def run_programs(code, bounds, pool, buffer, which, spans, fresh, origins, limit, rows, is_begun, state):
     """Runs or goes on with candidates until each holds, fails or asks.
 
     Args:
-        code: int64[steps, 11].  firsts: int64[programs + 1], first step of each.  pool: uint8[...], bytes of contents.
+        code: int64[steps, 11].  bounds: int64[programs, 2], steps of each.  pool: uint8[...], bytes of contents.
         which: int64[n], program of each candidate.  spans: int64[n, 2].  fresh, origins: int64[n], as Inspector.inspect.
         limit: steps that a candidate may take.
-        rows: int64[m], candidates to be run.
-        state: int64[n, STATE_COLUMNS].
+        rows: int64[m], candidates to be run.  is_begun: 0, or 1 for candidates that have asked and are answered.
+        state: int64[n, STATE_COLUMNS], of any content for candidates that are not begun.
     """
     for i in range(len(rows)):
         row = rows[i]
         begin, length = spans[row, 0], spans[row, 1] - spans[row, 0]
-        last = firsts[which[row] + 1]
-        if state[row, S_RESULT] == RUNNING:
-            state[row, S_STEP] = firsts[which[row]]
+        last = bounds[which[row], 1]
+        if is_begun == 0:
+            for column in range(S_STACK):
+                state[row, column] = 0
+            state[row, S_STEP] = bounds[which[row], 0]
             state[row, S_END] = NO_END
         state[row, S_RESULT] = FAILS
         while True:

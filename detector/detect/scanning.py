@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import version
 from itertools import pairwise
 
@@ -33,6 +34,7 @@ LEAST_BUDGET = 256
 PAUSE = 32  # batches that the kernel searches before Hyperscan is tried again
 FOLD = np.array([byte | 32 if 65 <= byte <= 90 else byte for byte in range(256)], np.uint8)
 Hits = NDArray[np.int64]
+Tables = tuple[NDArray[np.uint8], NDArray[np.int32], Hits, NDArray[np.uint8]]
 
 
 class Scanner:
@@ -45,7 +47,6 @@ class Scanner:
         self.regions = regions
         self._pauses = [0] * len(regions)
         self._databases: dict[int, hyperscan.Database] = {}
-        self._tables = tables_of(self.literals)
         self._out = np.empty((max(4096, 2 * len(self.literals)), 2), np.int64)
 
     def scan(self, arena: NDArray[np.uint8], bounds: Sequence[int]) -> Hits:
@@ -97,6 +98,11 @@ class Scanner:
             return None
         return sorted_hits(np.array((ends, literals), np.int64).T)
 
+    @cached_property
+    def _tables(self) -> Tables:
+        """What find_literals needs, made when it first does."""
+        return tables_of(self.literals)
+
     def _by_kernel(self, data: NDArray[np.uint8]) -> Hits:
         found = at = 0
         while True:  # per growth of the output
@@ -111,22 +117,30 @@ def sorted_hits(hits: Hits) -> Hits:
     return hits[np.lexsort((hits[:, 1], hits[:, 0]))]
 
 
-def tables_of(literals: Sequence[Literal]) -> tuple[NDArray[np.uint8], NDArray[np.int32], Hits, NDArray[np.uint8]]:
-    """(bits, heads, literals, pool), as find_literals wants them."""
-    bits, heads = np.zeros(HASHES // 8, np.uint8), np.full(HASHES, -1, np.int32)
-    table = np.zeros((len(literals), 5), np.int64)
-    start = 0
-    for number, literal in enumerate(literals):  # per literal
-        text = literal.text.lower()
-        told = np.convolve(worth(np.frombuffer(text, np.uint8)), np.ones(HASHED), "valid")
-        at = int(told.argmax())
-        four = text[at : at + HASHED]
-        value = int(kernels.hash_four(int.from_bytes(bytes(FOLD[list(four)]), "big")))
-        table[number] = start, len(literal.text), literal.nocase, len(literal.text) - at - HASHED, heads[value]
-        heads[value] = number
-        bits[value >> 3] |= 1 << (value & 7)
-        start += len(literal.text)
-    return bits, heads, table, np.frombuffer(b"".join(one.text for one in literals) or b"\0", np.uint8)
+def tables_of(literals: Sequence[Literal]) -> Tables:
+    """(bits, heads, literals, pool), as find_literals wants them. Of each literal those four bytes that tell most are hashed."""
+    pool = np.frombuffer(b"".join(one.text for one in literals), np.uint8)
+    lengths = np.array([len(one.text) for one in literals])
+    starts = np.cumsum(lengths) - lengths
+    folded = FOLD[pool].astype(np.int64)
+    fours = folded[:-3] << 24 | folded[1:-2] << 16 | folded[2:-1] << 8 | folded[3:]
+    told = np.convolve(worth(folded.astype(np.uint8)), np.ones(HASHED), "valid")
+    owners = np.repeat(np.arange(len(literals)), lengths)
+    places = np.flatnonzero(owners[:-3] == owners[3:])  # where four bytes of one literal begin
+    order = places[np.lexsort((-told[places], owners[places]))]
+    best = order[np.unique(owners[order], return_index=True)[1]]  # of each literal
+    hashes = ((fours[best] * kernels.MULTIPLIER) >> kernels.SHIFT) & (HASHES - 1)
+    bits, heads = np.zeros(HASHES, np.uint8), np.full(HASHES, -1, np.int32)
+    bits[hashes] = 1
+    heads[hashes] = np.arange(len(literals))  # the last of each hash; it leads to the others
+    after = np.full(len(literals), -1)
+    order = np.argsort(hashes, kind="stable")
+    alike = hashes[order[1:]] == hashes[order[:-1]]
+    after[order[1:][alike]] = order[:-1][alike]
+    behind = lengths - (best - starts) - HASHED
+    nocase = np.array([one.nocase for one in literals])
+    table = np.stack((starts, lengths, nocase, behind, after), axis=1).astype(np.int64)
+    return np.packbits(bits, bitorder="little"), heads, table, pool
 
 
 def expression(literal: Literal) -> bytes:
