@@ -14,14 +14,12 @@ from detector.flows.columns import (
     PEER_ENTERED,
     W_POSITION,
     W_ROW,
-    W_START,
     W_STREAM,
     W_TAIL,
 )
 from detector.kernel import kernel
 from detector.packets.rows import PAYLOAD_START, PAYLOAD_STOP
 
-NESTED = 8  # rows of a packet inside each other, at most
 # Columns of users: the rules that need a literal. U_LOOKS: bits of rules.signature.Where.
 U_RULE, U_LOOKS, U_WAITS = 0, 1, 2
 IN_PACKET, IN_WINDOW = 1, 2
@@ -34,60 +32,15 @@ WAITING_COLUMNS = 2 + 2 * WAITING
 
 
 @kernel
-def place_hits(hits, lengths, rows, cells, row_hits, starts, stops, windows, window_cells, window_hits):
-    """The rows and windows that hits lie in.
-
-    Args:
-        hits: int64[n, 2], place behind each and literal, by place.  lengths: int64[literals].
-        rows: int64[m], packet rows with payload by where it starts.
-        row_hits: int64[8 * n, 2], out: packet row, hit.
-        starts, stops, windows: int64[k], places of windows in the buffer by their starts (flows.windows.Windows.places).
-        window_hits: int64[n, 3], out: window, literal, place in the stream of the literal's first byte.
-
-    Returns:
-        (row hits, window hits).
-    """
-    in_rows = in_windows = 0
-    row, place = 0, 0
-    for hit in range(len(hits)):
-        stop = hits[hit, 0]
-        start = stop - lengths[hits[hit, 1]]
-        while row < len(rows) and cells[PAYLOAD_START, rows[row]] < stop:
-            row += 1
-        for at in range(row - 1, max(-1, row - 1 - NESTED), -1):
-            if cells[PAYLOAD_START, rows[at]] <= start and stop <= cells[PAYLOAD_STOP, rows[at]]:
-                row_hits[in_rows, 0] = rows[at]
-                row_hits[in_rows, 1] = hit
-                in_rows += 1
-        while place < len(starts) and starts[place] < stop:
-            place += 1
-        if place > 0 and starts[place - 1] <= start and stop <= stops[place - 1]:
-            window = windows[place - 1]
-            window_hits[in_windows, 0] = window
-            window_hits[in_windows, 1] = hits[hit, 1]
-            position = window_cells[window, W_POSITION]
-            if starts[place - 1] == window_cells[window, W_START]:
-                position += start - starts[place - 1]
-            else:  # a seam: it begins before the chunk
-                position += start - starts[place - 1] - min(window_cells[window, W_TAIL], SEAM)
-            window_hits[in_windows, 2] = position
-            in_windows += 1
-    return in_rows, in_windows
-
-
-SEAM = 15  # bytes of a seam before its chunk, at most
-
-
-@kernel
-def take_rows(row_hits, hits, users_of, users, flows, seen, out, found, first):
-    """Candidates of hits in packet rows. users_of: int64[literals + 1], users of each literal. seen: int64[users], the last
+def take_rows(row_hits, users_of, users, flows, seen, out, found, first):
+    """Candidates of hits in packet rows. row_hits: int64[n, 2], row and literal. users_of: int64[literals + 1], users of each literal. seen: int64[users], the last
     row of each + 1, since a literal may occur often in a row.
 
     Returns:
         (candidates so far, hit to go on with): fewer than there are where out is full.
     """
     for at in range(first, len(row_hits)):
-        row, literal = row_hits[at, 0], hits[row_hits[at, 1], 1]
+        row, literal = row_hits[at, 0], row_hits[at, 1]
         if found + users_of[literal + 1] - users_of[literal] > len(out):
             return found, at
         for user in range(users_of[literal], users_of[literal + 1]):

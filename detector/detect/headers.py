@@ -42,11 +42,12 @@ class Groups:
 
 
 class Headers:
-    """The headers of a ruleset. of: int64[rules], each rule's header."""
+    """The headers of a ruleset. distinct: each once. of: int64[rules], the place of each rule's header among them."""
 
     def __init__(self, headers: Sequence[Header]) -> None:
         numbers: dict[Header, int] = {}
         self.of = np.array([numbers.setdefault(header, len(numbers)) for header in headers], np.int64)
+        self.distinct = tuple(numbers)
         addresses, ports = Groups(), Groups()
         cells = [
             (

@@ -1,8 +1,10 @@
-"""One search for the literals of all rules over a batch's bytes.
+"""The search for the literals of rules over a batch's bytes, region by region; each region has literals of its own.
 
-Hyperscan does it, in one call. A hit of it costs a call into Python, though, and traffic that is full of a rule's bytes
-would cut it to some megabytes a second. So a batch has a budget of hits; beyond it, and for a while afterwards, a kernel
-searches: slower over bytes, and much faster over hits. Both find the same. `fallbacks` counts such batches.
+Hyperscan does it, in one call for a region. A hit of it costs a call into Python, though, and traffic that is full of a
+rule's bytes would cut it to some megabytes a second. So a region has a budget of hits; beyond it, and for a while
+afterwards, a kernel searches: slower over bytes, and much faster over hits. Both find the same. `fallbacks` counts such
+batches. A region's database is made, or read from the cache, when bytes first come to it: most rulesets are about more
+ports than a network has.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
+from itertools import pairwise
 
 import hyperscan
 import numpy as np
@@ -33,32 +36,50 @@ Hits = NDArray[np.int64]
 
 
 class Scanner:
-    """Searches for literals. fallbacks: batches in which there were too many for Hyperscan."""
+    """Searches for literals. fallbacks: batches of a region in which there were too many hits for Hyperscan."""
 
-    def __init__(self, literals: Sequence[Literal]) -> None:
+    def __init__(self, literals: Sequence[Literal], regions: NDArray[np.bool_]) -> None:
+        """regions: bool[regions, literals], which literals are searched for in each."""
         self.literals = tuple(literals)
         self.fallbacks = 0
-        self._pause = 0
-        self._database = database_of(self.literals) if self.literals else None
+        self.regions = regions
+        self._pauses = [0] * len(regions)
+        self._databases: dict[int, hyperscan.Database] = {}
         self._tables = tables_of(self.literals)
         self._out = np.empty((max(4096, 2 * len(self.literals)), 2), np.int64)
 
-    def scan(self, buffer: NDArray[np.uint8], stop: int) -> Hits:
-        """int64[n, 2]: the place behind each occurrence in buffer[:stop], and its literal; in this order."""
-        if not self.literals or not stop:
-            return np.empty((0, 2), np.int64)
-        if self._pause == 0:
-            hits = self._by_hyperscan(buffer, stop)
+    def scan(self, arena: NDArray[np.uint8], bounds: Sequence[int]) -> Hits:
+        """int64[n, 2]: the place behind each occurrence and its literal, in this order. bounds: of the regions in the arena."""
+        parts = [np.empty((0, 2), np.int64)]
+        for region, (start, stop) in enumerate(pairwise(bounds)):  # per region
+            if start < stop:
+                hits = self._search(region, arena[start:stop])
+                hits[:, 0] += start
+                parts.append(hits)
+        return np.concatenate(parts)
+
+    def _search(self, region: int, data: NDArray[np.uint8]) -> Hits:
+        if self._pauses[region] == 0:
+            hits = self._by_hyperscan(region, data)
             if hits is not None:
                 return hits
-            self._pause = PAUSE
-        self._pause -= 1
+            self._pauses[region] = PAUSE
+        self._pauses[region] -= 1
         self.fallbacks += 1
-        return self._by_kernel(buffer, stop)
+        found = self._by_kernel(data)
+        wanted: Hits = found[self.regions[region, found[:, 1]]]
+        return wanted
 
-    def _by_hyperscan(self, buffer: NDArray[np.uint8], stop: int) -> Hits | None:
+    def _database(self, region: int) -> hyperscan.Database:
+        """A region's database, made at its first use."""
+        if region not in self._databases:
+            numbers = np.flatnonzero(self.regions[region])
+            self._databases[region] = database_of([self.literals[number] for number in numbers.tolist()], numbers)
+        return self._databases[region]
+
+    def _by_hyperscan(self, region: int, data: NDArray[np.uint8]) -> Hits | None:
         """The hits, or None where there are too many."""
-        budget = max(LEAST_BUDGET, stop * HITS_PER_MEGABYTE // 2**20)
+        budget = max(LEAST_BUDGET, len(data) * HITS_PER_MEGABYTE // 2**20)
         ends: list[int] = []
         literals: list[int] = []
         end, literal = ends.append, literals.append
@@ -68,20 +89,19 @@ class Scanner:
             literal(number)
             return True if len(ends) > budget else None
 
-        assert self._database is not None
         try:
-            self._database.scan(buffer[:stop].data, match_event_handler=note)  # type: ignore[type-var]
+            self._database(region).scan(data.data, match_event_handler=note)  # type: ignore[type-var]
         except hyperscan.ScanTerminated:
             return None
         if len(ends) > budget:
             return None
         return sorted_hits(np.array((ends, literals), np.int64).T)
 
-    def _by_kernel(self, buffer: NDArray[np.uint8], stop: int) -> Hits:
+    def _by_kernel(self, data: NDArray[np.uint8]) -> Hits:
         found = at = 0
         while True:  # per growth of the output
-            found, at = kernels.find_literals(buffer, at, stop, FOLD, *self._tables, self._out, found)
-            if at >= stop:
+            found, at = kernels.find_literals(data, at, len(data), FOLD, *self._tables, self._out, found)
+            if at >= len(data):
                 return sorted_hits(self._out[:found].copy())
             self._out = np.concatenate((self._out, np.empty_like(self._out)))
 
@@ -114,11 +134,11 @@ def expression(literal: Literal) -> bytes:
     return b"".join(b"\\x%02x" % byte for byte in literal.text)
 
 
-def database_of(literals: Sequence[Literal]) -> hyperscan.Database:
-    """Compiled, or read from the cache of databases that were compiled before."""
+def database_of(literals: Sequence[Literal], numbers: NDArray[np.int64]) -> hyperscan.Database:
+    """Compiled, or read from the cache of databases that were compiled before. numbers: what hits of each are to say."""
     expressions = [expression(literal) for literal in literals]
     flags = [hyperscan.HS_FLAG_CASELESS if literal.nocase else 0 for literal in literals]
-    digest = hashlib.sha256(repr((version("hyperscan"), flags)).encode() + b"\n".join(expressions))
+    digest = hashlib.sha256(repr((version("hyperscan"), flags, numbers.tolist())).encode() + b"\n".join(expressions))
     path = cache_root() / f"patterns-{digest.hexdigest()[:32]}.hs"
     if (kept := read_own(path)) is not None:
         try:
@@ -128,7 +148,7 @@ def database_of(literals: Sequence[Literal]) -> hyperscan.Database:
         except hyperscan.HyperscanError:
             log.info("%s is of another Hyperscan and is made anew", path)
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(expressions=expressions, ids=list(range(len(literals))), elements=len(literals), flags=flags)
+    database.compile(expressions=expressions, ids=numbers.tolist(), elements=len(literals), flags=flags)
     if not write_own(path, hyperscan.dumpb(database), mode=0o644):  # for a daemon that runs as somebody else
         log.info("no cache of patterns in %s", path.parent)
     return database
