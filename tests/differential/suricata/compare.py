@@ -63,6 +63,7 @@ QUICKDRAW = {
 }
 QUICKDRAW_PORTS = {"DNP3_PORTS": "20000"}
 
+OF_TIMEOUT = "stream (flow timeout)"
 # Keywords that make Suricata look at packets one by one, and buffers that only packets have.
 BY_PACKET = re.compile(
     r"(?:^|; ?)(dsize|flags|tcp\.flags|seq|ack|window|tcp\.(?:seq|ack|window|mss|hdr)|ttl|tos|id|ipopts|fragbits|fragoffset|ip_proto|sameip"
@@ -76,7 +77,7 @@ class Seen(NamedTuple):
 
     sid: int
     flow: Flow
-    is_on_packet: bool = True  # False: on a packet that Suricata made itself, at the end of a connection
+    is_on_packet: bool = True  # False: on a packet that Suricata made itself, at the end of a connection or of the capture
 
 
 def flow_of(protocol: str, ends: Iterable[tuple[str, int]]) -> Flow:
@@ -116,7 +117,7 @@ def theirs(capture: Path, rules: Path, folder: Path) -> list[Seen]:
         else:
             ends = [(event.get(f"{side}_ip", ""), event.get(f"{side}_port", 0)) for side in ("src", "dest")]
             found.append(
-                Seen(event["alert"]["signature_id"], flow_of(event.get("proto", ""), ends), "pcap_cnt" in event)
+                Seen(event["alert"]["signature_id"], flow_of(event.get("proto", ""), ends), event["pkt_src"] != OF_TIMEOUT)
             )
     assert not overflow, f"{capture}: Suricata left out {overflow} alerts"
     return found
