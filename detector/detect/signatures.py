@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.detect.fast_patterns import fast_patterns
-from detector.detect.headers import Headers
+from detector.detect.headers import Headers, row_arrays
 from detector.detect.inspection import Inspector
 from detector.detect.programs import Programs
 from detector.detect.searched import Search
@@ -125,11 +125,11 @@ class Signatures:
         return int(self._gave_way[0])
 
     def _make_users(self, of: Rows, literals: int) -> tuple[Rows, Rows]:
-        """(int64[literals + 1], int64[n, 3]): the rules that need each literal; a rule of one step does not wait for more."""
+        """(int64[literals + 1], int64[n, 4]): the rules that need each literal; a rule of one step does not wait for more."""
         numbers = np.flatnonzero(of >= 0)
         numbers = numbers[np.argsort(of[numbers], kind="stable")]
         waits = [not is_one_content(self._inspections[number]) for number in numbers.tolist()]
-        users = np.stack((numbers, self._looks[numbers], np.array(waits, np.int64)), axis=1).reshape(-1, 3)
+        users = np.stack((numbers, self._looks[numbers], np.array(waits, np.int64), self.headers.of[numbers]), axis=1)
         offsets = np.zeros(literals + 1, np.int64)
         np.cumsum(np.bincount(of[numbers], minlength=literals), out=offsets[1:])
         return offsets, users
@@ -140,7 +140,7 @@ class Signatures:
             return {}
         about = followed(packets)
         parts = [self._hit(packets, about, owned), self._paired(packets, about, owned)]
-        return self._by_place(self._checked(packets, about, joined(parts), owned))
+        return self._by_place(self._checked(packets, about, joined(parts)))
 
     def check(self, place: int, packets: PacketTable, mask: NDArray[np.bool_], owned: Owned) -> Rows:
         """Of the rows of a mask those at which a rule that begins with a test holds."""
@@ -158,13 +158,17 @@ class Signatures:
             of_windows = about.windows.cells[:, Window.ROW]
             inside = np.flatnonzero(mask[of_windows])
             parts.append(Candidates(np.full(len(inside), number), of_windows[inside], inside))
-        return self._by_place(self._checked(packets, about, joined(parts), owned)).get(place, NO_ROWS)
+        candidates = joined(parts)
+        if owned is not None:
+            candidates = candidates.chosen(owned[candidates.rows])
+        candidates = candidates.chosen(self.headers.check(packets, candidates.rules, candidates.rows))
+        return self._by_place(self._checked(packets, about, candidates)).get(place, NO_ROWS)
 
     def _hit(self, packets: PacketTable, about: Followed, owned: Owned) -> Candidates:
         """Candidates of the search."""
         if not len(self._users):
             return NO_CANDIDATES
-        windows, flow_cells = about.windows, about.flows.cells
+        windows, lines = about.windows, (self.headers.arrays, row_arrays(packets))
         if windows is not None and len(self._is_waiting) != about.streams:
             self._waiting = np.zeros((about.streams, WAITING_COLUMNS), np.int64)
             self._is_waiting = np.zeros(about.streams, np.bool_)
@@ -173,7 +177,7 @@ class Signatures:
         seen = np.zeros(len(self._users), np.int64)
         found = at = 0
         while True:  # per growth of the output
-            found, at = kernels.take_rows(row_hits, self._users_of, self._users, flow_cells, seen, out, found, at)
+            found, at = kernels.take_rows(row_hits, self._users_of, self._users, *lines, seen, out, found, at)
             if at == len(row_hits):
                 break
             out = np.concatenate((out, np.empty_like(out)))
@@ -182,7 +186,7 @@ class Signatures:
             window = hit = 0
             while True:  # per growth of the output
                 found, window, hit = kernels.take_windows(
-                    window_hits, windows.cells, flow_cells, self._users_of, self._users, seen, self._waiting, self._is_waiting,
+                    window_hits, windows.cells, self._users_of, self._users, *lines, seen, self._waiting, self._is_waiting,
                     self._gave_way, out, found, window, hit,
                 )  # fmt: skip
                 if window == len(windows.cells):
@@ -216,13 +220,8 @@ class Signatures:
             parts.append(Candidates(*out[:found].T))
         return joined(parts)
 
-    def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates, owned: Owned) -> Candidates:
-        """The candidates at which header and all inspections hold."""
-        if not len(candidates.rules):
-            return candidates
-        if owned is not None:
-            candidates = candidates.chosen(owned[candidates.rows])
-        candidates = candidates.chosen(self.headers.check(packets, candidates.rules, candidates.rows))
+    def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates) -> Candidates:
+        """The candidates at which all inspections hold."""
         nth = 0
         while True:  # per inspection of a rule
             having = np.flatnonzero(self._count[candidates.rules] > nth)
