@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.detect.fast_patterns import Literal
+from detector.detect.fast_patterns import WEIGHTS, Literal
 from detector.rules.signature import (
     Base64,
     Buffer,
@@ -115,6 +115,7 @@ class Programs:
                 if depth is not None and step.offset is not None:
                     row[1] |= BOTH
                 row[2:4] = self._text(step), len(step.pattern)
+                row[10] = int(WEIGHTS[np.frombuffer(step.sought, np.uint8)].argmax())
                 row[4:8] = number(step.offset), number(depth), number(step.distance), number(step.within)
             case IsDataAt():
                 row[0], row[1], row[2] = (
