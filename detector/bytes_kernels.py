@@ -60,3 +60,26 @@ def copy_bytes(source, start, target, at, length):
     if start < 0 or at < 0 or start + length > len(source) or at + length > len(target):
         raise IndexError("a copy reaches out of its array")
     copy_inside(source, start, target, at, length)
+
+
+@unchecked
+def find_inside(source, start, stop, one, other):
+    """find_byte behind its checks."""
+    at, end = np.uint64(start), np.uint64(stop)
+    while at < end and source[at] != one and source[at] != other:
+        at += np.uint64(1)
+    return np.int64(at)
+
+
+@kernel
+def find_byte(source, start, stop, one, other):
+    """The first place in source[start:stop] with one of two bytes, or stop.
+
+    Raises:
+        IndexError: the range is not inside the array.
+    """
+    if start >= stop:
+        return stop
+    if start < 0 or stop > len(source):
+        raise IndexError("a search reaches out of its array")
+    return find_inside(source, start, stop, np.uint8(one), np.uint8(other))

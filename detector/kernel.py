@@ -77,4 +77,5 @@ class Kernels:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self._module), name)
+        found = self.__dict__[name] = getattr(import_module(self._module), name)
+        return found

@@ -140,21 +140,24 @@ def is_rebuilt(cells, row, rebuilt_from):
 
 
 @kernel
-def check_headers(
-    headers, of, which, rows, cells, words, flows, rebuilt_from, groups, lows, highs, port_groups, ranges, out
-):
-    """out: bool[n], whether rows[i] is among the rows of the header of[which[i]]."""
-    for i in range(len(rows)):
-        out[i] = holds(
-            headers, of[which[i]], cells, words, flows, rebuilt_from, rows[i], groups, lows, highs, port_groups, ranges
-        )
+def names(headers, header, lines, row):
+    """Whether a row is one of those that a header names. headers: headers.HeaderArrays.  lines: headers.RowArrays."""
+    return holds(
+        headers.cells, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, headers.groups,
+        headers.lows, headers.highs, headers.port_groups, headers.ranges,
+    )  # fmt: skip
 
 
 @kernel
-def spread_headers(headers, chosen, cells, words, flows, rebuilt_from, groups, lows, highs, port_groups, ranges, out):
+def check_headers(headers, which, rows, lines, out):
+    """out: bool[n], whether rows[i] is among the rows of the header of rule which[i]."""
+    for i in range(len(rows)):
+        out[i] = names(headers, headers.of[which[i]], lines, rows[i])
+
+
+@kernel
+def spread_headers(headers, chosen, lines, out):
     """out: bool[headers, rows], for the headers that are chosen."""
-    for row in range(len(words)):
+    for row in range(len(lines.words)):
         for i in range(len(chosen)):
-            out[chosen[i], row] = holds(
-                headers, chosen[i], cells, words, flows, rebuilt_from, row, groups, lows, highs, port_groups, ranges
-            )
+            out[chosen[i], row] = names(headers, chosen[i], lines, row)

@@ -68,12 +68,12 @@ class Selector:
     def __init__(self, ruleset: Ruleset) -> None:
         self.rules = ruleset.active
         places = {rule.id: place for place, rule in enumerate(self.rules)}
-        self._signatures = Signatures(self.rules, lambda rule: has_conditions(rule.test))
+        self.signatures = Signatures(self.rules, lambda rule: has_conditions(rule.test))
         self.watched = Watched(inspects_streams(self.rules), asks_sessions(self.rules))
         self._selecting = [
             place
             for place, rule in enumerate(self.rules)
-            if rule.correlation is None and (rule.signature is None or self._signatures.begins_with_test(place))
+            if rule.correlation is None and (rule.signature is None or self.signatures.begins_with_test(place))
         ]
         self._candidates = Candidates([self.rules[place] for place in self._selecting])
         compiler = Compiler()
@@ -109,7 +109,7 @@ class Selector:
         self.costs.begin()
         made.shed = {place: rows for place in self._shed if (rows := made.rows.get(self.rules[place].table, 0))}
         scopes = {name: Scope(table) for name, table in tables.items()}
-        inspected = self._signatures.found(packets, None if share is None else share.owned)
+        inspected = self.signatures.found(packets, None if share is None else share.owned)
         for place in sorted({*self._possible(tables), *inspected} - self._shed):  # per rule
             with self._guarded(place, made):
                 found = self._select(place, scopes[self.rules[place].table], share, made, inspected.get(place))
@@ -203,7 +203,7 @@ class Selector:
         if self.rules[place].signature is None:
             return eligible_rows(table, mask)
         assert isinstance(table, PacketTable)
-        return self._signatures.check(place, table, mask, owned)
+        return self.signatures.check(place, table, mask, owned)
 
     def _count(self, place: int, scope: Scope, rows: Rows, hashing: Hashing) -> Iterator[Counted]:
         """What a correlation counts of a base rule's rows: those that no override excepts, and that have a value."""

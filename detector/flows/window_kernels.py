@@ -47,7 +47,6 @@ from detector.packets.rows import ANOMALIES
 T_TAIL, T_KNOWN, T_WINDOW, T_END = 0, 1, 2, 3
 DIFFERENT = int(PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA)
 # Tails.owners: 2 * (stream + 1), plus 1 where the tail was used since the hand passed; 0 is free.
-SEAM = 15  # bytes on each side of a seam: what one literal of 16 bytes can have there
 
 
 @kernel
@@ -90,19 +89,19 @@ def copy_to_ring(tails, tail, position, buffer, at, length):
 
 
 @kernel
-def copy_before(cells, tails, buffer, window, length, at):
-    """Copies the last `length` bytes before a window's chunk, so that they end at buffer[at]."""
+def copy_before(cells, tails, buffer, window, length, target, at):
+    """Copies the last `length` bytes before a window's chunk, so that they end at target[at]."""
     previous = cells[window, W_PREVIOUS]
     while length > 0 and previous >= 0:
         stop = cells[previous, W_STOP]
         here = min(length, stop - cells[previous, W_START])
         at -= here
-        copy_bytes(buffer, stop - here, buffer, at, here)
+        copy_bytes(buffer, stop - here, target, at, here)
         length -= here
         window = previous
         previous = cells[window, W_PREVIOUS]
     if length > 0:
-        copy_from_ring(tails, cells[window, W_KEPT], cells[window, W_POSITION] - length, buffer, at - length, length)
+        copy_from_ring(tails, cells[window, W_KEPT], cells[window, W_POSITION] - length, target, at - length, length)
 
 
 @kernel
@@ -185,26 +184,6 @@ def follow_windows(chunks, repeats, words, buffer, tails, out):
 
 
 @kernel
-def make_seams(cells, tails, buffer, used, seams):
-    """Puts the bytes around the beginning of each chunk behind the batch; (seams, bytes used)."""
-    found = 0
-    for window in range(len(cells)):
-        before = min(SEAM, cells[window, W_TAIL])
-        if before == 0:
-            continue
-        seams[found, 0] = used
-        seams[found, 1] = window
-        found += 1
-        used += before
-        copy_before(cells, tails, buffer, window, before, used)
-        start = cells[window, W_START]
-        length = min(SEAM, cells[window, W_STOP] - start)
-        copy_bytes(buffer, start, buffer, used, length)
-        used += length
-    return found, used
-
-
-@kernel
 def room_for(cells, rows, spans):
     """Bytes that copy_windows needs for windows."""
     room = np.int64(0)
@@ -231,7 +210,7 @@ def copy_windows(cells, tails, buffer, used, rows, spans, out):
             if tail:
                 spans[row, 0] = used
                 used += tail
-                copy_before(cells, tails, buffer, row, tail, used)
+                copy_before(cells, tails, buffer, row, tail, buffer, used)
                 copy_bytes(buffer, start, buffer, used, stop - start)
                 used += stop - start
                 spans[row, 1] = used

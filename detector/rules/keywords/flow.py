@@ -27,7 +27,7 @@ SECOND = 10**9
 MOST = 2**32 - 1
 STREAM_SIZE = re.compile(r"\s*(client|server|both|either)\s*,\s*(<=|>=|!=|<|>|!|=)\s*,\s*([0-9]+)\s*")
 SIDES = {"both": ("client", "server"), "either": ("client", "server")}
-DIRECTIONS = {"toserver": ("to_server",), "toclient": ("to_client",), "either": ("to_server", "to_client")}
+DIRECTIONS = {"toserver": ("client",), "toclient": ("server",), "either": ("client", "server")}
 
 
 def flow(draft: Draft, value: str) -> None:
@@ -78,7 +78,7 @@ def amount(name: str, side: str = "") -> Keyword:
             )
         ranges = draft.ranges(value if side else condition.strip(), MOST, "the number")
         draft.needs_packet = True
-        tests = tuple(in_ranges(f"flow.{name}_{one}", ranges) for one in sides)
+        tests = tuple(in_ranges(f"flow.{name}_from_{one}", ranges) for one in sides)
         draft.add_test(tests[0] if len(tests) == 1 else Or(tests))
 
     return Keyword(read)
@@ -95,11 +95,11 @@ def stream_size(draft: Draft, value: str) -> None:
     side, sign, number = found[1], found[2], int(found[3])
     if number > MOST:
         raise draft.mistake(f"{number} is too large", f"streams are counted up to {MOST}", found[3])
-    if sign == "<" and number == 0:
+    if (sign, number) in (("<", 0), (">", MOST)):
         draft.warnings.append(f"stream_size:{value} is never met")
         draft.add_test(Or(()))
         return
-    ranges = draft.ranges(f"{sign}{number}", MOST, "the size") if (sign, number) != (">", MOST) else ()
+    ranges = draft.ranges(f"{sign}{number}", MOST, "the size")
     tests = tuple(in_ranges(f"stream.{one}_size", ranges) for one in SIDES.get(side, (side,)))
     draft.asks_size = True
     draft.add_test(tests[0] if len(tests) == 1 else And(tests) if side == "both" else Or(tests))

@@ -38,7 +38,7 @@ IP_OPTIONS = {
 FRAGMENT_BITS = {"M": 1, "D": 2, "R": 4}  # as in ip.flags
 TCP_BITS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "2": 64, "C": 128, "1": 128, "0": 0}
 FLAGS = re.compile(r"\s*([!*+]?)\s*([FSRPAUEC120]+)\s*([!*+]?)\s*(?:,\s*([FSRPAUEC12]+)\s*)?")
-BITS = re.compile(r"\s*([!*+]?)\s*([MDR][MDR,\s]*?)\s*([!*+]?)\s*")
+BITS = re.compile(r"\s*([!*+]?)\s*([MDR][MDR,\s]*?)\s*[!*+]?\s*")
 TOS = re.compile(r"(!?)\s*(?:(\d{1,3})|x([0-9a-fA-F]{1,2}))")
 COMPARED = re.compile(r"([<>]?)\s*(\d+)")
 MTU_TYPE = 2
@@ -148,17 +148,17 @@ def fragoffset(draft: Draft, value: str) -> None:
 
 
 def fragbits(draft: Draft, value: str) -> None:
-    """fragbits:M; fragbits:+MD;"""
+    """fragbits:M; fragbits:+MD; a modifier behind the letters changes nothing (Suricata 7 reads no further than the letters)."""
     found = BITS.fullmatch(value)
-    if found is None or (found[1] and found[3]):
+    if found is None:
         raise draft.mistake(
             f"fragbits {value!r} cannot be read",
-            "M more fragments, D do not fragment, R reserved; with + or others too, * any, ! not",
+            "M more fragments, D do not fragment, R reserved; before them + these and another, * any, ! not",
         )
     wanted = 0
     for letter in found[2]:
         wanted |= FRAGMENT_BITS.get(letter, 0)
-    add(draft, of_fragment(found[1] or found[3], wanted))
+    add(draft, of_fragment(found[1], wanted))
 
 
 def flags(draft: Draft, value: str) -> None:
