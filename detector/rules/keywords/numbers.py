@@ -76,7 +76,9 @@ def numeral(draft: Draft, size: Number, options: Options, default: int) -> Numer
             f"{size} bytes are no number that can be read", f"up to {BINARY} bytes, with string up to {TEXT}", str(size)
         )
     if size == 0 and base:
-        draft.warnings.append(f"{draft.option.keyword}: a text of no digits is never a number, so that the rule never matches")
+        draft.warnings.append(
+            f"{draft.option.keyword}: a text of no digits is never a number, so that the rule never matches"
+        )
     return Numeral(size, options.is_little, base)
 
 
