@@ -62,14 +62,16 @@ class Headers:
             ports.offsets, np.array(ports.ranges, np.int64).reshape(-1, 2),
         )  # fmt: skip
 
-    def check(self, packets: PacketTable, rules: NDArray[np.int64], rows: NDArray[np.int64]) -> Mask:
-        """bool[n]: whether rows[i] is among those of the header of rule rules[i]."""
-        out = np.empty(len(rows), np.bool_)
-        kernels.check_headers(self._cells, self.of, rules, rows, *self._rows(packets), *self._arrays, out)
+    def count(
+        self, packets: PacketTable, rules: NDArray[np.int64], rows: NDArray[np.int64], windows: NDArray[np.int64]
+    ) -> NDArray[np.int8]:
+        """int8[n]: how often the header of rule rules[i] names rows[i], or where windows[i] is not -1 its window."""
+        out = np.empty(len(rows), np.int8)
+        kernels.check_headers(self._cells, self.of, rules, rows, windows, *self._rows(packets), *self._arrays, out)
         return out
 
     def masks(self, packets: PacketTable, chosen: NDArray[np.int64]) -> Mask:
-        """bool[headers, rows], filled in for the chosen headers."""
+        """bool[headers, rows], filled in for the chosen headers: whether a row or its window may be among theirs."""
         out = np.zeros((len(self._cells), packets.rows), np.bool_)
         kernels.spread_headers(self._cells, chosen, *self._rows(packets), *self._arrays, out)
         return out

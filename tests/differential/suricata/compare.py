@@ -42,6 +42,11 @@ stream:
   midstream: true
   checksum-validation: no
   reassembly: {toserver-chunk-size: 2560, toclient-chunk-size: 2560, randomize-chunk-size: no}
+flow-timeouts:  # as in Debian's suricata.yaml
+  default: {new: 30, established: 300, closed: 0}
+  tcp: {new: 60, established: 600, closed: 60}
+  udp: {new: 30, established: 300}
+  icmp: {new: 30, established: 300}
 packet-alert-max: 255
 mpm-algo: ac  # starts ten times sooner than Hyperscan does
 classification-file: /etc/suricata/classification.config
@@ -77,7 +82,9 @@ class Seen(NamedTuple):
 
     sid: int
     flow: Flow
-    is_on_packet: bool = True  # False: on a packet that Suricata made itself, at the end of a connection or of the capture
+    is_on_packet: bool = (
+        True  # False: on a packet that Suricata made itself, at the end of a connection or of the capture
+    )
 
 
 def flow_of(protocol: str, ends: Iterable[tuple[str, int]]) -> Flow:
@@ -117,7 +124,11 @@ def theirs(capture: Path, rules: Path, folder: Path) -> list[Seen]:
         else:
             ends = [(event.get(f"{side}_ip", ""), event.get(f"{side}_port", 0)) for side in ("src", "dest")]
             found.append(
-                Seen(event["alert"]["signature_id"], flow_of(event.get("proto", ""), ends), event["pkt_src"] != OF_TIMEOUT)
+                Seen(
+                    event["alert"]["signature_id"],
+                    flow_of(event.get("proto", ""), ends),
+                    event["pkt_src"] != OF_TIMEOUT,
+                )
             )
     assert not overflow, f"{capture}: Suricata left out {overflow} alerts"
     return found
