@@ -86,7 +86,7 @@ def is_one_content(inspections: Sequence[Inspection]) -> bool:
 def holds_on_nothing(inspections: Sequence[Inspection]) -> bool:
     """Whether a rule holds where there is not a byte: it asks only for what is not there.
 
-    Suricata looks into a stream with packets that bring no data too (a FIN), and then into the nothing that these carry.
+    Suricata looks into a stream with a packet that ends it too, and then into the nothing that this one carries.
     Not so where the bytes that it searches for first are those that must not occur: it then searches the stream alone.
     """
     if not all(step_holds_on_nothing(step) for one in inspections for step in one.steps):
@@ -151,6 +151,7 @@ class Signatures:
             ],
             np.bool_,
         )
+        self._of_nothing = np.flatnonzero(self._holds_on_nothing & ~self._is_tested)
         self._gave_way = np.zeros(1, np.int64)
 
     def begins_with_test(self, place: int) -> bool:
@@ -178,7 +179,12 @@ class Signatures:
             return {}
         about = followed(packets)
         parts = [self._hit(packets, about), self._paired(packets, about, owned)]
-        return self._by_place(self._checked(packets, about, joined(parts), owned))
+        held = self._checked(packets, about, joined(parts), owned)
+        if len(self._of_nothing):
+            ends = np.flatnonzero(about.flows.cells[:, FlowCell.PEER] & Peer.ENDS)
+            rules = np.repeat(self._of_nothing, len(ends))
+            held = joined((held, self._ending(packets, rules, np.tile(ends, len(self._of_nothing)), owned)))
+        return self._by_place(held)
 
     def check(self, place: int, packets: PacketTable, mask: NDArray[np.bool_], owned: Owned) -> Rows:
         """Of the rows of a mask those at which a rule that begins with a test holds."""
@@ -196,7 +202,18 @@ class Signatures:
             of_windows = about.windows.cells[:, Window.ROW]
             inside = np.flatnonzero(mask[of_windows])
             parts.append(Candidates(np.full(len(inside), number), of_windows[inside], inside))
-        return self._by_place(self._checked(packets, about, joined(parts), owned)).get(place, NO_ROWS)
+        held = self._checked(packets, about, joined(parts), owned)
+        if self._holds_on_nothing[number]:
+            ends = rows[about.flows.cells[rows, FlowCell.PEER] & Peer.ENDS > 0]
+            held = joined((held, self._ending(packets, np.full(len(ends), number), ends, owned)))
+        return self._by_place(held).get(place, NO_ROWS)
+
+    def _ending(self, packets: PacketTable, rules: Rows, rows: Rows, owned: Owned) -> Candidates:
+        """Of rules that hold on nothing, each with a row that ends a stream, those whose header holds."""
+        found = Candidates(rules, rows, np.full(len(rows), -1))
+        if owned is not None:
+            found = found.chosen(owned[rows])
+        return found.chosen(self.headers.count(packets, *found) > 0)
 
     def repeated(self, place: int, packets: PacketTable, rows: Rows) -> Rows:
         """Rows at which a rule holds; twice those where it does for a datagram and for the fragment that completes it."""
@@ -288,9 +305,6 @@ class Signatures:
             spans, fresh, origins = self._bytes(packets, about, candidates, having, which)
             held = np.ones(len(candidates.rules), np.bool_)
             held[having] = self.inspector.inspect(packets.batch.buffer, which, spans, fresh, origins)
-            if about.windows is not None:
-                at = np.flatnonzero(self._holds_on_nothing[candidates.rules] & (candidates.windows >= 0))
-                held[at] |= about.windows.cells[candidates.windows[at], Window.POSITION] == 0
             candidates = candidates.chosen(held)
             nth += 1
 

@@ -67,10 +67,11 @@ class Peer(IntFlag):
     ALONE = 32  # Suricata keeps no flow for it (IGMP, GRE ...): it goes to a server, is neither established nor not, and first
     RESYN = 64  # TCP: a SYN with another number on a connection that was not over
     OPEN = 128  # TCP: the session is established, or was, once this packet has been seen
+    ENDS = 256  # TCP: it ends an established session (FIN, RST), brings no data, and its sender sent some before
 
 
 # The same as plain numbers, which kernels need.
-PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED, PEER_FOLLOWED, PEER_ALONE, PEER_RESYN, PEER_OPEN = map(
+PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED, PEER_FOLLOWED, PEER_ALONE, PEER_RESYN, PEER_OPEN, PEER_ENDS = map(
     int, Peer
 )
 

@@ -19,6 +19,7 @@ import numpy as np
 from detector.errors import PacketAnomaly
 from detector.flows.columns import (
     PEER_ALONE,
+    PEER_ENDS,
     PEER_ESTABLISHED,
     PEER_FIRST,
     PEER_FOLLOWED,
@@ -44,8 +45,8 @@ from detector.packets.rows import (
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 P_NONE, P_SENT, P_ANSWERED, P_OPEN, P_OVER = 0, 1, 2, 3, 4
-# Bytes of Flows.small: the session's state, which end of the key is the server, ends that sent, ends that sent a FIN; four
-# bytes, the second in which it began.
+# Bytes of Flows.small: the session's state, which end of the key is the server, ends that sent (and times 4, those that sent data
+# of which none ended the session yet), ends that sent a FIN; four bytes, the second in which it began.
 PEER_STATE, PEER_SIDE, PEER_SEEN, PEER_FINS, PEER_BEGAN = 115, 120, 121, 122, 123
 SECOND = 1_000_000_000
 # Seconds without a packet behind which a flow is another one, as in the suricata.yaml of Debian.
@@ -60,7 +61,7 @@ BROKEN = (
 )  # fmt: skip
 WITHOUT_TRANSPORT = (
     PacketAnomaly.IPV4_OPT_INVALID_LEN, PacketAnomaly.TCP_PKT_TOO_SMALL, PacketAnomaly.TCP_HLEN_TOO_SMALL,
-    PacketAnomaly.TCP_INVALID_OPTLEN, PacketAnomaly.UDP_PKT_TOO_SMALL, PacketAnomaly.UDP_HLEN_TOO_SMALL,
+    PacketAnomaly.UDP_PKT_TOO_SMALL, PacketAnomaly.UDP_HLEN_TOO_SMALL,
     PacketAnomaly.UDP_HLEN_INVALID, PacketAnomaly.ICMPV4_PKT_TOO_SMALL, PacketAnomaly.ICMPV6_PKT_TOO_SMALL,
     PacketAnomaly.SCTP_PKT_TOO_SMALL,
 )  # fmt: skip
@@ -84,7 +85,7 @@ def begin_peer(small, slot, end, clock):
 def is_peer_over(small, slot, transport, last, clock):
     """Whether a flow was idle for so long that a packet begins another. last, clock: ns, of the packet before and of this one."""
     if transport != 6:
-        longest = IDLE_ESTABLISHED if small[slot, PEER_SEEN] == 3 else IDLE_NEW
+        longest = IDLE_ESTABLISHED if small[slot, PEER_SEEN] & 3 == 3 else IDLE_NEW
     elif small[slot, PEER_STATE] < P_OPEN:
         longest = IDLE_TCP_NEW
     else:
@@ -192,10 +193,15 @@ def follow_peer(small, slot, end, bases, own, cells, words, buffer, row, is_mids
             bits |= PEER_ESTABLISHED
         if small[slot, PEER_STATE] >= P_OPEN:
             bits |= PEER_OPEN
+            if has_data:
+                small[slot, PEER_SEEN] |= 4 << end
+            elif np.int64(cells[TCP_FLAGS, row]) & (FIN | RST) and small[slot, PEER_SEEN] & (4 << end):
+                small[slot, PEER_SEEN] &= ~(4 << end)
+                bits |= PEER_ENDS
     if small[slot, PEER_SEEN] & (1 << end) == 0:
         small[slot, PEER_SEEN] |= 1 << end
         bits |= PEER_FIRST
-    if not is_tcp and small[slot, PEER_SEEN] == 3:
+    if not is_tcp and small[slot, PEER_SEEN] & 3 == 3:
         bits |= PEER_ESTABLISHED
     if is_midstream or small[slot, PEER_STATE] != P_NONE:
         bits |= PEER_FOLLOWED
