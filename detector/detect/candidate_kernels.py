@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.detect.header_kernels import H_FLOW, holds, is_in_flow, is_rebuilt
+from detector.detect.header_kernels import H_FLOW, OF_PACKET, OF_WINDOW, count_names, holds, is_in_flow, is_rebuilt
 from detector.flows.columns import (
     FLOW,
     PEER,
@@ -34,17 +34,18 @@ WAITING_COLUMNS = 2 + 2 * WAITING
 
 @kernel
 def is_named(headers, header, lines, row):
-    """Whether a row is one that a header names, but for what may change while its flow lives."""
+    """Whether a row's window is one that a header names, but for what may change while its flow lives."""
     return holds(
-        headers.lasting, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, headers.groups,
+        headers.lasting, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, OF_WINDOW, headers.groups,
         headers.lows, headers.highs, headers.port_groups, headers.ranges,
     )  # fmt: skip
 
 
 @kernel
 def is_now(headers, header, lines, row):
-    """Whether a row's flow is, at this row, as a header asks."""
-    return is_in_flow(headers.cells[header, H_FLOW], lines.flows, row, is_rebuilt(lines.cells, row, lines.rebuilt_from))
+    """Whether a window's flow is, at its row, as a header asks."""
+    is_of_fragments = is_rebuilt(lines.cells, row, lines.rebuilt_from)
+    return is_in_flow(headers.cells[header, H_FLOW], lines.flows, row, is_of_fragments, OF_WINDOW)
 
 
 @kernel
@@ -70,8 +71,7 @@ def take_rows(row_hits, users_of, users, headers, lines, seen, out, found, first
                 users[user, U_LOOKS] & IN_WINDOW and lines.flows[row, PEER] & PEER_ENTERED == 0
             ):
                 seen[user] = row + 1
-                header = users[user, U_HEADER]
-                if is_named(headers, header, lines, row) and is_now(headers, header, lines, row):
+                if count_names(headers, users[user, U_HEADER], lines, row, OF_PACKET):
                     out[found, C_RULE] = users[user, U_RULE]
                     out[found, C_ROW] = row
                     out[found, C_WINDOW] = -1

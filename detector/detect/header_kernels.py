@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.flows.columns import FLOW, PEER, PEER_ALONE, PEER_ESTABLISHED, PEER_FIRST, PEER_TO_CLIENT
+from detector.flows.columns import FLOW, PEER, PEER_ALONE, PEER_ESTABLISHED, PEER_FIRST, PEER_OPEN, PEER_TO_CLIENT
+from detector.flows.peer_kernels import NO_IP, has_no_transport
 from detector.kernel import kernel
 from detector.packets.rows import (
+    ANOMALIES,
     DESTINATION_PORT,
+    IS_FRAGMENT,
     IS_QUOTED,
     NETWORK,
+    OUTER,
     SOURCE_PORT,
     STOP,
     TRANSPORT,
@@ -25,15 +29,12 @@ HEADER_COLUMNS = 7
 # H_PROTOCOL: an IP protocol number, or one of these.
 ANY_IP, ICMP_OF_BOTH, ANY_PACKET = -1, -2, -3
 # Bits of H_FLOW: rules.signature.FlowCondition.
-TO_SERVER, TO_CLIENT, IS_ESTABLISHED, IS_NOT_ESTABLISHED, NO_FRAG, ONLY_FRAG, FIRST_IN_DIRECTION = (
-    1,
-    2,
-    4,
-    8,
-    16,
-    32,
-    64,
-)
+(TO_SERVER, TO_CLIENT, IS_ESTABLISHED, IS_NOT_ESTABLISHED, NO_FRAG, ONLY_FRAG, FIRST_IN_DIRECTION, WHOLE, BYTES) = (
+    1, 2, 4, 8, 16, 32, 64, 128, 256)  # fmt: skip
+OF_FLOW = TO_SERVER | TO_CLIENT | IS_ESTABLISHED | IS_NOT_ESTABLISHED | FIRST_IN_DIRECTION
+# What of a row is asked: its packet, which is the datagram where it completes one; its window of a stream, which is looked
+# at once its bytes are acknowledged; either of them; the last fragment of a datagram, which is a packet beside it.
+OF_PACKET, OF_WINDOW, OF_EITHER, OF_FRAGMENT = 0, 1, 2, 3
 
 
 @kernel
@@ -75,43 +76,67 @@ def is_protocol(wanted, network, transport):
     if wanted == ANY_IP:
         return True
     if wanted == ICMP_OF_BOTH:
-        return transport == 1 or transport == 58
+        return (transport == 1 and network == 4) or (transport == 58 and network == 6)
     return transport == wanted
 
 
 @kernel
-def is_in_flow(wanted, flows, row, is_rebuilt):
-    """Whether a row's flow is as a header asks."""
-    if wanted == 0:
-        return True
+def has_bytes(cells, row, rows):
+    """Whether a row's protocol has a payload for rules: not where another packet is inside."""
+    transport = cells[TRANSPORT, row]
+    if row + 1 < rows and cells[OUTER, row + 1] == row and not cells[IS_QUOTED, row + 1]:
+        return False
+    return transport == 6 or transport == 17 or transport == 1 or transport == 58 or transport == 132
+
+
+@kernel
+def is_in_flow(wanted, flows, row, is_rebuilt, kind):
+    """Whether a row's flow is as a header asks. kind: OF_PACKET, OF_WINDOW, OF_EITHER or OF_FRAGMENT."""
     if wanted & NO_FRAG and is_rebuilt:
         return False
     if wanted & ONLY_FRAG and not is_rebuilt:
         return False
-    if wanted & (TO_SERVER | TO_CLIENT | IS_ESTABLISHED | IS_NOT_ESTABLISHED | FIRST_IN_DIRECTION) == 0:
+    if wanted & OF_FLOW == 0:
         return True
     if flows[row, FLOW] < 0:
         return False
     peer = flows[row, PEER]
+    if kind == OF_FRAGMENT:
+        peer = np.int64(PEER_ALONE | PEER_FIRST)
     if wanted & TO_SERVER and peer & PEER_TO_CLIENT:
         return False
     if wanted & TO_CLIENT and peer & PEER_TO_CLIENT == 0:
         return False
-    if wanted & IS_ESTABLISHED and peer & PEER_ESTABLISHED == 0:
+    if (
+        wanted & IS_ESTABLISHED
+        and peer & (PEER_ESTABLISHED if kind == OF_PACKET else PEER_ESTABLISHED | PEER_OPEN) == 0
+    ):
         return False
-    if wanted & IS_NOT_ESTABLISHED and peer & (PEER_ESTABLISHED | PEER_ALONE):
+    if wanted & IS_NOT_ESTABLISHED and peer & (PEER_ESTABLISHED | PEER_ALONE | (PEER_OPEN if kind == OF_WINDOW else 0)):
         return False
     return wanted & FIRST_IN_DIRECTION == 0 or peer & PEER_FIRST != 0
 
 
 @kernel
-def holds(headers, header, cells, words, flows, rebuilt_from, row, groups, lows, highs, port_groups, ranges):
+def holds(headers, header, cells, words, flows, rebuilt_from, row, kind, groups, lows, highs, port_groups, ranges):
     """Whether a row is one of those that a header names."""
     if cells[IS_QUOTED, row]:
         return False
-    if not is_protocol(headers[header, H_PROTOCOL], cells[NETWORK, row], cells[TRANSPORT, row]):
+    wanted, protocol = headers[header, H_FLOW], headers[header, H_PROTOCOL]
+    if not is_protocol(protocol, cells[NETWORK, row], cells[TRANSPORT, row]):
         return False
-    source_port, destination_port = np.int64(cells[SOURCE_PORT, row]), np.int64(cells[DESTINATION_PORT, row])
+    is_bare = False
+    if protocol != ANY_PACKET or wanted & FIRST_IN_DIRECTION:
+        if cells[NETWORK, row] == 0 or words[row, ANOMALIES] & NO_IP:
+            return False
+        is_bare = kind == OF_FRAGMENT or has_no_transport(cells, words, row)
+        if is_bare and wanted & (WHOLE | BYTES):
+            return False
+        if wanted & BYTES and kind != OF_WINDOW and not has_bytes(cells, row, len(words)):
+            return False
+    source_port, destination_port = np.int64(0), np.int64(0)
+    if not is_bare:
+        source_port, destination_port = np.int64(cells[SOURCE_PORT, row]), np.int64(cells[DESTINATION_PORT, row])
     source, source_ports = headers[header, H_SOURCE], headers[header, H_SOURCE_PORTS]
     destination, destination_ports = headers[header, H_DESTINATION], headers[header, H_DESTINATION_PORTS]
     straight = has_port(destination_ports, destination_port, port_groups, ranges) and has_port(
@@ -123,7 +148,7 @@ def holds(headers, header, cells, words, flows, rebuilt_from, row, groups, lows,
     )
     if not (straight or turned):
         return False
-    if not is_in_flow(headers[header, H_FLOW], flows, row, is_rebuilt(cells, row, rebuilt_from)):
+    if not is_in_flow(wanted, flows, row, not is_bare and is_rebuilt(cells, row, rebuilt_from), kind):
         return False
     if straight and has_address(source, words[row, 0], words[row, 1], groups, lows, highs):
         if has_address(destination, words[row, 2], words[row, 3], groups, lows, highs):
@@ -140,24 +165,43 @@ def is_rebuilt(cells, row, rebuilt_from):
 
 
 @kernel
-def names(headers, header, lines, row):
-    """Whether a row is one of those that a header names. headers: headers.HeaderArrays.  lines: headers.RowArrays."""
+def names(headers, header, lines, row, kind):
+    """Whether a row, or what of it is asked, is one of those that a header names.
+
+    headers: headers.HeaderArrays.  lines: headers.RowArrays.  kind: OF_PACKET, OF_WINDOW, OF_EITHER or OF_FRAGMENT.
+    """
     return holds(
-        headers.cells, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, headers.groups,
+        headers.cells, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, kind, headers.groups,
         headers.lows, headers.highs, headers.port_groups, headers.ranges,
     )  # fmt: skip
 
 
 @kernel
-def check_headers(headers, which, rows, lines, out):
-    """out: bool[n], whether rows[i] is among the rows of the header of rule which[i]."""
+def completes(lines, row):
+    """Whether a row is the last fragment of a datagram, and the datagram itself."""
+    return lines.cells[IS_FRAGMENT, row] != 0 and is_rebuilt(lines.cells, row, lines.rebuilt_from)
+
+
+@kernel
+def count_names(headers, header, lines, row, kind):
+    """How often a header names a row: twice, where it names a datagram and the fragment that completes it. kind: as names."""
+    count = np.int64(0)
+    kinds = 2 if kind != OF_WINDOW and completes(lines, row) else 1
+    for i in range(kinds):
+        count += np.int64(names(headers, header, lines, row, OF_FRAGMENT if i else kind))
+    return count
+
+
+@kernel
+def check_headers(headers, which, rows, windows, lines, out):
+    """How often the header of rule which[i] names rows[i], or where windows[i] >= 0 its window. out: int8[n]."""
     for i in range(len(rows)):
-        out[i] = names(headers, headers.of[which[i]], lines, rows[i])
+        out[i] = count_names(headers, headers.of[which[i]], lines, rows[i], OF_PACKET if windows[i] < 0 else OF_WINDOW)
 
 
 @kernel
 def spread_headers(headers, chosen, lines, out):
-    """out: bool[headers, rows], for the headers that are chosen."""
+    """out: bool[headers, rows], whether a row or its window may be among those of the headers that are chosen."""
     for row in range(len(lines.words)):
         for i in range(len(chosen)):
-            out[chosen[i], row] = names(headers, chosen[i], lines, row)
+            out[chosen[i], row] = count_names(headers, chosen[i], lines, row, OF_EITHER) > 0

@@ -18,6 +18,9 @@ kernels = Kernels("detector.detect.header_kernels")
 PROTOCOLS = {"ip": -1, "icmp": -2, "pkthdr": -3, "tcp": 6, "udp": 17, "sctp": 132}
 WORD = 2**64 - 1
 ANY = -1
+CHANGING = (
+    FlowCondition.ESTABLISHED | FlowCondition.NOT_ESTABLISHED | FlowCondition.FIRST_IN_DIRECTION
+)  # while a flow lives
 Mask = NDArray[np.bool_]
 
 
@@ -84,21 +87,23 @@ class Headers:
         ]  # fmt: skip
         table = np.array(cells, np.int64).reshape(-1, 7)
         lasting = table.copy()
-        lasting[:, 6] &= FlowCondition.TO_SERVER | FlowCondition.TO_CLIENT
+        lasting[:, 6] &= ~CHANGING
         ranges = addresses.ranges
         self.arrays = HeaderArrays(
             table, lasting, self.of, addresses.offsets, words([low for low, _ in ranges]), words([high for _, high in ranges]),
             ports.offsets, np.array(ports.ranges, np.int64).reshape(-1, 2),
         )  # fmt: skip
 
-    def check(self, packets: PacketTable, rules: NDArray[np.int64], rows: NDArray[np.int64]) -> Mask:
-        """bool[n]: whether rows[i] is among those of the header of rule rules[i]."""
-        out = np.empty(len(rows), np.bool_)
-        kernels.check_headers(self.arrays, rules, rows, row_arrays(packets), out)
+    def count(
+        self, packets: PacketTable, rules: NDArray[np.int64], rows: NDArray[np.int64], windows: NDArray[np.int64]
+    ) -> NDArray[np.int8]:
+        """int8[n]: how often the header of rule rules[i] names rows[i], or where windows[i] is not -1 its window."""
+        out = np.empty(len(rows), np.int8)
+        kernels.check_headers(self.arrays, rules, rows, windows, row_arrays(packets), out)
         return out
 
     def masks(self, packets: PacketTable, chosen: NDArray[np.int64]) -> Mask:
-        """bool[headers, rows], filled in for the chosen headers."""
+        """bool[headers, rows], filled in for the chosen headers: whether a row or its window may be among theirs."""
         out = np.zeros((len(self.distinct), packets.rows), np.bool_)
         kernels.spread_headers(self.arrays, chosen, row_arrays(packets), out)
         return out

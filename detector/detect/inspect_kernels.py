@@ -306,7 +306,7 @@ def step_bytes(code, step, buffer, begin, length, state, row):
         if result > length:
             return False
         state[row, S_PLACE] = max(np.int64(0), result)
-        state[row, S_END] = max(state[row, S_END], at + taken)
+        state[row, S_END] = max(state[row, S_END], at + taken, length if code[step, G] == FROM_END else result)
         return True
     state[row, S_PLACE] = at + taken
     state[row, S_END] = max(state[row, S_END], at + taken)
@@ -390,11 +390,10 @@ def run_programs(code, bounds, pool, buffer, which, spans, fresh, origins, limit
                     )
                 elif operation == IS_DATA_AT:
                     wanted = number_of(code[step, A], state, row)
-                    if flags & RELATIVE:
-                        holds = wanted + state[row, S_PLACE] <= length
-                    else:
-                        holds = wanted < length
-                    holds = holds != (flags & NEGATED != 0)
+                    needed = wanted + (state[row, S_PLACE] if flags & RELATIVE else 1)
+                    holds = (needed <= length) != (flags & NEGATED != 0)
+                    if flags & NEGATED == 0:
+                        state[row, S_END] = max(state[row, S_END], needed)
                 elif operation == BUFFER_SIZE:
                     holds = (code[step, A] <= length <= code[step, B]) != (flags & NEGATED != 0)
                 elif operation == PCRE or operation == BASE64:

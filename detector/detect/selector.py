@@ -168,6 +168,8 @@ class Selector:
             rows = rows[self._atoms[place](scope)[rows]]
         if not len(rows):
             return None
+        if rule.signature is not None and isinstance(table, PacketTable):
+            rows = self.signatures.repeated(place, table, rows)
         hashing = Hashing(table, rows)
         counted: list[Counted] = []
         for other in [one for one in self._counting.get(place, ()) if one not in self._shed]:  # per correlation

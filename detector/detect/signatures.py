@@ -22,10 +22,11 @@ from detector.flows.columns import Cell as FlowCell
 from detector.flows.columns import Peer, Window
 from detector.flows.followed import Followed, followed
 from detector.kernel import Kernels
-from detector.packets.rows import Cell
+from detector.packets.rows import Cell, Layer, PacketRows
 from detector.packets.table import PacketTable
+from detector.rules.expressions import compile_pattern
 from detector.rules.model import Rule
-from detector.rules.signature import Buffer, Content, Inspection, Signature, Where
+from detector.rules.signature import Buffer, Content, Inspection, IsDataAt, Pcre, Signature, Step, Where
 
 kernels = Kernels("detector.detect.candidate_kernels")
 
@@ -68,10 +69,40 @@ def icmp_header_bytes(buffer: NDArray[np.uint8], spans: Rows, kind: int) -> Rows
     return np.where(is_timestamp, 20, 8)
 
 
+def stops_of_ipv6(structure: PacketRows, rows: Rows, stops: Rows) -> Rows:
+    """Where IPv6's header ends as Suricata has it, with the extension headers behind it."""
+    behind = structure.cell(Cell.PAYLOAD_START)[rows].astype(np.int64)
+    for layer in (Layer.TCP, Layer.UDP, Layer.ICMPV6, Layer.SCTP):  # per layer
+        starts = structure.layer(layer)[rows]
+        behind = np.where(starts >= 0, starts, behind)
+    return np.where(structure.layer(Layer.IPV6_EXT)[rows] >= 0, np.maximum(stops, behind), stops)
+
+
 def is_one_content(inspections: Sequence[Inspection]) -> bool:
     """Whether a rule is one content and nothing else: what comes later adds nothing."""
     steps = [step for one in inspections for step in one.steps]
     return len(steps) == 1 and isinstance(steps[0], Content) and not steps[0].endswith
+
+
+def holds_on_nothing(inspections: Sequence[Inspection]) -> bool:
+    """Whether a rule holds where there is not a byte: it asks only for what is not there.
+
+    Suricata looks into a stream with a packet that ends it too, and then into the nothing that this one carries.
+    Not so where the bytes that it searches for first are those that must not occur: it then searches the stream alone.
+    """
+    if not all(step_holds_on_nothing(step) for one in inspections for step in one.steps):
+        return False
+    return not any(
+        isinstance(step, Content) and not step.startswith and step.offset is None and step.depth is None and step.within is None
+        for one in inspections for step in one.steps
+    )  # fmt: skip
+
+
+def step_holds_on_nothing(step: Step) -> bool:
+    """Whether a step holds where there is not a byte."""
+    if isinstance(step, Pcre):
+        return (compile_pattern(step.pattern, step.flags)(b"", 0) is None) == step.is_negated
+    return isinstance(step, Content | IsDataAt) and step.is_negated
 
 
 def inspects_streams(rules: Sequence[Rule]) -> bool:
@@ -113,6 +144,14 @@ class Signatures:
         self._bare = np.flatnonzero(free & (self._count == 0))
         self._waiting = np.zeros((0, WAITING_COLUMNS), np.int64)
         self._is_waiting = np.zeros(0, np.bool_)
+        self._holds_on_nothing = np.array(
+            [
+                place < 0 and is_of_streams(signature) and holds_on_nothing(signature.inspections)
+                for place, signature in zip(patterns.of.tolist(), signatures, strict=True)
+            ],
+            np.bool_,
+        )
+        self._of_nothing = np.flatnonzero(self._holds_on_nothing & ~self._is_tested)
         self._gave_way = np.zeros(1, np.int64)
 
     def begins_with_test(self, place: int) -> bool:
@@ -140,7 +179,12 @@ class Signatures:
             return {}
         about = followed(packets)
         parts = [self._hit(packets, about, owned), self._paired(packets, about, owned)]
-        return self._by_place(self._checked(packets, about, joined(parts)))
+        held = self._checked(packets, about, joined(parts))
+        if len(self._of_nothing):
+            ends = np.flatnonzero(about.flows.cells[:, FlowCell.PEER] & Peer.ENDS)
+            rules = np.repeat(self._of_nothing, len(ends))
+            held = joined((held, self._ending(packets, rules, np.tile(ends, len(self._of_nothing)), owned)))
+        return self._by_place(held)
 
     def check(self, place: int, packets: PacketTable, mask: NDArray[np.bool_], owned: Owned) -> Rows:
         """Of the rows of a mask those at which a rule that begins with a test holds."""
@@ -161,8 +205,25 @@ class Signatures:
         candidates = joined(parts)
         if owned is not None:
             candidates = candidates.chosen(owned[candidates.rows])
-        candidates = candidates.chosen(self.headers.check(packets, candidates.rules, candidates.rows))
-        return self._by_place(self._checked(packets, about, candidates)).get(place, NO_ROWS)
+        held = self._checked(packets, about, candidates.chosen(self.headers.count(packets, *candidates) > 0))
+        if self._holds_on_nothing[number]:
+            ends = rows[about.flows.cells[rows, FlowCell.PEER] & Peer.ENDS > 0]
+            held = joined((held, self._ending(packets, np.full(len(ends), number), ends, owned)))
+        return self._by_place(held).get(place, NO_ROWS)
+
+    def _ending(self, packets: PacketTable, rules: Rows, rows: Rows, owned: Owned) -> Candidates:
+        """Of rules that hold on nothing, each with a row that ends a stream, those whose header holds."""
+        found = Candidates(rules, rows, np.full(len(rows), -1))
+        if owned is not None:
+            found = found.chosen(owned[rows])
+        return found.chosen(self.headers.count(packets, *found) > 0)
+
+    def repeated(self, place: int, packets: PacketTable, rows: Rows) -> Rows:
+        """Rows at which a rule holds; twice those where it does for a datagram and for the fragment that completes it."""
+        if not packets.structure.cell(Cell.IS_FRAGMENT)[rows].any():
+            return rows
+        number, nowhere = np.full(len(rows), self.number[place]), np.full(len(rows), -1)
+        return np.repeat(rows, np.maximum(1, self.headers.count(packets, number, rows, nowhere)))
 
     def _hit(self, packets: PacketTable, about: Followed, owned: Owned) -> Candidates:
         """Candidates of the search."""
@@ -259,6 +320,8 @@ class Signatures:
             at = np.flatnonzero(buffers == buffer)
             column = packets.own_span(SPANS[Buffer(buffer)])
             spans[at] = column.values[rows[at]]
+            if buffer == Buffer.IPV6_HDR:
+                spans[at, 1] = stops_of_ipv6(structure, rows[at], spans[at, 1])
             if buffer in (Buffer.ICMPV4_HDR, Buffer.ICMPV6_HDR):
                 spans[at, 1] = np.minimum(
                     spans[at, 1], spans[at, 0] + icmp_header_bytes(packets.batch.buffer, spans[at], buffer)

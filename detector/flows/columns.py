@@ -46,12 +46,13 @@ class Cell(IntEnum):
     BYTES_SO_FAR = 11  # as PACKETS_SO_FAR; bytes on the wire
     WINDOW_SCALE = 13  # shift of the sender's window, -1 unknown, -2 not used
     PEER = 14  # bits of Peer: the flow as Suricata sees it
+    PEER_AGE = 15  # whole seconds from the flow's first packet, as Suricata sees it
 
 
-CELLS = 15
+CELLS = 16
 
 # The same as plain numbers, which kernels need.
-(FLOW, SLOT, DIRECTION, FLOW_STATE, IS_NEW, CLOCK, BEGAN, RELATIVE_SEQ, RELATIVE_ACK, PACKETS_SO_FAR, BYTES_SO_FAR, WINDOW_SCALE, PEER) = map(
+(FLOW, SLOT, DIRECTION, FLOW_STATE, IS_NEW, CLOCK, BEGAN, RELATIVE_SEQ, RELATIVE_ACK, PACKETS_SO_FAR, BYTES_SO_FAR, WINDOW_SCALE, PEER, PEER_AGE) = map(
     int, Cell)  # fmt: skip
 
 
@@ -65,14 +66,26 @@ class Peer(IntFlag):
     FOLLOWED = 16  # TCP: it has a session, or needs none (FlowSettings.midstream)
     ALONE = 32  # Suricata keeps no flow for it (IGMP, GRE ...): it goes to a server, is neither established nor not, and first
     RESYN = 64  # TCP: a SYN with another number on a connection that was not over
+    OPEN = 128  # TCP: the session is established, or was, once this packet has been seen
+    ENDS = 256  # TCP: it ends an established session (FIN, RST), brings no data, and its sender sent some before
 
 
 # The same as plain numbers, which kernels need.
-PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED, PEER_FOLLOWED, PEER_ALONE, PEER_RESYN = map(int, Peer)
+(
+    PEER_TO_CLIENT,
+    PEER_ESTABLISHED,
+    PEER_FIRST,
+    PEER_ENTERED,
+    PEER_FOLLOWED,
+    PEER_ALONE,
+    PEER_RESYN,
+    PEER_OPEN,
+    PEER_ENDS,
+) = map(int, Peer)
 
 
 class FlowColumns(NamedTuple):
-    """cells: int64[rows, 15], one row per packet row, columns Cell. One array, for the reason given in packets/rows.py."""
+    """cells: int64[rows, 16], one row per packet row, columns Cell. One array, for the reason given in packets/rows.py."""
 
     cells: NDArray[np.int64]
 

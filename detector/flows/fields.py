@@ -114,6 +114,8 @@ FLOW_COLUMNS: tuple[tuple[Field, Make], ...] = (
     (Field("flow.state", "label", "state of the flow after this packet", labels=STATES), of_flow(Cell.FLOW_STATE)),
     (Field("flow.is_new", "bool", "first packet of its flow"), of_flow(Cell.IS_NEW)),
     (Field("flow.age", "duration", "since the flow's first packet", unit="s"), age),
+    (Field("flow.peer_age", "uint", "whole seconds since the flow began as Suricata counts: idle, it ends sooner", unit="s"),
+     of_flow(Cell.PEER_AGE)),
     (Field("flow.packets_to_server", "uint", "packets to the server so far, this one included"), of_flow(Cell.PACKETS_SO_FAR)),
     (Field("flow.packets_to_client", "uint", "packets to the client so far, this one included"), of_flow(Cell.PACKETS_SO_FAR, 1)),
     (Field("flow.bytes_to_server", "uint", "bytes on the wire to the server so far", unit="B"), of_flow(Cell.BYTES_SO_FAR)),

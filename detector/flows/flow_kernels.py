@@ -23,6 +23,7 @@ from detector.flows.columns import (
     IS_NEW,
     PACKETS_SO_FAR,
     PEER,
+    PEER_AGE,
     PEER_RESYN,
     RELATIVE_ACK,
     RELATIVE_SEQ,
@@ -32,7 +33,7 @@ from detector.flows.columns import (
     Direction,
     FlowState,
 )  # fmt: skip
-from detector.flows.peer_kernels import P_NONE, P_OVER, PEER_STATE, begin_peer, follow_peer
+from detector.flows.peer_kernels import P_NONE, P_OVER, PEER_STATE, age_of_peer, begin_peer, follow_peer, is_peer_over
 from detector.hash_kernels import mix_word
 from detector.kernel import kernel
 from detector.packets.rows import (
@@ -379,7 +380,16 @@ def follow_rows(
         if cells[IS_QUOTED, row] or not followed[out[row, SLOT] & (SHARDS - 1)]:
             for column in (FLOW, SLOT, DIRECTION, FLOW_STATE):
                 out[row, column] = -1
-            for column in (IS_NEW, BEGAN, PEER, PACKETS_SO_FAR, PACKETS_SO_FAR + 1, BYTES_SO_FAR, BYTES_SO_FAR + 1):
+            for column in (
+                IS_NEW,
+                BEGAN,
+                PEER,
+                PEER_AGE,
+                PACKETS_SO_FAR,
+                PACKETS_SO_FAR + 1,
+                BYTES_SO_FAR,
+                BYTES_SO_FAR + 1,
+            ):
                 out[row, column] = 0
             continue
         transport = np.int64(cells[TRANSPORT, row])
@@ -408,8 +418,8 @@ def follow_rows(
         if is_new:
             sends = client_is_sender(cells, row, transport, tcp_ports, udp_ports)
             begin_flow(slots, small, counts, shards, shard, slot, is_swapped if sends else 1 - is_swapped, clocks[row])
-            if not goes_on:
-                begin_peer(small, slot, is_swapped)
+        if (is_new and not goes_on) or is_peer_over(small, slot, transport, slots[slot, LAST], clocks[row]):
+            begin_peer(small, slot, is_swapped, clocks[row])
         direction = np.int64(small[slot, SIDE]) ^ is_swapped
         slots[slot, LAST] = clocks[row]
         slots[slot, PACKETS + direction] += 1
@@ -431,7 +441,8 @@ def follow_rows(
         out[row, IS_NEW] = np.int64(is_new)
         out[row, BEGAN] = slots[slot, STARTED]
         own = (BASE + direction, BASE + 1 - direction)
-        out[row, PEER] = follow_peer(small, slot, is_swapped, slots, own, cells, words, row, is_midstream)
+        out[row, PEER] = follow_peer(small, slot, is_swapped, slots, own, cells, words, buffer, row, is_midstream)
+        out[row, PEER_AGE] = age_of_peer(small, slot, clocks[row])
         if goes_on:
             out[row, PEER] |= PEER_RESYN
         for d in range(2):

@@ -52,6 +52,8 @@ class FlowCondition(IntFlag):
     NO_FRAG = 16
     ONLY_FRAG = 32
     FIRST_IN_DIRECTION = 64  # IP-only rules look at the first packet of each direction of a flow
+    WHOLE = 128  # a transport header is asked for: fragments, and packets where it makes no sense, have none
+    BYTES = 256  # a payload is asked for: packets of few protocols have one
 
 
 Protocol = Literal["ip", "tcp", "udp", "icmp", "sctp", "pkthdr"]

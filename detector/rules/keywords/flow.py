@@ -23,7 +23,6 @@ EXCLUDING = (
     ("only_stream", "no_stream"), ("no_frag", "only_frag"),
 )  # fmt: skip
 MOST_WORDS = 3  # Suricata's
-SECOND = 10**9
 MOST = 2**32 - 1
 STREAM_SIZE = re.compile(r"\s*(client|server|both|either)\s*,\s*(<=|>=|!=|<|>|!|=)\s*,\s*([0-9]+)\s*")
 SIDES = {"both": ("client", "server"), "either": ("client", "server")}
@@ -60,9 +59,8 @@ def flow(draft: Draft, value: str) -> None:
 
 def age(draft: Draft, value: str) -> None:
     """flow.age:>3600; whole seconds since the flow's first packet."""
-    ranges = tuple((low * SECOND, high * SECOND + SECOND - 1) for low, high in draft.ranges(value, MOST, "the age"))
     draft.needs_packet = True
-    draft.add_test(in_ranges("flow.age", ranges))
+    draft.add_test(in_ranges("flow.peer_age", draft.ranges(value, MOST, "the age")))
 
 
 def amount(name: str, side: str = "") -> Keyword:

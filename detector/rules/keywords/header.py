@@ -13,6 +13,7 @@ from detector.rules.signature import (
     IPV4_BASE,
     LAST_ADDRESS,
     AddressGroup,
+    Buffer,
     FlowCondition,
     Header,
     PortGroup,
@@ -26,6 +27,7 @@ EVERY_IPV4: Ranges = [IPV4]
 EVERY_IPV6: Ranges = [(FIRST_ADDRESS, IPV4[0] - 1), (IPV4[1] + 1, LAST_ADDRESS)]
 EVERY_PORT: Ranges = [(0, 65535)]
 DEEPEST = 64  # lists and variables inside each other: Suricata's own bound is the same
+TRANSPORT_BUFFERS = (Buffer.TCP_HDR, Buffer.UDP_HDR, Buffer.ICMPV4_HDR, Buffer.ICMPV6_HDR)
 BOTH_DIRECTIONS = FlowCondition.TO_SERVER | FlowCondition.TO_CLIENT
 NAME = re.compile(r"\$[A-Za-z_]\w*")
 PROTOCOLS: dict[str, Protocol] = {
@@ -133,6 +135,10 @@ def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
         flow |= FlowCondition.TO_SERVER  # Suricata: a lone SYN to some port begins a connection there
     if draft.is_ip_only and not has_negation:
         flow |= FlowCondition.FIRST_IN_DIRECTION
+    if draft.layers or any(draft.chains.get(buffer) for buffer in TRANSPORT_BUFFERS):
+        flow |= FlowCondition.WHOLE
+    if draft.chains.get(Buffer.PAYLOAD) or draft.dsize:
+        flow |= FlowCondition.BYTES
     return Header(protocol, groups[0], ports[0], words[4] == "<>", groups[1], ports[1], flow), inactive
 
 

@@ -42,6 +42,11 @@ stream:
   midstream: true
   checksum-validation: no
   reassembly: {toserver-chunk-size: 2560, toclient-chunk-size: 2560, randomize-chunk-size: no}
+flow-timeouts:  # as in Debian's suricata.yaml
+  default: {new: 30, established: 300, closed: 0}
+  tcp: {new: 60, established: 600, closed: 60}
+  udp: {new: 30, established: 300}
+  icmp: {new: 30, established: 300}
 packet-alert-max: 255
 mpm-algo: ac  # starts ten times sooner than Hyperscan does
 classification-file: /etc/suricata/classification.config
