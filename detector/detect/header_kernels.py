@@ -81,10 +81,10 @@ def is_protocol(wanted, network, transport):
 
 
 @kernel
-def has_bytes(cells, row):
+def has_bytes(cells, words, row):
     """Whether a row's protocol has a payload for rules: not where another packet is inside."""
     transport = cells[TRANSPORT, row]
-    if row + 1 < cells.shape[1] and cells[OUTER, row + 1] == row and not cells[IS_QUOTED, row + 1]:
+    if row + 1 < len(words) and cells[OUTER, row + 1] == row and not cells[IS_QUOTED, row + 1]:
         return False
     return transport == 6 or transport == 17 or transport == 1 or transport == 58 or transport == 132
 
@@ -132,7 +132,7 @@ def holds(headers, header, cells, words, flows, rebuilt_from, row, kind, groups,
         is_bare = kind == OF_FRAGMENT or has_no_transport(cells, words, row)
         if is_bare and wanted & (WHOLE | BYTES):
             return False
-        if wanted & BYTES and kind != OF_WINDOW and not has_bytes(cells, row):
+        if wanted & BYTES and kind != OF_WINDOW and not has_bytes(cells, words, row):
             return False
     source_port, destination_port = np.int64(0), np.int64(0)
     if not is_bare:

@@ -71,9 +71,17 @@ class Peer(IntFlag):
 
 
 # The same as plain numbers, which kernels need.
-PEER_TO_CLIENT, PEER_ESTABLISHED, PEER_FIRST, PEER_ENTERED, PEER_FOLLOWED, PEER_ALONE, PEER_RESYN, PEER_OPEN, PEER_ENDS = map(
-    int, Peer
-)
+(
+    PEER_TO_CLIENT,
+    PEER_ESTABLISHED,
+    PEER_FIRST,
+    PEER_ENTERED,
+    PEER_FOLLOWED,
+    PEER_ALONE,
+    PEER_RESYN,
+    PEER_OPEN,
+    PEER_ENDS,
+) = map(int, Peer)
 
 
 class FlowColumns(NamedTuple):
