@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench soak captures dashboards docs clean
+.PHONY: demo test lint types bench bench-payload soak captures dashboards docs clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
@@ -36,6 +36,10 @@ types: $(VENV)/installed
 bench: $(VENV)/installed
 	tests/install_tools.sh
 	$(BIN)/python -m tests.bench.bench
+
+bench-payload: $(VENV)/installed
+	tests/install_tools.sh
+	$(BIN)/python -m tests.bench.payload
 
 soak: $(VENV)/installed
 	tests/install_tools.sh

@@ -121,7 +121,7 @@ class Following:
         flows = self.flows.follow(packets)
         chunks = self.streams.follow(packets, flows)
         windows = self.windows.follow(packets, chunks) if self._watches_streams else None
-        packets.followed = Followed(flows, windows, self.windows, packets.batch.used, 2 * self.flows.slots)
+        packets.followed = Followed(flows, windows, self.windows, 2 * self.flows.slots)
         tables = self.frame(packets, flows, chunks)
         for name, table in tables.items():  # per protocol
             self._pdus[name] += table.rows

@@ -1,21 +1,24 @@
 """What all stages make of captures, as hashes: run once compiled and once as plain Python, the two must be one.
 
-python -m tests.digest CAPTURE...        prints JSON: {what: hash}, and "kernels" with the plain ones that ran
+python -m tests.digest CAPTURE... --rules RULES.rules --payloads CAPTURE...
+    prints JSON: {what: hash}, and "kernels" with the plain ones that ran. RULES.rules are tried on the second captures.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
 import hashlib
 import json
 import os
 import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
 import numpy as np
 
+import detector.kernel
 from detector.capture import open_source
 from detector.columns import Table
 from detector.detect.predicates import evaluate
@@ -27,6 +30,8 @@ from detector.packets.table import PacketTable
 from detector.pipeline import Pipeline, PipelineSettings
 from detector.protocols.fields import FIELDS, table_of
 from detector.protocols.frames import FrameTable
+from detector.rules.loader import load_rules
+from detector.rules.model import Ruleset
 from detector.rules.parser import parse_filter
 from detector.warming import read_ring, ring_block, traffic
 from tests.runs import ROOT, shipped_rules
@@ -110,29 +115,59 @@ def live() -> dict[str, str]:
     return found
 
 
-class Seen:
-    """Counts the calls of functions in kernel modules, where they run as plain Python."""
+def signatures(name: str, rules: Ruleset, path: str, settings: PipelineSettings) -> dict[str, str]:
+    """Hashes of what payload rules find, batch by batch. Alerts are not made: that is no kernel's work, and slow."""
+    found: dict[str, str] = {}
+    pipeline = Pipeline(rules, settings)
+    for number, batch in enumerate(open_source([path], batch_packets=60).batches()):
+        packets, pdus = pipeline.decoding.tables(batch)
+        alerts = [(one.rule.id, one.packet, one.row) for one in pipeline.engine.detect({"packet": packets, **pdus})]
+        pipeline.decoding.following.remember(packets)
+        found[f"{name} {number} signatures"] = hashlib.sha256(repr(alerts).encode()).hexdigest()[:16]
+    matched = sorted(pipeline.engine.matched.items())
+    return found | {f"{name} matched": hashlib.sha256(repr(matched).encode()).hexdigest()[:16]}
 
-    def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
 
-    def __call__(self, frame: FrameType, event: str, argument: object) -> None:
-        if event == "call" and frame.f_code.co_filename.endswith("_kernels.py"):
-            self.calls[f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}"] += 1
+def seen(kernels: set[str]) -> Callable[..., Callable[..., Any]]:
+    """A decorator in place of Numba's that notes which kernels run. sys.setprofile would take five times as long."""
+
+    def options(**_: object) -> Callable[..., Any]:
+        def decorate(loop: Callable[..., Any]) -> Callable[..., Any]:
+            name = f"{Path(loop.__code__.co_filename).name}:{loop.__name__}"
+
+            @functools.wraps(loop)
+            def run(*arguments: object) -> Any:
+                kernels.add(name)
+                return loop(*arguments)
+
+            return run
+
+        return decorate
+
+    return options
 
 
 def main() -> None:
     """Digests of all captures named on the command line."""
-    seen = Seen()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("captures", nargs="+")
+    parser.add_argument("--rules")
+    parser.add_argument("--payloads", nargs="+", default=[])
+    given = parser.parse_args()
+    kernels: set[str] = set()
     if os.environ.get("NUMBA_DISABLE_JIT") == "1":
-        sys.setprofile(seen)
+        assert not [name for name in sys.modules if name.endswith("_kernels")], "kernels are imported late"
+        detector.kernel._njit = lambda: seen(kernels)  # type: ignore[assignment]
     found: dict[str, object] = {}
-    for path in sys.argv[1:]:
+    for path in given.captures:
         found |= digest(Path(path).name, [path], PipelineSettings())
-    found |= digest("all, small tables", sys.argv[1:], SMALL)
+    found |= digest("all, small tables", given.captures, SMALL)
     found |= live()
-    sys.setprofile(None)
-    print(json.dumps({**found, "kernels": sorted(seen.calls)}))
+    if given.rules:
+        rules = load_rules([Path(given.rules)], suricata_yaml=Path(given.rules).with_name("suricata.yaml"))
+        for path in given.payloads:
+            found |= signatures(Path(path).name, rules, path, SMALL)
+    print(json.dumps({**found, "kernels": sorted(kernels)}))
 
 
 if __name__ == "__main__":

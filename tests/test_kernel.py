@@ -13,7 +13,7 @@ import pytest
 from detector import kernel
 from detector.arena import make_arena
 from detector.arena_kernels import equal_blocks, free_blocks, load_blocks, store_blocks
-from detector.bytes_kernels import be16, be32, le16, le32, u8
+from detector.bytes_kernels import be16, be32, copy_bytes, find_byte, le16, le32, u8
 
 pytestmark = pytest.mark.kernel
 
@@ -30,6 +30,30 @@ def test_numbers_are_widened_as_they_are_loaded() -> None:
     data = np.array([0xFF, 0xFE, 0xFD, 0xFC], np.uint8)
     assert (be16(data, 0), le16(data, 0), be32(data, 0), le32(data, 0)) == (0xFFFE, 0xFEFF, 0xFFFEFDFC, 0xFCFDFEFF)
     assert u8(data, 0) * 1000 == 255000
+
+
+@pytest.mark.parametrize(
+    ("start", "at", "length"), [(-1, 0, 4), (0, -1, 4), (7, 0, 4), (0, 5, 4), (1 << 40, 0, 4), (0, 0, 1 << 62)]
+)
+def test_a_copy_is_checked_as_a_whole(start: int, at: int, length: int) -> None:
+    target = np.zeros(8, np.uint8)
+    with pytest.raises(IndexError):
+        copy_bytes(np.arange(10, dtype=np.uint8), start, target, at, length)
+    assert not target.any()
+
+
+def test_copies_and_searches_of_bytes() -> None:
+    data, target = np.frombuffer(bytes(range(100)) + b"AbC", np.uint8), np.zeros(50, np.uint8)
+    for length in range(48):
+        target[:] = 255
+        copy_bytes(data, 3, target, 1, length)
+        assert target.tolist() == [255, *range(3, 3 + length), *[255] * (49 - length)]
+    assert find_byte(data, 99, 103, ord("b"), ord("B")) == 101
+    assert find_byte(data, 102, 103, ord("b"), ord("B")) == 103
+    assert find_byte(data, 60, 20, 1, 2) == 20
+    for start, stop in ((-1, 5), (100, 104)):
+        with pytest.raises(IndexError):
+            find_byte(data, start, stop, 250, 250)
 
 
 def test_machine_code_of_other_sources_is_never_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.detect.header_kernels import H_FLOW, OF_WINDOW, count_packets, holds, is_in_flow, is_rebuilt
 from detector.flows.columns import (
     FLOW,
     PEER,
     PEER_ENTERED,
     W_POSITION,
     W_ROW,
-    W_START,
     W_STREAM,
     W_TAIL,
 )
 from detector.kernel import kernel
 from detector.packets.rows import PAYLOAD_START, PAYLOAD_STOP
 
-NESTED = 8  # rows of a packet inside each other, at most
-# Columns of users: the rules that need a literal. U_LOOKS: bits of rules.signature.Where.
-U_RULE, U_LOOKS, U_WAITS = 0, 1, 2
+# Columns of users: the rules that need a literal, and their headers. U_LOOKS: bits of rules.signature.Where.
+U_RULE, U_LOOKS, U_WAITS, U_HEADER = 0, 1, 2, 3
 IN_PACKET, IN_WINDOW = 1, 2
 # Columns of candidates: rule, packet row, window or -1.
 C_RULE, C_ROW, C_WINDOW = 0, 1, 2
@@ -34,73 +33,49 @@ WAITING_COLUMNS = 2 + 2 * WAITING
 
 
 @kernel
-def place_hits(hits, lengths, rows, cells, row_hits, starts, stops, windows, window_cells, window_hits):
-    """The rows and windows that hits lie in.
-
-    Args:
-        hits: int64[n, 2], place behind each and literal, by place.  lengths: int64[literals].
-        rows: int64[m], packet rows with payload by where it starts.
-        row_hits: int64[8 * n, 2], out: packet row, hit.
-        starts, stops, windows: int64[k], places of windows in the buffer by their starts (flows.windows.Windows.places).
-        window_hits: int64[n, 3], out: window, literal, place in the stream of the literal's first byte.
-
-    Returns:
-        (row hits, window hits).
-    """
-    in_rows = in_windows = 0
-    row, place = 0, 0
-    for hit in range(len(hits)):
-        stop = hits[hit, 0]
-        start = stop - lengths[hits[hit, 1]]
-        while row < len(rows) and cells[PAYLOAD_START, rows[row]] < stop:
-            row += 1
-        for at in range(row - 1, max(-1, row - 1 - NESTED), -1):
-            if cells[PAYLOAD_START, rows[at]] <= start and stop <= cells[PAYLOAD_STOP, rows[at]]:
-                row_hits[in_rows, 0] = rows[at]
-                row_hits[in_rows, 1] = hit
-                in_rows += 1
-        while place < len(starts) and starts[place] < stop:
-            place += 1
-        if place > 0 and starts[place - 1] <= start and stop <= stops[place - 1]:
-            window = windows[place - 1]
-            window_hits[in_windows, 0] = window
-            window_hits[in_windows, 1] = hits[hit, 1]
-            position = window_cells[window, W_POSITION]
-            if starts[place - 1] == window_cells[window, W_START]:
-                position += start - starts[place - 1]
-            else:  # a seam: it begins before the chunk
-                position += start - starts[place - 1] - min(window_cells[window, W_TAIL], SEAM)
-            window_hits[in_windows, 2] = position
-            in_windows += 1
-    return in_rows, in_windows
-
-
-SEAM = 15  # bytes of a seam before its chunk, at most
+def is_named(headers, header, lines, row):
+    """Whether a row's window is one that a header names, but for what may change while its flow lives."""
+    return holds(
+        headers.lasting, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, OF_WINDOW, headers.groups,
+        headers.lows, headers.highs, headers.port_groups, headers.ranges,
+    )  # fmt: skip
 
 
 @kernel
-def take_rows(row_hits, hits, users_of, users, flows, seen, out, found, first):
-    """Candidates of hits in packet rows. users_of: int64[literals + 1], users of each literal. seen: int64[users], the last
-    row of each + 1, since a literal may occur often in a row.
+def is_now(headers, header, lines, row):
+    """Whether a window's flow is, at its row, as a header asks."""
+    is_of_fragments = is_rebuilt(lines.cells, row, lines.rebuilt_from)
+    return is_in_flow(headers.cells[header, H_FLOW], lines.flows, row, is_of_fragments, OF_WINDOW)
+
+
+@kernel
+def take_rows(row_hits, users_of, users, headers, lines, seen, out, found, first):
+    """Candidates of hits in packet rows.
+
+    Args:
+        row_hits: int64[n, 2], row and literal.  users_of: int64[literals + 1], users of each literal.
+        headers: headers.HeaderArrays.  lines: headers.RowArrays.
+        seen: int64[users], the last row of each + 1, since a literal may occur often in a row.
 
     Returns:
         (candidates so far, hit to go on with): fewer than there are where out is full.
     """
     for at in range(first, len(row_hits)):
-        row, literal = row_hits[at, 0], hits[row_hits[at, 1], 1]
+        row, literal = row_hits[at, 0], row_hits[at, 1]
         if found + users_of[literal + 1] - users_of[literal] > len(out):
             return found, at
         for user in range(users_of[literal], users_of[literal + 1]):
             if seen[user] == row + 1:
                 continue
             if users[user, U_LOOKS] & IN_PACKET or (
-                users[user, U_LOOKS] & IN_WINDOW and flows[row, PEER] & PEER_ENTERED == 0
+                users[user, U_LOOKS] & IN_WINDOW and lines.flows[row, PEER] & PEER_ENTERED == 0
             ):
                 seen[user] = row + 1
-                out[found, C_RULE] = users[user, U_RULE]
-                out[found, C_ROW] = row
-                out[found, C_WINDOW] = -1
-                found += 1
+                if count_packets(headers, users[user, U_HEADER], lines, row):
+                    out[found, C_RULE] = users[user, U_RULE]
+                    out[found, C_ROW] = row
+                    out[found, C_WINDOW] = -1
+                    found += 1
     return found, len(row_hits)
 
 
@@ -121,12 +96,13 @@ def wait(waiting, stream, user, position):
 
 @kernel
 def take_windows(
-    window_hits, windows, flows, users_of, users, seen, waiting, is_waiting, counts, out, found, first, hit
+    window_hits, windows, users_of, users, headers, lines, seen, waiting, is_waiting, counts, out, found, first, hit
 ):
     """Candidates of windows in their order, of hits in them and of those that wait in their streams.
 
     Args:
         window_hits: int64[n, 3], by window.  windows: int64[m, ...], flows.windows.Windows.cells.
+        headers: headers.HeaderArrays.  lines: headers.RowArrays.
         seen: int64[users], the last window of each + 1.
         waiting: int64[streams, 18], is_waiting: bool[streams].  counts: int64[1], hits that gave way to others.
 
@@ -143,14 +119,16 @@ def take_windows(
         if found + room > len(out):
             return found, window, hit
         if is_waiting[stream]:
-            if waiting[stream, K_FLOW] != flows[row, FLOW] + 1:
+            if waiting[stream, K_FLOW] != lines.flows[row, FLOW] + 1:
                 is_waiting[stream] = False
                 waiting[stream, K_COUNT] = 0
             known_from = windows[window, W_POSITION] - windows[window, W_TAIL]
             for i in range(min(waiting[stream, K_COUNT], WAITING)):
                 user = waiting[stream, K_HITS + 2 * i]
-                if user >= 0 and waiting[stream, K_HITS + 2 * i + 1] >= known_from:
-                    seen[user] = window + 1
+                if waiting[stream, K_HITS + 2 * i + 1] < known_from:
+                    continue
+                seen[user] = window + 1
+                if is_now(headers, users[user, U_HEADER], lines, row):
                     out[found, C_RULE] = users[user, U_RULE]
                     out[found, C_ROW] = row
                     out[found, C_WINDOW] = window
@@ -158,9 +136,10 @@ def take_windows(
         for at in range(hit, last):
             literal = window_hits[at, 1]
             for user in range(users_of[literal], users_of[literal + 1]):
-                if users[user, U_LOOKS] & IN_WINDOW == 0:
+                header = users[user, U_HEADER]
+                if users[user, U_LOOKS] & IN_WINDOW == 0 or not is_named(headers, header, lines, row):
                     continue
-                if seen[user] != window + 1:
+                if seen[user] != window + 1 and is_now(headers, header, lines, row):
                     seen[user] = window + 1
                     out[found, C_RULE] = users[user, U_RULE]
                     out[found, C_ROW] = row
@@ -169,7 +148,7 @@ def take_windows(
                 if users[user, U_WAITS]:
                     if not is_waiting[stream]:
                         is_waiting[stream] = True
-                        waiting[stream, K_FLOW] = flows[row, FLOW] + 1
+                        waiting[stream, K_FLOW] = lines.flows[row, FLOW] + 1
                         waiting[stream, K_COUNT] = 0
                     counts[0] += wait(waiting, stream, user, window_hits[at, 2])
         hit = last

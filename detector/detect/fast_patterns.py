@@ -86,15 +86,17 @@ def fast_patterns(rules: Sequence[Sequence[Inspection]]) -> FastPatterns:
     rare = rarity[np.maximum(tail, ends - 3)] - rarity[tail]
     is_good = (ends - began >= SHORTEST) & (told >= LEAST_SCORE)
     value = np.where(is_good, rare + told / 2, -1.0)
+    highest = np.maximum.reduceat(value, starts)
+    at_highest = np.flatnonzero(value == highest[owners])
+    best_end = at_highest[np.unique(owners[at_highest], return_index=True)[1]]  # of each content
+    numbers = np.array([number for number, _ in contents])
+    order = np.lexsort((-highest, numbers))  # the first of those that are worth the same: lexsort is stable
+    chosen = order[np.unique(numbers[order], return_index=True)[1]]  # the content of each rule that has one
     places: dict[Literal, int] = {}
-    best = np.full(len(rules), -1.0)
-    chosen: dict[int, Literal] = {}
-    for at, (number, content) in enumerate(contents):  # per content
-        end = int(starts[at]) + int(value[starts[at] : stops[at]].argmax())
-        if value[end] > best[number]:
-            best[number] = value[end]
-            chosen[number] = Literal(texts[at][began[end] - starts[at] : end + 1 - starts[at]], content.nocase)
-    for number, literal in chosen.items():  # per rule
+    for at in chosen[highest[chosen] >= 0].tolist():  # per rule
+        number, content = contents[at]
+        end = best_end[at]
+        literal = Literal(texts[at][began[end] - starts[at] : end + 1 - starts[at]], content.nocase)
         of[number] = places.setdefault(literal, len(places))
     return FastPatterns(tuple(places), of)
 

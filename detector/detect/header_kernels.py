@@ -165,32 +165,50 @@ def is_rebuilt(cells, row, rebuilt_from):
 
 
 @kernel
-def check_headers(
-    headers, of, which, rows, windows, cells, words, flows, rebuilt_from, groups, lows, highs, port_groups, ranges, out
-):
-    """How often the header of[which[i]] names rows[i], or where windows[i] >= 0 its window; a datagram's last fragment is
-    asked for itself and for the datagram. out: int8[n]."""
-    for i in range(len(rows)):
-        row, header = rows[i], of[which[i]]
-        kind = OF_PACKET if windows[i] < 0 else OF_WINDOW
-        out[i] = holds(
-            headers, header, cells, words, flows, rebuilt_from, row, kind, groups, lows, highs, port_groups, ranges
-        )
-        if kind == OF_PACKET and cells[IS_FRAGMENT, row] and is_rebuilt(cells, row, rebuilt_from):
-            out[i] += holds(
-                headers, header, cells, words, flows, rebuilt_from, row, OF_FRAGMENT, groups, lows, highs, port_groups, ranges
-            )  # fmt: skip
+def names(headers, header, lines, row, kind):
+    """Whether a row, or what of it is asked, is one of those that a header names.
+
+    headers: headers.HeaderArrays.  lines: headers.RowArrays.  kind: OF_PACKET, OF_WINDOW, OF_EITHER or OF_FRAGMENT.
+    """
+    return holds(
+        headers.cells, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, kind, headers.groups,
+        headers.lows, headers.highs, headers.port_groups, headers.ranges,
+    )  # fmt: skip
 
 
 @kernel
-def spread_headers(headers, chosen, cells, words, flows, rebuilt_from, groups, lows, highs, port_groups, ranges, out):
+def completes(lines, row):
+    """Whether a row is the last fragment of a datagram, and the datagram itself."""
+    return lines.cells[IS_FRAGMENT, row] != 0 and is_rebuilt(lines.cells, row, lines.rebuilt_from)
+
+
+@kernel
+def count_packets(headers, header, lines, row):
+    """How often a header names a row's packets: twice, where it names a datagram and the fragment that completes it."""
+    count = np.int64(names(headers, header, lines, row, OF_PACKET))
+    if completes(lines, row):
+        count += np.int64(names(headers, header, lines, row, OF_FRAGMENT))
+    return count
+
+
+@kernel
+def check_headers(headers, which, rows, windows, lines, out):
+    """How often the header of rule which[i] names rows[i], or where windows[i] >= 0 its window. out: int8[n]."""
+    for i in range(len(rows)):
+        header = headers.of[which[i]]
+        if windows[i] >= 0:
+            out[i] = names(headers, header, lines, rows[i], OF_WINDOW)
+        else:
+            out[i] = count_packets(headers, header, lines, rows[i])
+
+
+@kernel
+def spread_headers(headers, chosen, lines, out):
     """out: bool[headers, rows], whether a row or its window may be among those of the headers that are chosen."""
-    for row in range(len(words)):
-        is_last = cells[IS_FRAGMENT, row] and is_rebuilt(cells, row, rebuilt_from)
+    for row in range(len(lines.words)):
+        is_last = completes(lines, row)
         for i in range(len(chosen)):
             header = chosen[i]
-            out[header, row] = holds(
-                headers, header, cells, words, flows, rebuilt_from, row, OF_EITHER, groups, lows, highs, port_groups, ranges
-            ) or (is_last and holds(
-                headers, header, cells, words, flows, rebuilt_from, row, OF_FRAGMENT, groups, lows, highs, port_groups, ranges
-            ))  # fmt: skip
+            out[header, row] = names(headers, header, lines, row, OF_EITHER) or (
+                is_last and names(headers, header, lines, row, OF_FRAGMENT)
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +11,42 @@ from numpy.typing import NDArray
 from detector.flows.followed import followed
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
-from detector.rules.signature import AddressGroup, Header, PortGroup
+from detector.rules.signature import AddressGroup, FlowCondition, Header, PortGroup
 
 kernels = Kernels("detector.detect.header_kernels")
 
 PROTOCOLS = {"ip": -1, "icmp": -2, "pkthdr": -3, "tcp": 6, "udp": 17, "sctp": 132}
 WORD = 2**64 - 1
 ANY = -1
+CHANGING = (
+    FlowCondition.ESTABLISHED | FlowCondition.NOT_ESTABLISHED | FlowCondition.FIRST_IN_DIRECTION
+)  # while a flow lives
 Mask = NDArray[np.bool_]
+
+
+class HeaderArrays(NamedTuple):
+    """cells: int64[headers, 7], columns H_ of header_kernels.  lasting: the same without what may change while a flow lives.
+    of: int64[rules], the place of each rule's header.  groups: int64[groups + 1], lows, highs: uint64[ranges, 2], of addresses.
+    port_groups: int64[groups + 1], ranges: int64[ranges, 2]."""
+
+    cells: NDArray[np.int64]
+    lasting: NDArray[np.int64]
+    of: NDArray[np.int64]
+    groups: NDArray[np.int64]
+    lows: NDArray[np.uint64]
+    highs: NDArray[np.uint64]
+    port_groups: NDArray[np.int64]
+    ranges: NDArray[np.int64]
+
+
+class RowArrays(NamedTuple):
+    """What headers are asked of: cells and words of a packet table's rows, cells of their flows, and where in the batch's
+    buffer datagrams stand that were put together from fragments."""
+
+    cells: NDArray[np.int32]
+    words: NDArray[np.uint64]
+    flows: NDArray[np.int64]
+    rebuilt_from: int
 
 
 class Groups:
@@ -42,11 +71,12 @@ class Groups:
 
 
 class Headers:
-    """The headers of a ruleset. of: int64[rules], each rule's header."""
+    """The headers of a ruleset. distinct: each once. of: int64[rules], the place of each rule's header among them."""
 
     def __init__(self, headers: Sequence[Header]) -> None:
         numbers: dict[Header, int] = {}
         self.of = np.array([numbers.setdefault(header, len(numbers)) for header in headers], np.int64)
+        self.distinct = tuple(numbers)
         addresses, ports = Groups(), Groups()
         cells = [
             (
@@ -55,10 +85,12 @@ class Headers:
             )
             for header in numbers
         ]  # fmt: skip
-        self._cells = np.array(cells, np.int64).reshape(-1, 7)
+        table = np.array(cells, np.int64).reshape(-1, 7)
+        lasting = table.copy()
+        lasting[:, 6] &= ~CHANGING
         ranges = addresses.ranges
-        self._arrays = (
-            addresses.offsets, words([low for low, _ in ranges]), words([high for _, high in ranges]),
+        self.arrays = HeaderArrays(
+            table, lasting, self.of, addresses.offsets, words([low for low, _ in ranges]), words([high for _, high in ranges]),
             ports.offsets, np.array(ports.ranges, np.int64).reshape(-1, 2),
         )  # fmt: skip
 
@@ -67,18 +99,20 @@ class Headers:
     ) -> NDArray[np.int8]:
         """int8[n]: how often the header of rule rules[i] names rows[i], or where windows[i] is not -1 its window."""
         out = np.empty(len(rows), np.int8)
-        kernels.check_headers(self._cells, self.of, rules, rows, windows, *self._rows(packets), *self._arrays, out)
+        kernels.check_headers(self.arrays, rules, rows, windows, row_arrays(packets), out)
         return out
 
     def masks(self, packets: PacketTable, chosen: NDArray[np.int64]) -> Mask:
         """bool[headers, rows], filled in for the chosen headers: whether a row or its window may be among theirs."""
-        out = np.zeros((len(self._cells), packets.rows), np.bool_)
-        kernels.spread_headers(self._cells, chosen, *self._rows(packets), *self._arrays, out)
+        out = np.zeros((len(self.distinct), packets.rows), np.bool_)
+        kernels.spread_headers(self.arrays, chosen, row_arrays(packets), out)
         return out
 
-    def _rows(self, packets: PacketTable) -> tuple[NDArray[np.int32], NDArray[np.uint64], NDArray[np.int64], int]:
-        structure, batch = packets.structure, packets.batch
-        return structure.cells, structure.words, followed(packets).flows.cells, int(batch.stops.max(initial=0))
+
+def row_arrays(packets: PacketTable) -> RowArrays:
+    """What headers are asked of, of a packet table that was followed."""
+    structure, batch = packets.structure, packets.batch
+    return RowArrays(structure.cells, structure.words, followed(packets).flows.cells, int(batch.stops.max(initial=0)))
 
 
 def words(addresses: Sequence[int]) -> NDArray[np.uint64]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.detect.scan_kernels import folded
+from detector.bytes_kernels import find_byte
+from detector.detect.scan_kernels import is_literal_at
 from detector.kernel import kernel
 
 CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER_SIZE, BASE64 = (
@@ -27,13 +28,13 @@ CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER
     9,
 )
 # Columns of code. Numbers: a constant, NONE, or VARIABLE + the variable's place.
-OP, FLAGS, A, B, C, D, E, F, G, H = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+OP, FLAGS, A, B, C, D, E, F, G, H, RARE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 CODE_COLUMNS = 11
 NONE, VARIABLE = 1 << 61, 1 << 60
 LARGEST = 1 << 59  # numbers from bytes that are larger count as this; only byte_test sees all 64 bits
 # FLAGS. BOTH: depth counts from the offset.
 NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, BOTH = 1, 2, 4, 8, 16, 32, 64, 128, 256
-# content: A B bytes in the pool and their number, C offset, D depth, E distance, F within.
+# content: A B bytes in the pool and their number, C offset, D depth, E distance, F within, RARE place of its rarest byte.
 # is_data_at: A position.  buffer_size: A low, B high.  pcre: A pattern.  base64: A question.
 # byte_*: A size, B base (0: binary), C offset; E bitmask (0: none), F how far it is shifted.
 #   test: D value (NAMED: place of a variable), G operator.  jump: D multiplier, G origin, H post_offset.  extract: D multiplier, G align, H variable.
@@ -60,20 +61,17 @@ def number_of(value, state, row):
 
 
 @kernel
-def find_content(buffer, start, stop, pool, at, length, nocase):
-    """Where bytes occur first in buffer[start:stop], or -1."""
-    for i in range(start, stop - length + 1):
-        found = True
-        for j in range(length):
-            byte = np.int64(buffer[i + j])
-            if nocase:
-                byte = folded(byte)
-            if byte != np.int64(pool[at + j]):
-                found = False
-                break
-        if found:
-            return i
-    return -1
+def find_content(buffer, start, stop, pool, at, length, rare, nocase):
+    """Where bytes occur first in buffer[start:stop], or -1. rare: place among them of the one that is looked for first."""
+    sought = np.int64(pool[at + rare])
+    other = sought - 32 if nocase and 97 <= sought <= 122 else sought
+    here, last = start + rare, stop - length + rare + 1
+    while here < last:
+        here = find_byte(buffer, here, last, sought, other)
+        if here < last and is_literal_at(buffer, here - rare, pool, at, length, nocase):
+            return here - rare
+        here += 1
+    return np.int64(-1)
 
 
 @kernel
@@ -218,12 +216,18 @@ def step_content(code, step, pool, buffer, begin, length, state, row, origin, fr
     first = max(first, state[row, S_FROM])
     found = np.int64(-1)
     if flags & ENDSWITH and flags & NEGATED:
-        found = find_content(buffer, begin + first, begin + last, pool, code[step, A], size, flags & NOCASE)
+        found = find_content(
+            buffer, begin + first, begin + last, pool, code[step, A], size, code[step, RARE], flags & NOCASE
+        )
         return found < 0 or found - begin + size != last - first, False
     if flags & ENDSWITH == 0:
-        found = find_content(buffer, begin + first, begin + last, pool, code[step, A], size, flags & NOCASE)
+        found = find_content(
+            buffer, begin + first, begin + last, pool, code[step, A], size, code[step, RARE], flags & NOCASE
+        )
     elif last == length and last - size >= first:
-        found = find_content(buffer, begin + last - size, begin + last, pool, code[step, A], size, flags & NOCASE)
+        found = find_content(
+            buffer, begin + last - size, begin + last, pool, code[step, A], size, code[step, RARE], flags & NOCASE
+        )
     if flags & NEGATED:
         return found < 0, is_alone and code[step, C] == NONE and code[step, D] == NONE
     if found < 0:
@@ -346,22 +350,24 @@ def step_back(state, row):
 
 
 @kernel
-def run_programs(code, firsts, pool, buffer, which, spans, fresh, origins, limit, rows, state):
+def run_programs(code, bounds, pool, buffer, which, spans, fresh, origins, limit, rows, is_begun, state):
     """Runs or goes on with candidates until each holds, fails or asks.
 
     Args:
-        code: int64[steps, 11].  firsts: int64[programs + 1], first step of each.  pool: uint8[...], bytes of contents.
+        code: int64[steps, 11].  bounds: int64[programs, 2], steps of each.  pool: uint8[...], bytes of contents.
         which: int64[n], program of each candidate.  spans: int64[n, 2].  fresh, origins: int64[n], as Inspector.inspect.
         limit: steps that a candidate may take.
-        rows: int64[m], candidates to be run.
-        state: int64[n, STATE_COLUMNS].
+        rows: int64[m], candidates to be run.  is_begun: 0, or 1 for candidates that have asked and are answered.
+        state: int64[n, STATE_COLUMNS], of any content for candidates that are not begun.
     """
     for i in range(len(rows)):
         row = rows[i]
         begin, length = spans[row, 0], spans[row, 1] - spans[row, 0]
-        last = firsts[which[row] + 1]
-        if state[row, S_RESULT] == RUNNING:
-            state[row, S_STEP] = firsts[which[row]]
+        last = bounds[which[row], 1]
+        if is_begun == 0:
+            for column in range(S_STACK):
+                state[row, column] = 0
+            state[row, S_STEP] = bounds[which[row], 0]
             state[row, S_END] = NO_END
         state[row, S_RESULT] = FAILS
         while True:

@@ -39,11 +39,7 @@ class Inspector:
         self._inner: dict[int, Inspector] = {}
         self.gave_up: Counter[int] = Counter()
         self.failed: Counter[int] = Counter()
-        for step, question in programs.questions.items():  # per question
-            if isinstance(question, Pcre):
-                self._searches[step] = compile_pattern(question.pattern, question.flags)
-            elif question.steps:
-                self._inner[step] = Inspector(Programs([(Buffer.PAYLOAD, question.steps)]), limit)
+        self._state = np.empty((0, STATE_COLUMNS), np.int64)
 
     def inspect(
         self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows
@@ -55,6 +51,7 @@ class Inspector:
             fresh: int64[n], from where in the span bytes are new; something must match behind it.
             origins: int64[n], place of the span's first byte in its stream.
         """
+        self.programs.need(which)
         held = np.zeros(len(which), np.bool_)
         for first in range(0, len(which), BLOCK):  # per block
             block = slice(first, first + BLOCK)
@@ -64,15 +61,27 @@ class Inspector:
     def _run(
         self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows
     ) -> NDArray[np.bool_]:
-        state = np.zeros((len(which), STATE_COLUMNS), np.int64)
-        rows = np.flatnonzero(spans[:, 1] > spans[:, 0])
+        if len(self._state) < len(which):
+            self._state = np.empty((BLOCK if len(which) > 1 else 1, STATE_COLUMNS), np.int64)
+        state = self._state[: len(which)]
+        state[:, S_RESULT] = 0
+        waiting = rows = np.flatnonzero(spans[:, 1] > spans[:, 0])
         arrays = [np.ascontiguousarray(one) for one in (which, spans, fresh, origins)]
-        while len(rows):  # per round of questions
+        programs = self.programs
+        while len(waiting):  # per round of questions
             kernels.run_programs(
-                self.programs.code, self.programs.firsts, self.programs.pool, buffer, *arrays, self._limit, rows, state
+                programs.code,
+                programs.bounds,
+                programs.pool,
+                buffer,
+                *arrays,
+                self._limit,
+                waiting,
+                int(waiting is not rows),
+                state,
             )
-            rows = rows[state[rows, S_RESULT] == ASKS]
-            for row in rows.tolist():  # per question
+            waiting = waiting[state[waiting, S_RESULT] == ASKS]
+            for row in waiting.tolist():  # per question
                 self._answer(buffer, int(which[row]), spans[row].tolist(), state[row])
         results = state[:, S_RESULT]
         self.gave_up.update(which[results == GAVE_UP].tolist())
@@ -90,7 +99,7 @@ class Inspector:
                 state[S_ANSWER], state[S_STOP] = YES, start + len(data)
             return
         try:
-            found = self._searches[step](data, max(0, int(state[S_FROM]) - start))
+            found = self._search(step, question)(data, max(0, int(state[S_FROM]) - start))
         except TimeoutError:
             self.failed[program] += 1
             found = None
@@ -98,6 +107,12 @@ class Inspector:
             return
         if found is not None:
             state[S_ANSWER], state[S_START], state[S_STOP] = YES, start + found[0], start + found[1]
+
+    def _search(self, step: int, question: Pcre) -> Search:
+        """The compiled expression of a step."""
+        if step not in self._searches:
+            self._searches[step] = compile_pattern(question.pattern, question.flags)
+        return self._searches[step]
 
     def _decoded_holds(self, step: int, question: Base64, data: bytes) -> bool:
         """base64_decode and what follows it."""
@@ -107,12 +122,13 @@ class Inspector:
         decoded = decode_base64(data)
         if not decoded:
             return False
-        inner = self._inner.get(step)
-        if inner is None:
+        if not question.steps:
             return False  # as in Suricata, where base64_data is what looks at it
+        if step not in self._inner:
+            self._inner[step] = Inspector(Programs([(Buffer.PAYLOAD, question.steps)]), self._limit)
         bytes_ = np.frombuffer(decoded, np.uint8).copy()
         zero = np.zeros(1, np.int64)
-        return bool(inner.inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
+        return bool(self._inner[step].inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
 
 
 def decode_base64(data: bytes) -> bytes:

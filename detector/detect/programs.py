@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detector.detect.fast_patterns import Literal
+from detector.detect.fast_patterns import WEIGHTS, Literal
 from detector.rules.signature import (
     Base64,
     Buffer,
@@ -38,22 +39,32 @@ MOST_VARIABLES = 16
 
 
 class Programs:
-    """code: int64[steps, 11], firsts: int64[programs + 1], pool: uint8[...], as the kernel wants them.
+    """code: int64[steps, 11], bounds: int64[programs, 2], pool: uint8[...], as the kernel wants them.
 
+    A program is made when it is first needed: of a large ruleset few rules ever have a candidate.
     questions: {step: Pcre or Base64}, what Python answers.
     """
 
     def __init__(self, inspections: Sequence[tuple[Buffer, Sequence[Step]]]) -> None:
         self.questions: dict[int, Pcre | Base64] = {}
+        self._inspections = tuple(inspections)
         self._rows: list[list[int]] = []
         self._pool = bytearray()
         self._places: dict[Literal, int] = {}
-        firsts = [0]
-        for _, steps in inspections:  # per program
-            self._compile(steps)
-            firsts.append(len(self._rows))
+        self.code = np.zeros((0, CODE_COLUMNS), np.int64)
+        self.bounds = np.full((len(self._inspections), 2), -1, np.int64)
+        self.pool = np.zeros(1, np.uint8)
+
+    def need(self, which: NDArray[np.int64]) -> None:
+        """Makes those of some programs that are not made yet."""
+        missing = np.unique(which[self.bounds[which, 0] < 0])
+        if not len(missing):
+            return
+        for program in missing.tolist():  # per program
+            first = len(self._rows)
+            self._compile(self._inspections[program][1])
+            self.bounds[program] = first, len(self._rows)
         self.code = np.array(self._rows, np.int64).reshape(-1, CODE_COLUMNS)
-        self.firsts = np.array(firsts, np.int64)
         self.pool = np.frombuffer(bytes(self._pool) or b"\0", np.uint8).copy()
 
     def _compile(self, steps: Sequence[Step]) -> None:
@@ -104,6 +115,7 @@ class Programs:
                 if depth is not None and step.offset is not None:
                     row[1] |= BOTH
                 row[2:4] = self._text(step), len(step.pattern)
+                row[10] = int(WEIGHTS[np.frombuffer(step.sought, np.uint8)].argmax())
                 row[4:8] = number(step.offset), number(depth), number(step.distance), number(step.within)
             case IsDataAt():
                 row[0], row[1], row[2] = (

@@ -12,7 +12,7 @@ import numpy as np
 from detector.kernel import kernel
 
 HASH_BITS = 18
-MULTIPLIER, SHIFT = 2654435761, 14
+MULTIPLIER, SHIFT = 506952113, 14  # of 31 bits, so that the product of four bytes fits
 # Columns of literals: where its bytes begin in the pool, how many there are, whether letters are folded, how many bytes
 # stand behind the four that are hashed, the next literal of the same hash.
 L_START, L_LENGTH, L_NOCASE, L_BEHIND, L_NEXT = 0, 1, 2, 3, 4

@@ -1,8 +1,10 @@
-"""One search for the literals of all rules over a batch's bytes.
+"""The search for the literals of rules over a batch's bytes, region by region; each region has literals of its own.
 
-Hyperscan does it, in one call. A hit of it costs a call into Python, though, and traffic that is full of a rule's bytes
-would cut it to some megabytes a second. So a batch has a budget of hits; beyond it, and for a while afterwards, a kernel
-searches: slower over bytes, and much faster over hits. Both find the same. `fallbacks` counts such batches.
+Hyperscan does it, in one call for a region. A hit of it costs a call into Python, though, and traffic that is full of a
+rule's bytes would cut it to some megabytes a second. So a region has a budget of hits; beyond it, and for a while
+afterwards, a kernel searches: slower over bytes, and much faster over hits. Both find the same. `fallbacks` counts such
+batches. A region's database is made, or read from the cache, when bytes first come to it: most rulesets are about more
+ports than a network has.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import version
+from itertools import pairwise
 
 import hyperscan
 import numpy as np
@@ -30,35 +34,53 @@ LEAST_BUDGET = 256
 PAUSE = 32  # batches that the kernel searches before Hyperscan is tried again
 FOLD = np.array([byte | 32 if 65 <= byte <= 90 else byte for byte in range(256)], np.uint8)
 Hits = NDArray[np.int64]
+Tables = tuple[NDArray[np.uint8], NDArray[np.int32], Hits, NDArray[np.uint8]]
 
 
 class Scanner:
-    """Searches for literals. fallbacks: batches in which there were too many for Hyperscan."""
+    """Searches for literals. fallbacks: batches of a region in which there were too many hits for Hyperscan."""
 
-    def __init__(self, literals: Sequence[Literal]) -> None:
+    def __init__(self, literals: Sequence[Literal], regions: NDArray[np.bool_]) -> None:
+        """regions: bool[regions, literals], which literals are searched for in each."""
         self.literals = tuple(literals)
         self.fallbacks = 0
-        self._pause = 0
-        self._database = database_of(self.literals) if self.literals else None
-        self._tables = tables_of(self.literals)
+        self.regions = regions
+        self._pauses = [0] * len(regions)
+        self._databases: dict[int, hyperscan.Database] = {}
         self._out = np.empty((max(4096, 2 * len(self.literals)), 2), np.int64)
 
-    def scan(self, buffer: NDArray[np.uint8], stop: int) -> Hits:
-        """int64[n, 2]: the place behind each occurrence in buffer[:stop], and its literal; in this order."""
-        if not self.literals or not stop:
-            return np.empty((0, 2), np.int64)
-        if self._pause == 0:
-            hits = self._by_hyperscan(buffer, stop)
+    def scan(self, arena: NDArray[np.uint8], bounds: Sequence[int]) -> Hits:
+        """int64[n, 2]: the place behind each occurrence and its literal, in this order. bounds: of the regions in the arena."""
+        parts = [np.empty((0, 2), np.int64)]
+        for region, (start, stop) in enumerate(pairwise(bounds)):  # per region
+            if start < stop:
+                hits = self._search(region, arena[start:stop])
+                hits[:, 0] += start
+                parts.append(hits)
+        return np.concatenate(parts)
+
+    def _search(self, region: int, data: NDArray[np.uint8]) -> Hits:
+        if self._pauses[region] == 0:
+            hits = self._by_hyperscan(region, data)
             if hits is not None:
                 return hits
-            self._pause = PAUSE
-        self._pause -= 1
+            self._pauses[region] = PAUSE
+        self._pauses[region] -= 1
         self.fallbacks += 1
-        return self._by_kernel(buffer, stop)
+        found = self._by_kernel(data)
+        wanted: Hits = found[self.regions[region, found[:, 1]]]
+        return wanted
 
-    def _by_hyperscan(self, buffer: NDArray[np.uint8], stop: int) -> Hits | None:
+    def _database(self, region: int) -> hyperscan.Database:
+        """A region's database, made at its first use."""
+        if region not in self._databases:
+            numbers = np.flatnonzero(self.regions[region])
+            self._databases[region] = database_of([self.literals[number] for number in numbers.tolist()], numbers)
+        return self._databases[region]
+
+    def _by_hyperscan(self, region: int, data: NDArray[np.uint8]) -> Hits | None:
         """The hits, or None where there are too many."""
-        budget = max(LEAST_BUDGET, stop * HITS_PER_MEGABYTE // 2**20)
+        budget = max(LEAST_BUDGET, len(data) * HITS_PER_MEGABYTE // 2**20)
         ends: list[int] = []
         literals: list[int] = []
         end, literal = ends.append, literals.append
@@ -68,20 +90,24 @@ class Scanner:
             literal(number)
             return True if len(ends) > budget else None
 
-        assert self._database is not None
         try:
-            self._database.scan(buffer[:stop].data, match_event_handler=note)  # type: ignore[type-var]
+            self._database(region).scan(data.data, match_event_handler=note)  # type: ignore[type-var]
         except hyperscan.ScanTerminated:
             return None
         if len(ends) > budget:
             return None
         return sorted_hits(np.array((ends, literals), np.int64).T)
 
-    def _by_kernel(self, buffer: NDArray[np.uint8], stop: int) -> Hits:
+    @cached_property
+    def _tables(self) -> Tables:
+        """What find_literals needs, made when it first does."""
+        return tables_of(self.literals)
+
+    def _by_kernel(self, data: NDArray[np.uint8]) -> Hits:
         found = at = 0
         while True:  # per growth of the output
-            found, at = kernels.find_literals(buffer, at, stop, FOLD, *self._tables, self._out, found)
-            if at >= stop:
+            found, at = kernels.find_literals(data, at, len(data), FOLD, *self._tables, self._out, found)
+            if at >= len(data):
                 return sorted_hits(self._out[:found].copy())
             self._out = np.concatenate((self._out, np.empty_like(self._out)))
 
@@ -91,22 +117,30 @@ def sorted_hits(hits: Hits) -> Hits:
     return hits[np.lexsort((hits[:, 1], hits[:, 0]))]
 
 
-def tables_of(literals: Sequence[Literal]) -> tuple[NDArray[np.uint8], NDArray[np.int32], Hits, NDArray[np.uint8]]:
-    """(bits, heads, literals, pool), as find_literals wants them."""
-    bits, heads = np.zeros(HASHES // 8, np.uint8), np.full(HASHES, -1, np.int32)
-    table = np.zeros((len(literals), 5), np.int64)
-    start = 0
-    for number, literal in enumerate(literals):  # per literal
-        text = literal.text.lower()
-        told = np.convolve(worth(np.frombuffer(text, np.uint8)), np.ones(HASHED), "valid")
-        at = int(told.argmax())
-        four = text[at : at + HASHED]
-        value = int(kernels.hash_four(int.from_bytes(bytes(FOLD[list(four)]), "big")))
-        table[number] = start, len(literal.text), literal.nocase, len(literal.text) - at - HASHED, heads[value]
-        heads[value] = number
-        bits[value >> 3] |= 1 << (value & 7)
-        start += len(literal.text)
-    return bits, heads, table, np.frombuffer(b"".join(one.text for one in literals) or b"\0", np.uint8)
+def tables_of(literals: Sequence[Literal]) -> Tables:
+    """(bits, heads, literals, pool), as find_literals wants them. Of each literal those four bytes that tell most are hashed."""
+    pool = np.frombuffer(b"".join(one.text for one in literals), np.uint8)
+    lengths = np.array([len(one.text) for one in literals])
+    starts = np.cumsum(lengths) - lengths
+    folded = FOLD[pool].astype(np.int64)
+    fours = folded[:-3] << 24 | folded[1:-2] << 16 | folded[2:-1] << 8 | folded[3:]
+    told = np.convolve(worth(folded.astype(np.uint8)), np.ones(HASHED), "valid")
+    owners = np.repeat(np.arange(len(literals)), lengths)
+    places = np.flatnonzero(owners[:-3] == owners[3:])  # where four bytes of one literal begin
+    order = places[np.lexsort((-told[places], owners[places]))]
+    best = order[np.unique(owners[order], return_index=True)[1]]  # of each literal
+    hashes = ((fours[best] * kernels.MULTIPLIER) >> kernels.SHIFT) & (HASHES - 1)
+    bits, heads = np.zeros(HASHES, np.uint8), np.full(HASHES, -1, np.int32)
+    bits[hashes] = 1
+    heads[hashes] = np.arange(len(literals))  # the last of each hash; it leads to the others
+    after = np.full(len(literals), -1)
+    order = np.argsort(hashes, kind="stable")
+    alike = hashes[order[1:]] == hashes[order[:-1]]
+    after[order[1:][alike]] = order[:-1][alike]
+    behind = lengths - (best - starts) - HASHED
+    nocase = np.array([one.nocase for one in literals])
+    table = np.stack((starts, lengths, nocase, behind, after), axis=1).astype(np.int64)
+    return np.packbits(bits, bitorder="little"), heads, table, pool
 
 
 def expression(literal: Literal) -> bytes:
@@ -114,11 +148,11 @@ def expression(literal: Literal) -> bytes:
     return b"".join(b"\\x%02x" % byte for byte in literal.text)
 
 
-def database_of(literals: Sequence[Literal]) -> hyperscan.Database:
-    """Compiled, or read from the cache of databases that were compiled before."""
+def database_of(literals: Sequence[Literal], numbers: NDArray[np.int64]) -> hyperscan.Database:
+    """Compiled, or read from the cache of databases that were compiled before. numbers: what hits of each are to say."""
     expressions = [expression(literal) for literal in literals]
     flags = [hyperscan.HS_FLAG_CASELESS if literal.nocase else 0 for literal in literals]
-    digest = hashlib.sha256(repr((version("hyperscan"), flags)).encode() + b"\n".join(expressions))
+    digest = hashlib.sha256(repr((version("hyperscan"), flags, numbers.tolist())).encode() + b"\n".join(expressions))
     path = cache_root() / f"patterns-{digest.hexdigest()[:32]}.hs"
     if (kept := read_own(path)) is not None:
         try:
@@ -128,7 +162,7 @@ def database_of(literals: Sequence[Literal]) -> hyperscan.Database:
         except hyperscan.HyperscanError:
             log.info("%s is of another Hyperscan and is made anew", path)
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(expressions=expressions, ids=list(range(len(literals))), elements=len(literals), flags=flags)
+    database.compile(expressions=expressions, ids=numbers.tolist(), elements=len(literals), flags=flags)
     if not write_own(path, hyperscan.dumpb(database), mode=0o644):  # for a daemon that runs as somebody else
         log.info("no cache of patterns in %s", path.parent)
     return database

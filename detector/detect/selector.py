@@ -60,12 +60,12 @@ class Selector:
     def __init__(self, ruleset: Ruleset) -> None:
         self.rules = ruleset.active
         places = {rule.id: place for place, rule in enumerate(self.rules)}
-        self._signatures = Signatures(self.rules, lambda rule: has_conditions(rule.test))
+        self.signatures = Signatures(self.rules, lambda rule: has_conditions(rule.test))
         self.watches_streams = inspects_streams(self.rules)
         self._selecting = [
             place
             for place, rule in enumerate(self.rules)
-            if rule.correlation is None and (rule.signature is None or self._signatures.begins_with_test(place))
+            if rule.correlation is None and (rule.signature is None or self.signatures.begins_with_test(place))
         ]
         self._candidates = Candidates([self.rules[place] for place in self._selecting])
         compiler = Compiler()
@@ -101,7 +101,7 @@ class Selector:
         self.costs.begin()
         made.shed = {place: rows for place in self._shed if (rows := made.rows.get(self.rules[place].table, 0))}
         scopes = {name: Scope(table) for name, table in tables.items()}
-        inspected = self._signatures.found(packets, None if share is None else share.owned)
+        inspected = self.signatures.found(packets, None if share is None else share.owned)
         for place in sorted({*self._possible(tables), *inspected} - self._shed):  # per rule
             with self._guarded(place, made):
                 found = self._select(place, scopes[self.rules[place].table], share, made, inspected.get(place))
@@ -161,7 +161,7 @@ class Selector:
         if not len(rows):
             return None
         if rule.signature is not None and isinstance(table, PacketTable):
-            rows = self._signatures.repeated(place, table, rows)
+            rows = self.signatures.repeated(place, table, rows)
         hashing = Hashing(table, rows)
         counted: list[Counted] = []
         for other in [one for one in self._counting.get(place, ()) if one not in self._shed]:  # per correlation
@@ -197,7 +197,7 @@ class Selector:
         if self.rules[place].signature is None:
             return eligible_rows(table, mask)
         assert isinstance(table, PacketTable)
-        return self._signatures.check(place, table, mask, owned)
+        return self.signatures.check(place, table, mask, owned)
 
     def _count(self, place: int, scope: Scope, rows: Rows, hashing: Hashing) -> Iterator[Counted]:
         """What a correlation counts of a base rule's rows: those that no override excepts, and that have a value."""

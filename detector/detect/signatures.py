@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.detect.fast_patterns import fast_patterns
-from detector.detect.headers import Headers
+from detector.detect.headers import Headers, row_arrays
 from detector.detect.inspection import Inspector
 from detector.detect.programs import Programs
-from detector.detect.scanning import Scanner
+from detector.detect.searched import Search
+from detector.detect.traffic_groups import traffic_groups
 from detector.flows.columns import Cell as FlowCell
 from detector.flows.columns import Peer, Window
 from detector.flows.followed import Followed, followed
@@ -130,8 +131,7 @@ class Signatures:
         self._looks = np.array([signature.where for signature in signatures], np.int64)
         self.headers = Headers([signature.header for signature in signatures])
         patterns = fast_patterns(self._inspections)
-        self.scanner = Scanner(patterns.literals)
-        self._lengths = np.array([len(one.text) for one in patterns.literals], np.int64)
+        self.search = Search(patterns, traffic_groups(self.headers.distinct, self.headers.of))
         self._users_of, self._users = self._make_users(patterns.of, len(patterns.literals))
         programs = [(one.buffer, one.steps) for inspections in self._inspections for one in inspections]
         self.inspector = Inspector(Programs(programs))
@@ -164,11 +164,11 @@ class Signatures:
         return int(self._gave_way[0])
 
     def _make_users(self, of: Rows, literals: int) -> tuple[Rows, Rows]:
-        """(int64[literals + 1], int64[n, 3]): the rules that need each literal; a rule of one step does not wait for more."""
+        """(int64[literals + 1], int64[n, 4]): the rules that need each literal; a rule of one step does not wait for more."""
         numbers = np.flatnonzero(of >= 0)
         numbers = numbers[np.argsort(of[numbers], kind="stable")]
         waits = [not is_one_content(self._inspections[number]) for number in numbers.tolist()]
-        users = np.stack((numbers, self._looks[numbers], np.array(waits, np.int64)), axis=1).reshape(-1, 3)
+        users = np.stack((numbers, self._looks[numbers], np.array(waits, np.int64), self.headers.of[numbers]), axis=1)
         offsets = np.zeros(literals + 1, np.int64)
         np.cumsum(np.bincount(of[numbers], minlength=literals), out=offsets[1:])
         return offsets, users
@@ -178,8 +178,8 @@ class Signatures:
         if not len(self.places) or not packets.rows:
             return {}
         about = followed(packets)
-        parts = [self._hit(packets, about), self._paired(packets, about, owned)]
-        held = self._checked(packets, about, joined(parts), owned)
+        parts = [self._hit(packets, about, owned), self._paired(packets, about, owned)]
+        held = self._checked(packets, about, joined(parts))
         if len(self._of_nothing):
             ends = np.flatnonzero(about.flows.cells[:, FlowCell.PEER] & Peer.ENDS)
             rules = np.repeat(self._of_nothing, len(ends))
@@ -202,7 +202,10 @@ class Signatures:
             of_windows = about.windows.cells[:, Window.ROW]
             inside = np.flatnonzero(mask[of_windows])
             parts.append(Candidates(np.full(len(inside), number), of_windows[inside], inside))
-        held = self._checked(packets, about, joined(parts), owned)
+        candidates = joined(parts)
+        if owned is not None:
+            candidates = candidates.chosen(owned[candidates.rows])
+        held = self._checked(packets, about, candidates.chosen(self.headers.count(packets, *candidates) > 0))
         if self._holds_on_nothing[number]:
             ends = rows[about.flows.cells[rows, FlowCell.PEER] & Peer.ENDS > 0]
             held = joined((held, self._ending(packets, np.full(len(ends), number), ends, owned)))
@@ -222,31 +225,20 @@ class Signatures:
         number, nowhere = np.full(len(rows), self.number[place]), np.full(len(rows), -1)
         return np.repeat(rows, np.maximum(1, self.headers.count(packets, number, rows, nowhere)))
 
-    def _hit(self, packets: PacketTable, about: Followed) -> Candidates:
+    def _hit(self, packets: PacketTable, about: Followed, owned: Owned) -> Candidates:
         """Candidates of the search."""
         if not len(self._users):
             return NO_CANDIDATES
-        structure, windows, flow_cells = packets.structure, about.windows, about.flows.cells
-        hits = self.scanner.scan(packets.batch.buffer, about.stop)
+        windows, lines = about.windows, (self.headers.arrays, row_arrays(packets))
         if windows is not None and len(self._is_waiting) != about.streams:
             self._waiting = np.zeros((about.streams, WAITING_COLUMNS), np.int64)
             self._is_waiting = np.zeros(about.streams, np.bool_)
-        starts = structure.cell(Cell.PAYLOAD_START)
-        rows = np.flatnonzero((structure.cell(Cell.PAYLOAD_STOP) > starts) & (structure.cell(Cell.IS_QUOTED) == 0))
-        rows = rows[np.argsort(starts[rows], kind="stable")]
-        row_hits, window_hits = np.empty((8 * len(hits), 2), np.int64), np.empty((len(hits), 3), np.int64)
-        cells = NO_WINDOWS if windows is None else windows.cells
-        places = (NO_ROWS, NO_ROWS, NO_ROWS) if windows is None else windows.places()
-        in_rows, in_windows = kernels.place_hits(
-            hits, self._lengths, rows, structure.cells, row_hits, *places, cells, window_hits
-        )
-        row_hits, window_hits = row_hits[:in_rows], window_hits[:in_windows]
-        window_hits = window_hits[np.argsort(window_hits[:, 0], kind="stable")]
-        out = np.empty((max(1024, len(self._users) + 64, in_rows + in_windows), 3), np.int64)
+        row_hits, window_hits = self.search.hits(packets, about, owned)
+        out = np.empty((max(1024, len(self._users) + 64, len(row_hits) + len(window_hits)), 3), np.int64)
         seen = np.zeros(len(self._users), np.int64)
         found = at = 0
         while True:  # per growth of the output
-            found, at = kernels.take_rows(row_hits, hits, self._users_of, self._users, flow_cells, seen, out, found, at)
+            found, at = kernels.take_rows(row_hits, self._users_of, self._users, *lines, seen, out, found, at)
             if at == len(row_hits):
                 break
             out = np.concatenate((out, np.empty_like(out)))
@@ -255,10 +247,10 @@ class Signatures:
             window = hit = 0
             while True:  # per growth of the output
                 found, window, hit = kernels.take_windows(
-                    window_hits, cells, flow_cells, self._users_of, self._users, seen, self._waiting, self._is_waiting,
+                    window_hits, windows.cells, self._users_of, self._users, *lines, seen, self._waiting, self._is_waiting,
                     self._gave_way, out, found, window, hit,
                 )  # fmt: skip
-                if window == len(cells):
+                if window == len(windows.cells):
                     break
                 out = np.concatenate((out, np.empty_like(out)))
         return Candidates(*out[:found].T)
@@ -289,13 +281,8 @@ class Signatures:
             parts.append(Candidates(*out[:found].T))
         return joined(parts)
 
-    def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates, owned: Owned) -> Candidates:
-        """The candidates at which header and all inspections hold."""
-        if not len(candidates.rules):
-            return candidates
-        if owned is not None:
-            candidates = candidates.chosen(owned[candidates.rows])
-        candidates = candidates.chosen(self.headers.count(packets, *candidates) > 0)
+    def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates) -> Candidates:
+        """The candidates at which all inspections hold."""
         nth = 0
         while True:  # per inspection of a rule
             having = np.flatnonzero(self._count[candidates.rules] > nth)

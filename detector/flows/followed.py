@@ -15,17 +15,16 @@ from detector.packets.table import PacketTable
 @dataclass(frozen=True)
 class Followed:
     """flows: of the table's rows.  windows: of its streams, None where no rule looks at them; kept by table.
-    stop: where the bytes of packets, datagrams and streams end in the batch's buffer.  streams: how many there may be."""
+    streams: how many there may be."""
 
     flows: FlowColumns
     windows: Windows | None
-    table: WindowTable | None
-    stop: int
+    table: WindowTable
     streams: int
 
     def copy_windows(self, packets: PacketTable, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[n, 2]: where the whole bytes of chosen windows are in the batch's buffer."""
-        assert self.table is not None and self.windows is not None
+        assert self.windows is not None
         return self.table.copy(packets.batch, self.windows, chosen)
 
 

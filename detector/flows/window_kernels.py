@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.bytes_kernels import copy_bytes
 from detector.errors import PacketAnomaly
 from detector.flows.columns import (
     IS_DATAGRAM,
@@ -46,7 +47,6 @@ from detector.packets.rows import ANOMALIES
 T_TAIL, T_KNOWN, T_WINDOW, T_END = 0, 1, 2, 3
 DIFFERENT = int(PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA)
 # Tails.owners: 2 * (stream + 1), plus 1 where the tail was used since the hand passed; 0 is free.
-SEAM = 15  # bytes on each side of a seam: what one literal of 16 bytes can have there
 
 
 @kernel
@@ -69,28 +69,45 @@ def take_tail(tails, stream):
 
 
 @kernel
-def copy_before(cells, rings, buffer, window, length, at):
-    """Copies the last `length` bytes before a window's chunk, so that they end at buffer[at]."""
+def copy_from_ring(tails, tail, position, buffer, at, length):
+    """buffer[at : at + length] = the bytes that a tail has from a position of its stream on; not more than its size."""
+    rings, size = tails.rings, tails.size
+    place = position & (size - 1)
+    first = min(length, size - place)
+    copy_bytes(rings, tail * size + place, buffer, at, first)
+    copy_bytes(rings, tail * size, buffer, at + first, length - first)
+
+
+@kernel
+def copy_to_ring(tails, tail, position, buffer, at, length):
+    """The other way round."""
+    rings, size = tails.rings, tails.size
+    place = position & (size - 1)
+    first = min(length, size - place)
+    copy_bytes(buffer, at, rings, tail * size + place, first)
+    copy_bytes(buffer, at + first, rings, tail * size, length - first)
+
+
+@kernel
+def copy_before(cells, tails, buffer, window, length, target, at):
+    """Copies the last `length` bytes before a window's chunk, so that they end at target[at]."""
     previous = cells[window, W_PREVIOUS]
     while length > 0 and previous >= 0:
         stop = cells[previous, W_STOP]
         here = min(length, stop - cells[previous, W_START])
-        for k in range(1, here + 1):
-            buffer[at - k] = buffer[stop - k]
         at -= here
+        copy_bytes(buffer, stop - here, target, at, here)
         length -= here
         window = previous
         previous = cells[window, W_PREVIOUS]
-    mask = rings.shape[1] - 1
-    tail, position = cells[window, W_KEPT], cells[window, W_POSITION]
-    for k in range(1, length + 1):
-        buffer[at - k] = rings[tail, (position - k) & mask]
+    if length > 0:
+        copy_from_ring(tails, cells[window, W_KEPT], cells[window, W_POSITION] - length, target, at - length, length)
 
 
 @kernel
 def is_different(windows, tails, buffer, stream, position, start, stop):
     """Whether buffer[start:stop] differs from the stream's bytes from a position on, as far as they are known."""
-    state, rings, mask = tails.state, tails.rings, tails.rings.shape[1] - 1
+    state, rings, mask = tails.state, tails.rings, tails.size - 1
     least = state[stream, T_END] - state[stream, T_KNOWN]
     upto, shift = min(position + stop - start, state[stream, T_END]), start - position
     window = state[stream, T_WINDOW] - 1
@@ -104,7 +121,7 @@ def is_different(windows, tails, buffer, stream, position, start, stop):
         window = windows[window, W_PREVIOUS]
     tail = state[stream, T_TAIL] - 1
     at = max(position, least)
-    while at < upto and rings[tail, at & mask] == buffer[shift + at]:
+    while at < upto and rings[tail * tails.size + (at & mask)] == buffer[shift + at]:
         at += 1
     return at < upto
 
@@ -134,7 +151,7 @@ def follow_windows(chunks, repeats, words, buffer, tails, out):
         tails: windows.Tails.
         out: int64[chunks, 8], columns Window.
     """
-    state, owners, size = tails.state, tails.owners, tails.rings.shape[1]
+    state, owners, size = tails.state, tails.owners, tails.size
     found, repeat = 0, 0
     for chunk in range(len(chunks)):
         if chunks[chunk, IS_DATAGRAM]:
@@ -167,27 +184,6 @@ def follow_windows(chunks, repeats, words, buffer, tails, out):
 
 
 @kernel
-def make_seams(cells, rings, buffer, used, seams):
-    """Puts the bytes around the beginning of each chunk behind the batch; (seams, bytes used)."""
-    found = 0
-    for window in range(len(cells)):
-        before = min(SEAM, cells[window, W_TAIL])
-        if before == 0:
-            continue
-        seams[found, 0] = used
-        seams[found, 1] = window
-        found += 1
-        used += before
-        copy_before(cells, rings, buffer, window, before, used)
-        start = cells[window, W_START]
-        length = min(SEAM, cells[window, W_STOP] - start)
-        for k in range(length):
-            buffer[used + k] = buffer[start + k]
-        used += length
-    return found, used
-
-
-@kernel
 def room_for(cells, rows, spans):
     """Bytes that copy_windows needs for windows."""
     room = np.int64(0)
@@ -199,7 +195,7 @@ def room_for(cells, rows, spans):
 
 
 @kernel
-def copy_windows(cells, rings, buffer, used, rows, spans, out):
+def copy_windows(cells, tails, buffer, used, rows, spans, out):
     """Makes windows contiguous behind the batch, each once; bytes used.
 
     Args:
@@ -214,9 +210,8 @@ def copy_windows(cells, rings, buffer, used, rows, spans, out):
             if tail:
                 spans[row, 0] = used
                 used += tail
-                copy_before(cells, rings, buffer, row, tail, used)
-                for at in range(start, stop):
-                    buffer[used + at - start] = buffer[at]
+                copy_before(cells, tails, buffer, row, tail, buffer, used)
+                copy_bytes(buffer, start, buffer, used, stop - start)
                 used += stop - start
                 spans[row, 1] = used
             else:
@@ -230,7 +225,7 @@ def copy_windows(cells, rings, buffer, used, rows, spans, out):
 @kernel
 def remember_windows(cells, buffer, tails):
     """Writes what is new of each stream into its tail, as far as later windows reach back."""
-    state, rings, mask = tails.state, tails.rings, tails.rings.shape[1] - 1
+    state = tails.state
     for window in range(len(cells)):
         stream = cells[window, W_STREAM]
         if state[stream, T_WINDOW] != window + 1:
@@ -241,7 +236,6 @@ def remember_windows(cells, buffer, tails):
             start, stop = cells[here, W_START], cells[here, W_STOP]
             position = cells[here, W_POSITION] - start
             start = max(start, stop - wanted)
-            for at in range(start, stop):
-                rings[tail, (position + at) & mask] = buffer[at]
+            copy_to_ring(tails, tail, position + start, buffer, start, stop - start)
             wanted -= stop - start
             here = cells[here, W_PREVIOUS]

@@ -1,7 +1,6 @@
 """Windows of TCP streams: what payload rules look at. One row = one chunk of a stream and up to 4096 bytes before it.
 
-Input: Chunks. Output: Windows, and seams behind the batch's buffer, so that one scan of the buffer finds a literal of up
-to 16 bytes wherever a segment ends. Made only for rules that look at streams.
+Input: Chunks. Output: Windows. Made only for rules that look at streams.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from detector.capture.batch import Batch
 from detector.errors import PacketAnomaly
-from detector.flows.columns import SHARDS, WINDOW_CELLS, Chunks, Window
+from detector.flows.columns import SHARDS, WINDOW_CELLS, Chunks
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
 from detector.snapshot import Saved, put_back, saved
@@ -23,11 +22,10 @@ kernels = Kernels("detector.flows.window_kernels")
 
 WINDOW_BYTES = 4096  # of a stream that are known before a chunk
 STATE_COLUMNS = 4  # as window_kernels.py names them
-SEAM_BYTES = 30  # of a seam at most
 
 
 class Tails(NamedTuple):
-    """state: int64[2 * slots, 4].  rings: uint8[tails, WINDOW_BYTES].  owners: int64[tails].  hands: int64[64].
+    """state: int64[2 * slots, 4].  rings: uint8[tails * size], a ring of `size` bytes each.  owners: int64[tails].  hands: int64[64].
     counts: int64[2], tails that were given to another stream, rows marked. Columns are named in window_kernels.py."""
 
     state: NDArray[np.int64]
@@ -35,26 +33,15 @@ class Tails(NamedTuple):
     owners: NDArray[np.int64]
     hands: NDArray[np.int64]
     counts: NDArray[np.int64]
+    size: int
 
 
 class Windows(NamedTuple):
     """cells: int64[windows, 8], one row per TCP chunk in the order of chunks, columns flows.columns.Window.
-    seams: int64[seams, 2], where each begins in the buffer and its window; sorted, one ends where the next begins.
-    seams_stop: where the last one ends.
     spans: int64[windows, 2], where whole windows were put so far, -1 for nowhere."""
 
     cells: NDArray[np.int64]
-    seams: NDArray[np.int64]
-    seams_stop: int
     spans: NDArray[np.int64]
-
-    def places(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """(starts, stops, windows) of all chunks and seams, sorted by starts: which window a place of the buffer is in."""
-        cells, seams = self.cells, self.seams
-        order = np.argsort(cells[:, Window.START], kind="stable")
-        starts = np.concatenate((cells[order, Window.START], seams[:, 0]))
-        stops = np.concatenate((cells[order, Window.STOP], seams[1:, 0], np.full(min(1, len(seams)), self.seams_stop)))
-        return starts, stops, np.concatenate((order, seams[:, 1]))
 
 
 class WindowTable:
@@ -63,51 +50,46 @@ class WindowTable:
     def __init__(self, memory_bytes: int, flow_slots: int) -> None:
         """memory_bytes: ceiling of all tails together, of which each shard of flows has its part."""
         tails = max(1, memory_bytes // WINDOW_BYTES // SHARDS) * SHARDS
-        self._tails = Tails(
-            np.zeros((2 * flow_slots, STATE_COLUMNS), np.int64), np.zeros((tails, WINDOW_BYTES), np.uint8), np.zeros(tails, np.int64),
-            np.zeros(SHARDS, np.int64), np.zeros(2, np.int64),
+        self.tails = Tails(
+            np.zeros((2 * flow_slots, STATE_COLUMNS), np.int64), np.zeros(tails * WINDOW_BYTES, np.uint8), np.zeros(tails, np.int64),
+            np.zeros(SHARDS, np.int64), np.zeros(2, np.int64), WINDOW_BYTES,
         )  # fmt: skip
 
     @property
     def evicted(self) -> int:
         """Streams whose last bytes were given up for those of another one."""
-        return int(self._tails.counts[0])
+        return int(self.tails.counts[0])
 
     @property
     def anomalies(self) -> Counter[str]:
         """Rows by stream anomaly that only the comparison with a stream's last bytes shows."""
-        different = int(self._tails.counts[1])
+        different = int(self.tails.counts[1])
         return Counter({PacketAnomaly.STREAM_OVERLAP_DIFFERENT_DATA.label: different} if different else {})
 
     def state(self) -> list[Saved]:
         """What a later run needs to go on. To be asked after remember."""
-        return saved(self._tails)
+        return saved(self.tails[:-1])
 
     def restore(self, state: list[Saved]) -> None:
         """Goes on from a state, before the first batch."""
-        put_back(state, self._tails)
+        put_back(state, self.tails[:-1])
 
     def follow(self, packets: PacketTable, chunks: Chunks) -> Windows:
-        """The windows of a batch's chunks; appends seams to the batch's buffer, marks rows that repeat bytes otherwise."""
+        """The windows of a batch's chunks; marks rows that repeat bytes otherwise."""
         batch = packets.batch
         cells = np.empty((len(chunks.cells), WINDOW_CELLS), np.int64)
         words = packets.structure.words
-        cells = cells[: kernels.follow_windows(chunks.cells, chunks.repeats, words, batch.buffer, self._tails, cells)]
-        batch.reserve(SEAM_BYTES * len(cells))
-        seams = np.empty((len(cells), 2), np.int64)
-        found, batch.used = kernels.make_seams(cells, self._tails.rings, batch.buffer, batch.used, seams)
-        return Windows(cells, seams[:found], batch.used, np.full((len(cells), 2), -1, np.int64))
+        cells = cells[: kernels.follow_windows(chunks.cells, chunks.repeats, words, batch.buffer, self.tails, cells)]
+        return Windows(cells, np.full((len(cells), 2), -1, np.int64))
 
     def copy(self, batch: Batch, windows: Windows, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[n, 2]: where the whole bytes of windows are in the batch's buffer, put there if they were not yet."""
         batch.reserve(kernels.room_for(windows.cells, rows, windows.spans))
         out = np.empty((len(rows), 2), np.int64)
-        batch.used = kernels.copy_windows(
-            windows.cells, self._tails.rings, batch.buffer, batch.used, rows, windows.spans, out
-        )
+        batch.used = kernels.copy_windows(windows.cells, self.tails, batch.buffer, batch.used, rows, windows.spans, out)
         return out
 
     def remember(self, batch: Batch, windows: Windows) -> None:
         """Keeps the last bytes of each stream for later batches. To be called once rules have seen the batch, before the next
         is followed and while its buffer lives."""
-        kernels.remember_windows(windows.cells, batch.buffer, self._tails)
+        kernels.remember_windows(windows.cells, batch.buffer, self.tails)

@@ -39,51 +39,74 @@ def some(seed: int) -> tuple[list[Literal], bytes]:
     return list(literals), data
 
 
+def everywhere(literals: list[Literal]) -> Scanner:
+    """A scanner with one region."""
+    return Scanner(literals, np.ones((1, len(literals)), np.bool_))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_both_find_every_occurrence(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     literals, data = some(seed)
     wanted = by_hand(literals, data)
     assert len(wanted) > 1000
     buffer = np.frombuffer(data + b"abab" * 10, np.uint8).copy()  # what lies behind the stop is not searched
-    scanner = Scanner(literals)
-    assert list(map(tuple, scanner.scan(buffer, len(data)).tolist())) == wanted
+    scanner = everywhere(literals)
+    assert list(map(tuple, scanner.scan(buffer, [0, len(data)]).tolist())) == wanted
     assert scanner.fallbacks == 1, "so many hits are the kernel's"
     monkeypatch.setattr(scanning, "HITS_PER_MEGABYTE", 10**9)
-    scanner = Scanner(literals)
-    assert list(map(tuple, scanner.scan(buffer, len(data)).tolist())) == wanted
+    scanner = everywhere(literals)
+    assert list(map(tuple, scanner.scan(buffer, [0, len(data)]).tolist())) == wanted
     assert scanner.fallbacks == 0
+
+
+@pytest.mark.parametrize("budget", [0, 10**9], ids=["kernel", "hyperscan"])
+def test_each_region_has_its_own_literals(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "HITS_PER_MEGABYTE", budget)
+    monkeypatch.setattr(scanning, "LEAST_BUDGET", budget)
+    literals, data = some(6)
+    buffer = np.frombuffer(data, np.uint8).copy()
+    even = np.arange(len(literals)) % 2 == 0
+    wanted = [
+        (start + place, number)
+        for start, stop, parity in ((0, 1000, 0), (1000, 2500, 1))
+        for place, number in by_hand(literals, data[start:stop])
+        if number % 2 == parity
+    ]
+    scanner = Scanner(literals, np.stack((even, ~even)))
+    assert list(map(tuple, scanner.scan(buffer, [0, 1000, 2500]).tolist())) == wanted
+    assert scanner.fallbacks == (0 if budget else 2)
 
 
 def test_hyperscan_is_tried_again_after_a_while() -> None:
     literals, data = some(1)
     full, empty = np.frombuffer(data, np.uint8).copy(), np.zeros(100, np.uint8)
-    scanner = Scanner(literals)
-    scanner.scan(full, len(full))
+    scanner = everywhere(literals)
+    scanner.scan(full, [0, len(full)])
     for _ in range(scanning.PAUSE + 10):
-        scanner.scan(empty, len(empty))
+        scanner.scan(empty, [0, len(empty)])
     assert scanner.fallbacks == scanning.PAUSE
 
 
 def test_a_database_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DETECTOR_CACHE", str(tmp_path))
     literals, _ = some(2)
-    database_of(literals)
+    database_of(literals, np.arange(len(literals)))
     (kept,) = tmp_path.glob("patterns-*.hs")
     before = kept.stat().st_mtime_ns
-    database_of(literals)
+    database_of(literals, np.arange(len(literals)))
     assert kept.stat().st_mtime_ns == before
     kept.write_bytes(b"no database")
-    database_of(literals)
+    database_of(literals, np.arange(len(literals)))
     assert kept.read_bytes() != b"no database", "a broken one is made anew"
 
 
 def test_a_database_that_others_may_write_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DETECTOR_CACHE", str(tmp_path))
     literals, _ = some(3)
-    database_of(literals)
+    database_of(literals, np.arange(len(literals)))
     (kept,) = tmp_path.glob("patterns-*.hs")
     kept.chmod(0o666)
-    database_of(literals)
+    database_of(literals, np.arange(len(literals)))
     assert kept.stat().st_mode & 0o022 == 0, "it was made anew"
 
 
@@ -92,8 +115,8 @@ def test_a_folder_that_cannot_be_written_is_no_cache(tmp_path: Path, monkeypatch
     monkeypatch.setenv("DETECTOR_CACHE", str(tmp_path / "file" / "below"))
     literals, data = some(4)
     buffer = np.frombuffer(data, np.uint8).copy()
-    assert len(Scanner(literals).scan(buffer, len(data))) == len(by_hand(literals, data))
+    assert len(everywhere(literals).scan(buffer, [0, len(data)])) == len(by_hand(literals, data))
 
 
 def test_nothing_to_search_for() -> None:
-    assert len(Scanner(()).scan(np.zeros(10, np.uint8), 10)) == 0
+    assert len(Scanner((), np.zeros((0, 0), np.bool_)).scan(np.zeros(10, np.uint8), [0])) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.kernel
 
 
 class Seen(NamedTuple):
-    """A window: packet, what its chunk said, the bytes before it and its own; and its seam."""
+    """A window: packet, what its chunk said, the bytes before it and its own."""
 
     row: int
     flow: int
@@ -30,7 +29,6 @@ class Seen(NamedTuple):
     position: int
     tail: bytes
     chunk: bytes
-    seam: bytes
 
 
 def windows_of(frames: Sequence[bytes], size: int = 1000, memory: int = 2**22, slots: int = 256,
@@ -49,11 +47,6 @@ def windows_of(frames: Sequence[bytes], size: int = 1000, memory: int = 2**22, s
             table = again
         windows = table.follow(packets, chunks)
         starts = [c[Chunk.IS_FIRST] + c[Chunk.IS_GAP] > 0 for c in chunks.cells.tolist() if not c[Chunk.IS_DATAGRAM]]
-        bounds = [*windows.seams[:, 0].tolist(), windows.seams_stop]
-        seams = {
-            w: batch.buffer[a:b].tobytes()
-            for w, (a, b) in zip(windows.seams[:, 1].tolist(), pairwise(bounds), strict=True)
-        }
         chosen = np.repeat(np.arange(len(windows.cells)), 2)  # each twice, which must not copy it twice
         spans = table.copy(batch, windows, chosen)
         assert (spans[::2] == spans[1::2]).all()
@@ -61,10 +54,7 @@ def windows_of(frames: Sequence[bytes], size: int = 1000, memory: int = 2**22, s
             whole, tail, row = batch.buffer[start:stop].tobytes(), cells[Window.TAIL], cells[Window.ROW]
             assert whole[tail:] == batch.buffer[cells[Window.START] : cells[Window.STOP]].tobytes()
             found.append(Seen(rows + row, int(columns.flow[row]), cells[Window.STREAM], starts[window], cells[Window.POSITION],
-                              whole[:tail], whole[tail:], seams.get(window, b"")))  # fmt: skip
-        placed = [part.tolist() for part in windows.places()]
-        assert placed[0] == sorted(placed[0])
-        assert sorted(placed[2]) == sorted([*range(len(windows.cells)), *windows.seams[:, 1].tolist()])
+                              whole[:tail], whole[tail:]))  # fmt: skip
         table.remember(batch, windows)
         rows += packets.rows
     return found, table
@@ -77,7 +67,6 @@ def check(found: Sequence[Seen]) -> None:
         key = (one.flow, one.stream)
         known = b"" if one.is_start else before[key]
         assert one.tail == known[-WINDOW_BYTES:]
-        assert one.seam == (one.tail[-15:] + one.chunk[:15] if one.tail else b"")
         before[key] = (known + one.chunk)[-2 * WINDOW_BYTES :]
 
 
@@ -137,7 +126,6 @@ def test_one_byte_segments_over_many_batches() -> None:
     text = bytes(random.Random(1).randrange(256) for _ in range(5000))
     found, _ = windows_of([tcp(CLIENT, SERVER, ACK, 9 + n, 1, text[n : n + 1]) for n in range(5000)], size=1700)
     assert [one.tail for one in found[4990:]] == [text[n - 4096 : n] for n in range(4990, 5000)]
-    assert [one.seam for one in found[100:103]] == [text[n - 15 : n + 1] for n in range(100, 103)]
 
 
 def test_datagrams_have_no_windows() -> None:

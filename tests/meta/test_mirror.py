@@ -83,6 +83,7 @@ COVERED_BY = {
     "detect/inspect_kernels.py": "detect/test_inspection.py",
     "detect/programs.py": "detect/test_inspection.py",
     "detect/scan_kernels.py": "detect/test_scanning.py",
+    "detect/searched_kernels.py": "detect/test_searched.py",
     "flows/followed.py": "detect/test_signatures.py",
     "rules/signature.py": "rules/keywords/test_compile.py",
     "detect/match.py": "detect/test_engine.py",

@@ -7,14 +7,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from detector.capture import open_source
+from tests.differential.suricata.captures import frames_of as wire_of
+from tests.differential.suricata.compare import configuration
+from tests.differential.suricata.rules import all_rules, write_rules
+from tests.differential.suricata.wire import MACS, SECOND
 from tests.differential.test_modbus import built as built_modbus
 from tests.differential.test_packet_fields import built_capture
 from tests.pcapng import blocks, interface, option, packet, section
@@ -22,6 +28,10 @@ from tests.rough import disordered, repeated, split_and_wrapped, torn
 from tests.runs import ROOT, SCENARIOS, frames_of, pcap_bytes
 
 REAL = ("modbus/test-data-part1.pcap", "mixed/plant-modbus-s7-enip.pcap", "mixed/synchrophasor-and-it.pcapng")
+OF_SIGNATURES = (
+    "chains", "connections", "long_flows", "udp_payloads", "server_texts", "disordered_streams", "hosts", "rates", "marked_flows",
+    "fragments", "broken", "odd_streams", "icmp", "icmp6", "flags", "numbers", "lifetimes", "tunnels",
+)  # fmt: skip
 SEED = 20240501
 
 
@@ -62,7 +72,25 @@ def many_links(path: Path) -> Path:
     return path
 
 
-def digests(files: list[Path], is_plain: bool) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def payloads(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """Arguments for tests.digest: rules with every keyword of Suricata's that is known, and captures in which they match."""
+    folder = tmp_path_factory.mktemp("payloads")
+    rules = write_rules(folder / "all.rules", all_rules())
+    (folder / "suricata.yaml").write_text(configuration())
+    made = [wire_of(name).write(folder / f"{name}.pcap") for name in OF_SIGNATURES]
+    made.append(full(folder / "full.pcap"))
+    return ["--rules", rules, "--payloads", *made]
+
+
+def full(path: Path) -> Path:
+    """Datagrams that are full of a rule's bytes, so that the kernel searches for them."""
+    packet = Ether(**MACS) / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(dport=4000) / Raw(b"Server: GoAhead\r\n" * 20)
+    path.write_bytes(pcap_bytes([(SECOND * number, bytes(packet)) for number in range(1, 101)]))
+    return path
+
+
+def digests(files: Sequence[object], is_plain: bool) -> dict[str, Any]:
     """tests.digest in a process of its own."""
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1" if is_plain else "0"}
     warned = ["-W", "error::RuntimeWarning"] if is_plain else []
@@ -72,31 +100,19 @@ def digests(files: list[Path], is_plain: bool) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-# Kernels of payload rules, which shipped rules do not use yet. tests/detect (test_inspection, test_scanning,
-# test_signatures, test_memory, marked kernel) runs them compiled and plain on cases whose results are known.
-OF_PAYLOAD_RULES = (
-    "candidate_kernels.py",
-    "header_kernels.py",
-    "inspect_kernels.py",
-    "memory_kernels.py",
-    "scan_kernels.py",
-)
-
-
 def kernels() -> set[str]:
-    """file:function of every kernel but those of payload rules."""
+    """file:function of every kernel."""
     return {
         f"{path.name}:{node.name}"
         for path in (ROOT / "detector").rglob("*_kernels.py")
-        if path.name not in OF_PAYLOAD_RULES
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.FunctionDef)
     }
 
 
-def test_columns_and_alerts_are_the_same(files: list[Path]) -> None:
+def test_columns_and_alerts_are_the_same(files: list[Path], payloads: list[object]) -> None:
     """A byte that wraps in one of the two, or a division that rounds otherwise, would be a rule that fires by chance."""
-    compiled, plain = digests(files, False), digests(files, True)
+    compiled, plain = digests([*files, *payloads], False), digests([*files, *payloads], True)
     ran = set(plain.pop("kernels"))
     assert compiled.pop("kernels") == []
     assert len(compiled) > 1000

@@ -1,0 +1,152 @@
+"""Payload rules beside Suricata, in one run, both pinned to one core: `make bench-payload`.
+
+A capture of the shipped scenarios mixed with office traffic, and rules of tests/bench/signatures.py, a part of whose words
+and paths occur in the traffic. The rate is the slope between a smaller and a larger capture, so that start-up does not
+count; how long rulesets take to load, cold and from the cache, is printed beside it. Read the ratios: machines differ.
+
+    python -m tests.bench.payload [--small 500000] [--large 2000000] [--rules 50 10000] [--load 40000] [--pairs 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from detector.capture import open_source
+from detector.detect.engine import Engine
+from detector.pipeline import Decoding, Pipeline, PipelineSettings
+from detector.rules.loader import load_rules
+from tests.bench import traffic
+from tests.bench.bench import SURICATA_YAML, measured
+from tests.bench.office import Office
+from tests.bench.signatures import write_rules
+
+HOME = "10.0.0.0/8"
+OFFICE_BYTES = 6_000_000
+
+
+class PayloadBench:
+    """Captures and rules of one run."""
+
+    def __init__(self, folder: Path, small: int, large: int) -> None:
+        self.folder, self.sizes = folder, (small, large)
+        self.captures = [folder / f"office-{count}.pcap" for count in self.sizes]
+        packets = traffic.shipped_packets() + Office().packets(OFFICE_BYTES)
+        for path, count in zip(self.captures, self.sizes, strict=True):
+            traffic.write_capture(path, packets, count)
+        (folder / "suricata.yaml").write_text(SURICATA_YAML)
+
+    def rules(self, count: int) -> Path:
+        """A ruleset."""
+        path = self.folder / f"{count}.rules"
+        if not path.exists():
+            write_rules(path, count)
+        return path
+
+    def ours(self, capture: Path, count: int) -> tuple[float, float]:
+        """(processor seconds, peak MB) of a whole replay."""
+        return measured([sys.executable, "-m", "detector", "replay", str(capture), "--rules", str(self.rules(count)),
+                         "--home-net", HOME, "--alerts", str(self.folder / "alerts.jsonl")])  # fmt: skip
+
+    def theirs(self, capture: Path, count: int) -> tuple[float, float]:
+        """The same of Suricata in single mode."""
+        logs = self.folder / "logs"
+        shutil.rmtree(logs, ignore_errors=True)
+        logs.mkdir()
+        return measured(["suricata", "--runmode", "single", "-k", "none", "-c", str(self.folder / "suricata.yaml"),
+                         "-S", str(self.rules(count)), "-r", str(capture), "-l", str(logs)])  # fmt: skip
+
+    def compare(self, count: int, pairs: int) -> float:
+        """Prints pairs with a ruleset; our nanoseconds a packet, the median."""
+        self.ours(self.captures[0], count)  # so that kernels, rules and patterns are in the cache
+        ours, ratios = [], []
+        for _ in range(pairs):  # per pair
+            slopes = []
+            for run in (self.ours, self.theirs):
+                (small, _), (large, peak) = (run(capture, count) for capture in self.captures)
+                slopes.append((large - small) / (self.sizes[1] - self.sizes[0]) * 1e9)
+                print(f"  {run.__name__:8}{slopes[-1]:8.0f} ns a packet{small:8.2f} s{large:8.2f} s{peak:8.0f} MB")
+            ours.append(slopes[0])
+            ratios.append(slopes[1] / slopes[0])
+        print(f"{count:,} rules: {statistics.median(ratios):.2f} times Suricata's rate (median of {len(ratios)})")
+        return statistics.median(ours)
+
+    def searched(self, count: int) -> None:
+        """How much is found of what is searched for, and what the search costs of all."""
+        pipeline = Pipeline(load_rules([self.rules(count)], home_net=[HOME]), PipelineSettings())
+        assert isinstance(pipeline.engine, Engine) and isinstance(pipeline.decoding, Decoding)
+        scanner = pipeline.engine.selector.signatures.search.scanner
+        hits = searched = whole = 0
+        scan = scanner.scan
+
+        def counted(arena: np.ndarray, bounds: Sequence[int]) -> np.ndarray:
+            nonlocal hits, searched
+            found = scan(arena, bounds)
+            hits, searched = hits + len(found), searched + bounds[-1]
+            return found
+
+        scanner.scan = counted  # type: ignore[method-assign]
+        for batch in open_source([str(self.captures[0])]).batches():
+            pipeline.feed(batch)
+            whole += int((batch.stops - batch.starts).sum())
+        print(f"  {searched / whole:.0%} of {whole / 1e6:.0f} MB are searched, for {len(scanner.literals):,} literals in {len(scanner.regions)} groups; "
+              f"{hits / searched * 2**20:.0f} hits a megabyte")  # fmt: skip
+
+    def load(self, count: int) -> None:
+        """How long a ruleset takes to load, cold and from the cache: a whole process on a capture of 100 packets."""
+        few = self.folder / "few.pcap"
+        traffic.write_capture(few, traffic.shipped_packets(), 100)
+        empty = measured([sys.executable, "-m", "detector", "replay", str(few), "--rules", str(self.rules(1))])
+        cache = Path(os.environ["DETECTOR_CACHE"])
+        for kept in [*cache.glob("patterns-*"), *cache.glob("rules/*")]:
+            kept.unlink()
+        for what in ("cold", "from the cache"):
+            seconds, peak = self.ours(few, count)
+            print(
+                f"{count:,} rules {what}: {seconds:.1f} s, of which {empty[0]:.1f} s are the program's start; {peak:.0f} MB"
+            )
+
+
+def main() -> None:
+    """Builds, measures, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", type=int, default=500_000)
+    parser.add_argument("--large", type=int, default=2_000_000)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--rules", type=int, nargs="*", default=[50, 10_000])
+    parser.add_argument("--load", type=int, default=40_000)
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    if shutil.which("suricata") is None:
+        raise SystemExit("suricata is not installed: run tests/install_tools.sh as root")
+    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="detector-bench-"))
+    folder.mkdir(exist_ok=True)
+    os.environ["DETECTOR_CACHE"] = str(folder / "cache")  # what is measured cold is deleted: not the user's
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    try:
+        bench = PayloadBench(folder, arguments.small, arguments.large)
+        found = []
+        for count in arguments.rules:  # per ruleset
+            found.append(bench.compare(count, arguments.pairs))
+            bench.searched(count)
+        if len(found) > 1:
+            print(
+                f"from {arguments.rules[0]:,} to {arguments.rules[-1]:,} rules the rate falls by {1 - found[0] / found[-1]:.0%}"
+            )
+        bench.load(arguments.load)
+    finally:
+        if not arguments.folder:
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
