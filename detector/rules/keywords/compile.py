@@ -191,7 +191,7 @@ def where_of(draft: Draft, protocol: Protocol) -> Where:
         return Where.PACKET
     if draft.needs_stream:
         return Where.STREAM
-    is_placed = any(
+    is_placed = draft.asks_size or any(
         type(piece) is dict and ("offset" in piece or "depth" in piece or "startswith" in piece)
         for piece in draft.chains[Buffer.PAYLOAD]
     )
