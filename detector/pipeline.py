@@ -120,8 +120,10 @@ class Following:
         """A table for each protocol, in the order of PROTOCOLS."""
         flows = self.flows.follow(packets)
         chunks = self.streams.follow(packets, flows)
+        before = self.windows.evicted
         windows = self.windows.follow(packets, chunks) if self._watches_streams else None
-        packets.followed = Followed(flows, windows, self.windows, 2 * self.flows.slots)
+        evicted = self.windows.evicted - before
+        packets.followed = Followed(flows, windows, self.windows, 2 * self.flows.slots, evicted)
         tables = self.frame(packets, flows, chunks)
         for name, table in tables.items():  # per protocol
             self._pdus[name] += table.rows
@@ -285,6 +287,11 @@ class Judged(Protocol):
     @property
     def lost_states(self) -> Counter[str]:
         """What rules remembered of flows and of hosts and was pushed out, by these two."""
+        ...
+
+    @property
+    def limits(self) -> Counter[str]:
+        """How often payload rules ran into each of detect.selection.LIMITS."""
         ...
 
     @property
