@@ -28,6 +28,8 @@ from detector.packets.table import PacketTable
 from detector.protocols.table import PduTable
 from detector.rules.model import And, Rule, Ruleset, Test
 
+EXPIRED = "a regular expression of it took too long in {} places, which count as no match; bytes may be made for that\n"
+
 
 @dataclass(frozen=True)
 class Share:
@@ -116,6 +118,10 @@ class Selector:
                 if found is not None:
                     made.found[place] = found
         made.spent_ns = self.costs.spent_ns
+        made.limits, expired = self.signatures.limits(packets)
+        for place, times in expired.items():  # per rule whose expression took too long
+            made.errors[place] = "" if place in self._told else EXPIRED.format(times)
+            self._told.add(place)
         return made
 
     def known(self, tables: Mapping[str, Table]) -> dict[str, Hashes]:

@@ -23,12 +23,13 @@ class Watched(NamedTuple):
 @dataclass(frozen=True)
 class Followed:
     """flows: of the table's rows.  windows: of its streams, None where no rule looks at them; kept by table.
-    streams: how many there may be."""
+    streams: how many there may be.  evicted: streams whose last bytes were given up with this batch."""
 
     flows: FlowColumns
     windows: Windows | None
     table: WindowTable
     streams: int
+    evicted: int = 0
 
     def copy_windows(self, packets: PacketTable, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[n, 2]: where the whole bytes of chosen windows are in the batch's buffer."""

@@ -165,6 +165,19 @@ def test_an_expression_that_backtracks_for_ever_ends_and_is_told() -> None:
     assert made.failed == {0: 1}
 
 
+def test_an_expression_that_keeps_expiring_is_left_alone_for_a_while() -> None:
+    """Packets made for a rule could otherwise take a tenth of a second each. Others of its batch have a chance of their own."""
+    steps = [Pcre(r"(a+)+(?=b)c")]
+    made = inspector(steps)
+    for _ in range(6):
+        assert not holds(steps, b"a" * 5000, made=made)
+    assert (made.failed, made.untried) == ({0: 4}, {0: 2})
+    for batch in range(1, 34):
+        made.begin()
+        assert not holds(steps, b"aac", made=made), batch
+    assert made.untried == {0: 2 + 32}, "32 batches without it, then it is tried again"
+
+
 def test_contents_that_are_searched_again() -> None:
     relative = Content(b"b", distance=0)
     assert followed_by_relative([Content(b"a"), relative]) == {0}

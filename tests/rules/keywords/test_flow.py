@@ -9,8 +9,6 @@ from detector.rules.model import FieldValue, Literal_, Membership, Or
 from detector.rules.signature import FlowCondition, Where
 from tests.rules.keywords.written import conditions, refused, signature
 
-SECOND = 10**9
-
 
 @pytest.mark.parametrize(
     ("value", "expected"),
@@ -31,8 +29,9 @@ def test_conditions(value: str, expected: FlowCondition) -> None:
 
 def test_a_lone_syn_to_a_port_goes_to_the_server() -> None:
     """Suricata's log says so: "SYN-only to port(s) w/o direction specified, disabling for toclient direction"."""
-    assert signature("flags:S;", "alert tcp any any -> any 502").header.flow == FlowCondition.TO_SERVER
-    assert signature("flags:S;").header.flow == FlowCondition(0)
+    whole = FlowCondition.WHOLE  # flags are asked for, which no fragment has
+    assert signature("flags:S;", "alert tcp any any -> any 502").header.flow == FlowCondition.TO_SERVER | whole
+    assert signature("flags:S;").header.flow == whole
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_where(value: str, where: Where) -> None:
 
 def test_age_is_of_whole_seconds() -> None:
     assert conditions("flow.age:>5;") == (
-        Membership(FieldValue("flow.age", occurrence=1), ((Literal_(6 * SECOND), Literal_(2**32 * SECOND - 1)),)),
+        Membership(FieldValue("flow.peer_age", occurrence=1), ((Literal_(6), Literal_(2**32 - 1)),)),
     )
 
 
