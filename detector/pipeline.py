@@ -127,15 +127,10 @@ class Following:
         else:
             offer_sessions(packets, None)
         chunks = self.streams.follow(packets, flows)
-<<<<<<< HEAD
-        windows = self.windows.follow(packets, chunks) if self._watched.streams else None
-        packets.followed = Followed(flows, windows, self.windows, 2 * self.flows.slots)
-=======
         before = self.windows.evicted
-        windows = self.windows.follow(packets, chunks) if self._watches_streams else None
+        windows = self.windows.follow(packets, chunks) if self._watched.streams else None
         evicted = self.windows.evicted - before
         packets.followed = Followed(flows, windows, self.windows, 2 * self.flows.slots, evicted)
->>>>>>> hR
         tables = self.frame(packets, flows, chunks)
         for name, table in tables.items():  # per protocol
             self._pdus[name] += table.rows
