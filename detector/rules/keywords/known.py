@@ -44,6 +44,14 @@ tls_sni tls_store to_lowercase to_md5 to_sha1 to_sha256 to_uppercase udpv4-csum 
 websocket.opcode xor
 """)  # fmt: skip
 
+SNORT_KEYWORDS = names("""
+activated_by activates appids ber_data ber_skip bufferlen cvs file_meta file_type gtp_info gtp_type
+gtp_version http_num_cookies http_num_headers http_num_trailers http_param http_raw_body http_raw_cookie http_raw_header_complete
+http_raw_request http_raw_status http_raw_trailer http_trailer http_true_ip http_version http_version_match js_data logto md5 raw_data
+react regex resp s7commplus_content s7commplus_func s7commplus_opcode sd_pattern service session sha256 sha512 sip_body sip_header
+sip_stat_code soid stream_reassemble vba_data wscale
+""")  # fmt: skip
+
 DECODER_EVENTS = names("""
 afpacket.trunc_pkt chdlc.pkt_too_small dce.pkt_too_small erspan.header_too_small erspan.too_many_vlan_layers erspan.unsupported_version
 ethernet.pkt_too_small gre.pkt_too_small gre.version0_flags gre.version0_hdr_too_big gre.version0_recur gre.version1_chksum
