@@ -82,6 +82,8 @@ def rules() -> Dashboard:
                 latest(top(gained("detector_suppressed_total", "title", more=RULE)), "{{title}}"), none="nothing held back", width=8),
         ranking("Memory of rules that was given up", "Is what rules remember of flows and hosts (flowbits, xbits ...) forgotten too soon?",
                 latest(gained("detector_states_lost_total", "kind"), "{{kind}}"), none="nothing forgotten", width=8),
+        ranking("Limits of payload rules", "What was not inspected because a rule, a stream or a batch asked for too much? searches lose nothing.",
+                latest(gained("detector_payload_limits_total", "limit"), "{{limit}}"), none="no limit met", width=12),
         ranking("Most expensive", "Which rules take most time, as a share of one core?", latest(top(COST), "{{title}}"), unit="percentunit",
                 steps=((None, GREEN), (0.05, YELLOW), (0.2, RED)), none="nothing measured", width=12),
         graph("Matches = alerts + held back", "Do limits do what they should? The line must lie on top of the areas.",

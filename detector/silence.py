@@ -21,6 +21,14 @@ MISSING = {
     "modbus.no_room": "unfinished Modbus PDUs found no memory",
 }
 
+# What payload rules ran into so that something was not inspected; an expression that took too long is its rule's failure.
+UNINSPECTED = {
+    "steps": "packets or streams were given up after a payload rule had tried too many ways to match in them",
+    "untried": "times a rule's expression was not tried, because others of it had taken too long",
+    "hits": "places in streams where payload rules might match were forgotten: too many of one stream waited for more bytes",
+    "streams": "streams lost their last bytes for payload rules: the memory for them was full",
+}
+
 
 def reasons(pipeline: Run, report: SourceReport) -> Iterator[str]:
     """One sentence for each thing that the run did not see or could not judge."""
@@ -74,6 +82,9 @@ def unjudged(pipeline: Run) -> Iterator[str]:
         yield f"rule {titles_by_id[rule_id]!r} forgot {count:,} groups before their time: its memory was full"
     for kind, count in sorted(engine.lost_states.items()):
         yield f"{count:,} states that rules keep by {kind} were forgotten before their time: their memory was full"
+    for limit, what in UNINSPECTED.items():  # per limit of payload rules
+        if count := engine.limits[limit]:
+            yield f"{count:,} {what}"
     if pipeline.decoding.counts.packets:
         for table, titles in tables_without_rows(pipeline).items():
             yield f"{rules_of(titles)} without a row to judge, there is no {table} here: {listed(titles)}"

@@ -28,12 +28,13 @@ from detector.flows.table import FlowTable
 from detector.flows.windows import WindowTable
 from detector.packets.decode import DecodeSettings, PacketDecoder
 from detector.packets.table import PacketTable
-from detector.pipeline import Decoding, Following, PipelineSettings
+from detector.pipeline import Decoding, Following, Pipeline, PipelineSettings
 from detector.protocols import PROTOCOLS
 from detector.protocols.fields import FIELDS, table_of
 from detector.protocols.frames import FrameTable
 from detector.protocols.table import PduTable
 from detector.rules.loader import load_rules
+from detector.rules.model import Ruleset
 from detector.rules.parser import parse_filter
 from detector.shipped import rules_folder
 from detector.workers.messages import Begin, Work
@@ -43,6 +44,15 @@ from detector.workers.worker import Worker
 MASTERS = {"MODBUS_MASTERS": "10.0.0.1"}
 MAC = "02:00:00:00:00:01"
 FILTERS = ("ip[0:2] == 45:00", "tcp.payload contains 00:06", 'frame.comment == "a"')  # bytes, and text without case
+
+# What kernels of payload rules branch on: literals in packets and streams, every kind of step, headers, memory, thresholds.
+PAYLOAD_RULES = """
+alert ip any any -> any any (msg:"anywhere"; content:"detector"; content:"t"; distance:0; byte_test:1,>,0,0; sid:1;)
+alert tcp any any -> $HOME_NET 1: (msg:"packet"; dsize:>1; content:"|00|"; pcre:"/x/"; flowbits:set,a; sid:2;)
+alert ip any any -> any any (msg:"number"; ttl:64; xbits:set,b,track ip_src; threshold:type limit,track by_src,count 1,seconds 9; sid:3;)
+alert udp any any -> any any (msg:"everywhere"; content:"|00|"; flowint:number,+,1; sid:4;)
+alert ip any any -> any any (msg:"header"; detection_filter:track by_dst,count 1,seconds 9; sid:5;)
+"""
 
 
 def traffic() -> list[bytes]:
@@ -62,6 +72,24 @@ def traffic() -> list[bytes]:
     )
     # All addresses are given: Scapy would ask the network for one that is not, and a sensor sends nothing.
     return [bytes(Ether(src=MAC, dst=MAC) / layer) for layer in layers]
+
+
+def literals() -> list[bytes]:
+    """A segment with a literal of PAYLOAD_RULES, and a datagram that is so full of it that a kernel searches for them."""
+    ends = {"src": "10.0.0.1", "dst": "10.0.0.2"}
+    layers = (
+        IP(**ends) / TCP(sport=40001, dport=80, flags="PA", seq=1) / Raw(b"a detector"),
+        IP(**ends) / UDP(sport=40001, dport=80) / Raw(b"detector" * 1000),
+    )
+    return [bytes(Ether(src=MAC, dst=MAC) / layer) for layer in layers]
+
+
+def loaded() -> Ruleset:
+    """The shipped packs and PAYLOAD_RULES."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "warming.rules"
+        path.write_text(PAYLOAD_RULES)
+        return load_rules([rules_folder(), path], variables=MASTERS, home_net=["10.0.0.0/8"])
 
 
 def captures(packets: list[bytes]) -> dict[str, bytes]:
@@ -134,7 +162,9 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
     def windows() -> None:
         decoded = PacketDecoder(settings.decode).decode(batch_of(packets, range(len(packets))))
         following = Following(settings)
-        chunks = following.streams.follow(decoded, following.flows.follow(decoded))
+        flows = following.flows.follow(decoded)
+        following.sessions.follow(decoded, flows)
+        chunks = following.streams.follow(decoded, flows)
         table = WindowTable(2**20, following.flows.slots)
         found = table.follow(decoded, chunks)
         table.copy(decoded.batch, found, np.arange(len(found.cells)))
@@ -147,7 +177,7 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         tables[owner].objects()
 
     def rules() -> None:
-        engine = Engine(load_rules([rules_folder()], variables=MASTERS, home_net=["10.0.0.0/8"]), settings.engine)
+        engine = Engine(loaded(), settings.engine)
         engine.learn(tables)
         engine.detect(tables)
 
@@ -155,13 +185,18 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         for text in FILTERS:
             evaluate(parse_filter(text), FrameTable(packet_table[0], pdu_tables))
 
+    def payload_rules() -> None:
+        pipeline = Pipeline(loaded(), settings)
+        watched, pdus = pipeline.decoding.tables(batch_of([*packets, *literals()], range(len(packets) + 2)))
+        pipeline.engine.detect({"packet": watched, **pdus})
+        pipeline.decoding.following.remember(watched)
+
     def workers() -> None:
         """The same in memory that processes share: other kinds of arrays to a kernel, though of the same numbers."""
         slot = make_slot()
         decoded = PacketDecoder(settings.decode).decode(batch_of(packets, range(len(packets))))
         layout = write_batch(slot, 0, decoded, FlowTable(settings.flows).shards_of(decoded), 1)
-        ruleset = load_rules([rules_folder()], variables=MASTERS, home_net=["10.0.0.0/8"])
-        worker = Worker(Begin(0, 1, settings, ruleset), [slot])
+        worker = Worker(Begin(0, 1, settings, loaded()), [slot])
         worker.answer(Work(0, layout))
         for owner, table in worker.tables_of(0).items():
             for name in FIELDS:
@@ -178,5 +213,6 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         *((f"columns of {owner}", lambda owner=owner: columns(owner)) for owner in owners),
         ("filters", filters),
         ("rules", rules),
+        ("payload rules", payload_rules),
         ("workers", workers),
     ]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import njit
+from numba.core.event import install_recorder
 
 from detector import kernel
 from detector.arena import make_arena
@@ -65,6 +67,48 @@ def test_machine_code_of_other_sources_is_never_used(tmp_path: Path, monkeypatch
     changed.write_text("# a change\n")
     monkeypatch.setattr(kernel, "kernel_files", lambda: [changed])
     assert kernel.cache_folder() != before
+
+
+def test_constants_that_kernels_take_from_elsewhere_are_part_of_the_name(tmp_path: Path) -> None:
+    """A column that moves in columns.py would leave kernels that write to where it was."""
+    package = tmp_path / "detector"
+    (package / "flows").mkdir(parents=True)
+    sources = {
+        "a_kernels.py": "from detector.flows.columns import (\n    Cell,\n)\n",
+        "flows/columns.py": "import detector.sizes\nfrom detector.flows import places\n",
+        "flows/__init__.py": "",
+        "flows/places.py": "import json\n",
+        "sizes.py": "",
+        "other.py": "from detector import a_kernels\n",
+    }
+    for name, text in sources.items():
+        (package / name).write_text(text)
+    found = {path.relative_to(package).as_posix() for path in kernel.kernel_files(package) if package in path.parents}
+    assert found == sources.keys() - {"other.py"}
+    names = {path.name for path in kernel.kernel_files()}
+    assert {"kernel.py", "columns.py", "rows.py", "state_kernels.py"} <= names and "engine.py" not in names
+
+
+@kernel.kernel
+def times(value, factor):  # type: ignore[no-untyped-def]
+    return value * factor
+
+
+@njit
+def thirty(value):  # type: ignore[no-untyped-def]
+    return times(value, 10) + times(value, 20)
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_a_constant_from_a_kernel_makes_no_kernel_of_its_own() -> None:
+    """Warming took twice as long: marks of anomalies were compiled once for each anomaly."""
+    with install_recorder("numba:compile") as recorder:
+        assert thirty(7) == 210
+    done = [event.data for _, event in recorder.buffer if event.is_start]
+    assert [(one["dispatcher"].py_func.__name__, str(one["args"])) for one in done] == [
+        ("thirty", "(int64,)"),
+        ("times", "(int64, int64)"),
+    ]
 
 
 def test_commands_that_decode_nothing_never_load_numba() -> None:

@@ -12,6 +12,7 @@ from detector.pipeline import Pipeline, PipelineSettings
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
 from detector.silence import ENOUGH_PACKETS, reasons, refused_rules, still_learning
+from tests.detect.test_signatures import datagram
 from tests.runs import RULES, SCENARIOS, VARIABLES, Frame, frames_of, pcap_bytes, shipped_rules
 
 CAPTURE = SCENARIOS / "minute-attack" / "capture.pcap"
@@ -145,6 +146,24 @@ def test_a_rule_that_fails_or_forgets(tmp_path: Path) -> None:
         "rule 'Modbus write from unknown master' failed 3 times: see the log",
         "rule 'Modbus write from unknown master' forgot 1,234 groups before their time: its memory was full",
     ]
+
+
+def test_what_payload_rules_ran_into(tmp_path: Path) -> None:
+    """An expression without an end is its rule's failure; too many ways to match are said; both of them only once a batch."""
+    text = """alert udp any any -> any any (msg:"endless"; content:"start"; pcre:"/(a+)+(?=b)c/"; sid:1;)
+alert udp any any -> any any (msg:"ways"; content:"start"; content:"a"; %scontent:"z"; within:1; sid:2;)
+""" % ('content:"a"; distance:0; ' * 8)
+    (tmp_path / "a.rules").write_text(text)
+    frames = [(number, datagram(b"start" + b"a" * 1000)) for number in range(6)]
+    (tmp_path / "a.pcap").write_bytes(pcap_bytes(frames))
+    pipeline = Pipeline(load_rules([tmp_path / "a.rules"]))
+    for alerts, _ in pipeline.run(open_source([str(tmp_path / "a.pcap")])):
+        assert alerts == []
+    assert pipeline.engine.limits == {"expressions": 4, "untried": 2, "steps": 6}
+    found = list(reasons(pipeline, SourceReport()))
+    assert "rule 'endless' failed 1 times: see the log" in found
+    assert "6 packets or streams were given up after a payload rule had tried too many ways to match in them" in found
+    assert "2 times a rule's expression was not tried, because others of it had taken too long" in found
 
 
 def test_rules_that_still_learn(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from scapy.config import conf
 
 from detector.warming import steps, traffic
+from tests.differential.suricata.captures import frames_of as wire_of
+from tests.differential.suricata.rules import all_rules, write_rules
 from tests.property.test_compiled_and_plain import SEED, many_links
 from tests.rough import repeated, split_and_wrapped, torn
 from tests.runs import ROOT, SCENARIOS, pcap_bytes
@@ -21,8 +23,10 @@ import gc, json, sys
 from numba.core.dispatcher import Dispatcher
 from detector.capture import open_source
 from detector.pipeline import PipelineSettings
+from pathlib import Path
+from detector.rules.loader import load_rules
 from detector.warming import steps
-from tests.digest import digest
+from tests.digest import digest, signatures
 
 def known():
     made = [one for one in gc.get_objects() if isinstance(one, Dispatcher)]
@@ -31,9 +35,11 @@ def known():
 for _, step in steps():
     step()
 before = known()
-for path in sys.argv[1:]:
+rules, *captures = sys.argv[1:]
+for path in captures:
     digest(path, [path], PipelineSettings())
-for _ in open_source(sys.argv[1:], batch_packets=50).batches():
+    signatures(path, load_rules([Path(rules)]), path, PipelineSettings())
+for _ in open_source(captures, batch_packets=50).batches():
     pass
 print(json.dumps([len(before), sorted({name for name, _ in known() - before})]))
 """
@@ -51,6 +57,7 @@ def test_steps_run_and_are_named() -> None:
         "columns of modbus",
         "filters",
         "rules",
+        "payload rules",
         "workers",
     ]
     for _, step in todo:
@@ -76,6 +83,7 @@ def test_warming_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_after_warming_nothing_is_compiled(tmp_path: Path) -> None:
     """Else the first attack waits for a compiler, on a sensor whose cache is read-only at every start."""
     captures = [SCENARIOS / "minute-attack" / "capture.pcap", many_links(tmp_path / "links.pcapng")]
+    captures += [wire_of(name).write(tmp_path / f"{name}.pcap") for name in ("chains", "marked_flows", "fragments")]
     for name, frames in (
         ("split", split_and_wrapped(SEED)[:900]),
         ("torn", torn(SEED)),
@@ -83,8 +91,13 @@ def test_after_warming_nothing_is_compiled(tmp_path: Path) -> None:
     ):
         captures.append(tmp_path / f"{name}.pcap")
         captures[-1].write_bytes(pcap_bytes(frames))
+    rules = write_rules(tmp_path / "all.rules", all_rules())
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, *map(str, captures)], capture_output=True, text=True, cwd=ROOT, check=False
+        [sys.executable, "-c", PROBE, str(rules), *map(str, captures)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     kernels, missed = json.loads(done.stdout)

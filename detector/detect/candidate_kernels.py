@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.detect.header_kernels import H_FLOW, OF_WINDOW, count_packets, holds, is_in_flow, is_rebuilt
+from detector.detect.header_kernels import H_FLOW, OF_PACKET, OF_WINDOW, count_names, holds, is_in_flow, is_rebuilt
 from detector.flows.columns import (
     FLOW,
     PEER,
@@ -72,7 +72,7 @@ def take_rows(row_hits, users_of, users, headers, lines, seen, out, found, first
                 users[user, U_LOOKS] & IN_WINDOW and lines.flows[row, PEER] & PEER_ENTERED == 0
             ):
                 seen[user] = row + 1
-                if count_packets(headers, users[user, U_HEADER], lines, row):
+                if count_names(headers, users[user, U_HEADER], lines, row, OF_PACKET):
                     out[found, C_RULE] = users[user, U_RULE]
                     out[found, C_ROW] = row
                     out[found, C_WINDOW] = -1

@@ -58,6 +58,11 @@ class Engine:
         return self.judge.lost_states
 
     @property
+    def limits(self) -> Counter[str]:
+        """How often payload rules ran into each of LIMITS."""
+        return self.judge.limits
+
+    @property
     def spent_ns(self) -> Counter[str]:
         """Time spent on each rule, by rule id, sampled and scaled up; empty unless it is measured."""
         return self.judge.spent_ns

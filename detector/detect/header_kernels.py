@@ -81,10 +81,10 @@ def is_protocol(wanted, network, transport):
 
 
 @kernel
-def has_bytes(cells, words, row):
+def has_bytes(cells, row, rows):
     """Whether a row's protocol has a payload for rules: not where another packet is inside."""
     transport = cells[TRANSPORT, row]
-    if row + 1 < len(words) and cells[OUTER, row + 1] == row and not cells[IS_QUOTED, row + 1]:
+    if row + 1 < rows and cells[OUTER, row + 1] == row and not cells[IS_QUOTED, row + 1]:
         return False
     return transport == 6 or transport == 17 or transport == 1 or transport == 58 or transport == 132
 
@@ -132,7 +132,7 @@ def holds(headers, header, cells, words, flows, rebuilt_from, row, kind, groups,
         is_bare = kind == OF_FRAGMENT or has_no_transport(cells, words, row)
         if is_bare and wanted & (WHOLE | BYTES):
             return 0
-        if wanted & BYTES and kind != OF_WINDOW and not has_bytes(cells, words, row):
+        if wanted & BYTES and kind != OF_WINDOW and not has_bytes(cells, row, len(words)):
             return 0
     source_port, destination_port = np.int64(0), np.int64(0)
     if not is_bare:
@@ -183,11 +183,12 @@ def completes(lines, row):
 
 
 @kernel
-def count_packets(headers, header, lines, row):
-    """How often a header names a row's packets: a datagram and the fragment that completes it are two."""
-    count = names(headers, header, lines, row, OF_PACKET)
-    if completes(lines, row):
-        count += names(headers, header, lines, row, OF_FRAGMENT)
+def count_names(headers, header, lines, row, kind):
+    """How often a header names a row: a datagram and the fragment that completes it are two. kind: as names."""
+    count = np.int64(0)
+    kinds = 2 if kind != OF_WINDOW and completes(lines, row) else 1
+    for i in range(kinds):
+        count += names(headers, header, lines, row, OF_FRAGMENT if i else kind)
     return count
 
 
@@ -195,20 +196,12 @@ def count_packets(headers, header, lines, row):
 def check_headers(headers, which, rows, windows, lines, out):
     """How often the header of rule which[i] names rows[i], or where windows[i] >= 0 its window. out: int8[n]."""
     for i in range(len(rows)):
-        header = headers.of[which[i]]
-        if windows[i] >= 0:
-            out[i] = names(headers, header, lines, rows[i], OF_WINDOW)
-        else:
-            out[i] = count_packets(headers, header, lines, rows[i])
+        out[i] = count_names(headers, headers.of[which[i]], lines, rows[i], OF_PACKET if windows[i] < 0 else OF_WINDOW)
 
 
 @kernel
 def spread_headers(headers, chosen, lines, out):
     """out: bool[headers, rows], whether a row or its window may be among those of the headers that are chosen."""
     for row in range(len(lines.words)):
-        is_last = completes(lines, row)
         for i in range(len(chosen)):
-            header = chosen[i]
-            out[header, row] = names(headers, header, lines, row, OF_EITHER) > 0 or (
-                is_last and names(headers, header, lines, row, OF_FRAGMENT) > 0
-            )
+            out[chosen[i], row] = count_names(headers, chosen[i], lines, row, OF_EITHER) > 0

@@ -20,6 +20,8 @@ STATE_COLUMNS = 122  # and the columns that follow, as inspect_kernels.py names 
 S_STEP, S_FROM, S_ANSWER, S_START, S_STOP, S_RESULT = 0, 5, 6, 7, 8, 9
 HOLDS, ASKS, GAVE_UP = 1, 3, 4
 NO, YES = 1, 2
+MOST_EXPIRED = 4  # searches of one rule in a batch that may take too long
+PAUSE = 32  # batches after such a one in which the rule's expressions are not tried
 STEPS = 3000  # that one candidate may take: Suricata's inspection-recursion-limit
 BLOCK = 4096  # candidates at once, for memory
 NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
@@ -30,6 +32,7 @@ class Inspector:
     """Programs with what answers their questions.
 
     gave_up: candidates by program that ran into the limit of steps.  failed: by program, expressions that took too long.
+    untried: by program, questions that were not asked after that: bytes made for it would take 0.1 s each, for ever.
     """
 
     def __init__(self, programs: Programs, limit: int = STEPS) -> None:
@@ -39,7 +42,17 @@ class Inspector:
         self._inner: dict[int, Inspector] = {}
         self.gave_up: Counter[int] = Counter()
         self.failed: Counter[int] = Counter()
+        self.untried: Counter[int] = Counter()
+        self._expired: Counter[int] = Counter()  # of this batch
+        self._pauses: dict[int, int] = {}  # batches for which a program's expressions are not tried
         self._state = np.empty((0, STATE_COLUMNS), np.int64)
+
+    def begin(self) -> None:
+        """A batch begins."""
+        self._expired.clear()
+        self._pauses = {program: left - 1 for program, left in self._pauses.items() if left > 1}
+        for inner in self._inner.values():  # per program in base64
+            inner.begin()
 
     def inspect(
         self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows
@@ -95,15 +108,21 @@ class Inspector:
         question = self.programs.questions[step]
         state[S_ANSWER] = NO
         if isinstance(question, Base64):
-            if self._decoded_holds(step, question, data):
+            if self._decoded_holds(program, step, question, data):
                 state[S_ANSWER], state[S_STOP] = YES, start + len(data)
+            return
+        if program in self._pauses:
+            self.untried[program] += 1
+            state[S_ANSWER] = YES if question.is_negated else NO  # a step that fails holds in no way
             return
         try:
             found = self._search(step, question)(data, max(0, int(state[S_FROM]) - start))
         except TimeoutError:
             self.failed[program] += 1
-            found = None
-            state[S_ANSWER] = YES if question.is_negated else NO  # a step that fails holds in no way
+            self._expired[program] += 1
+            if self._expired[program] == MOST_EXPIRED:
+                self._pauses[program] = PAUSE + 1
+            state[S_ANSWER] = YES if question.is_negated else NO
             return
         if found is not None:
             state[S_ANSWER], state[S_START], state[S_STOP] = YES, start + found[0], start + found[1]
@@ -114,7 +133,7 @@ class Inspector:
             self._searches[step] = compile_pattern(question.pattern, question.flags)
         return self._searches[step]
 
-    def _decoded_holds(self, step: int, question: Base64, data: bytes) -> bool:
+    def _decoded_holds(self, program: int, step: int, question: Base64, data: bytes) -> bool:
         """base64_decode and what follows it."""
         data = data[question.offset :]
         if question.length is not None:
@@ -128,7 +147,17 @@ class Inspector:
             self._inner[step] = Inspector(Programs([(Buffer.PAYLOAD, question.steps)]), self._limit)
         bytes_ = np.frombuffer(decoded, np.uint8).copy()
         zero = np.zeros(1, np.int64)
-        return bool(self._inner[step].inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
+        held = bool(self._inner[step].inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
+        inner = self._inner[step]
+        for own, its in (
+            (self.gave_up, inner.gave_up),
+            (self.failed, inner.failed),
+            (self.untried, inner.untried),
+        ):  # per kind
+            if its:
+                own[program] += its.total()
+                its.clear()
+        return held
 
 
 def decode_base64(data: bytes) -> bytes:

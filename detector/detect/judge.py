@@ -113,7 +113,7 @@ class Judge:
 
     matched, suppressed, rule_errors: counts by rule id; rows_by_table: rows that rules could look at.
     spent_ns: time spent on each rule here and by selectors, sampled and scaled up, where `costs` and theirs have clocks.
-    shed_rows: rows that each rule did not look at because it was switched off.
+    shed_rows: rows that each rule did not look at because it was switched off.  limits: as in selection.LIMITS.
     """
 
     def __init__(self, ruleset: Ruleset, settings: EngineSettings | None = None) -> None:
@@ -134,6 +134,7 @@ class Judge:
         self.rows_by_table: Counter[str] = Counter()
         self.spent_ns: Counter[str] = Counter()
         self.shed_rows: Counter[str] = Counter()
+        self.limits: Counter[str] = Counter()
         self.costs = Costs()
 
     @property
@@ -188,6 +189,7 @@ class Judge:
         for selection in selections:  # per selector
             self.rows_by_table.update(selection.rows)
             self._spend(selection.spent_ns)
+            self.limits.update(selection.limits)
             self.shed_rows.update({self.rules[place].id: rows for place, rows in selection.shed.items()})
         for place in sorted({place for selection in selections for place in selection.errors}):  # per rule that failed
             told = (selection.errors.get(place, "") for selection in selections)
@@ -335,11 +337,11 @@ class Judge:
         for name in COUNTS:  # per kind of count
             taken = state.counts[name]
             getattr(self, name).update(
-                taken if name == "rows_by_table" else {k: n for k, n in taken.items() if k in ids}
+                taken if name in ("rows_by_table", "limits") else {k: n for k, n in taken.items() if k in ids}
             )
 
 
-COUNTS = ("matched", "suppressed", "rule_errors", "rows_by_table", "spent_ns", "shed_rows")
+COUNTS = ("matched", "suppressed", "rule_errors", "rows_by_table", "spent_ns", "shed_rows", "limits")
 
 
 Kind = TypeVar("Kind", np.int64, np.uint64)

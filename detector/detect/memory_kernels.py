@@ -141,12 +141,17 @@ def remember(order, programs, clocks, subjects, bounds, states, names, keys, ent
         is_held = True
         for number in range(bounds[program, 0], bounds[program, 1]):
             first, second = subjects[row, states[number, SUBJECT], 0], subjects[row, states[number, SUBJECT], 1]
-            if first == 0 and second == 0:
-                is_held = False
-            elif states[number, IS_HOST]:
-                is_held = holds(host_keys, host_entries, names, states, number, first, second, now)
-            else:
-                is_held = holds(keys, entries, names, states, number, first, second, now)
+            is_host = states[number, IS_HOST] != 0
+            is_held = (first != 0 or second != 0) and holds(
+                host_keys if is_host else keys,
+                host_entries if is_host else entries,
+                names,
+                states,
+                number,
+                first,
+                second,
+                now,
+            )
             if not is_held:
                 break
         stays[row] = is_held
@@ -156,7 +161,8 @@ def remember(order, programs, clocks, subjects, bounds, states, names, keys, ent
             first, second = subjects[row, states[number, SUBJECT], 0], subjects[row, states[number, SUBJECT], 1]
             if first == 0 and second == 0:
                 continue
-            if states[number, IS_HOST]:
-                lost[1] += change(host_keys, host_entries, host_touched, names, states, number, first, second, now)
-            else:
-                lost[0] += change(keys, entries, touched, names, states, number, first, second, now)
+            is_host = states[number, IS_HOST] != 0
+            lost[1 if is_host else 0] += change(
+                host_keys if is_host else keys, host_entries if is_host else entries,
+                host_touched if is_host else touched, names, states, number, first, second, now,
+            )  # fmt: skip

@@ -23,6 +23,10 @@ Kind = TypeVar("Kind", np.uint64, np.bool_)
 # table, which only the selector that found it knows.
 CLOCK, PACKET, PACKET_ROW, RULE, ROW = range(5)
 KEYS = 5
+# What payload rules run into: candidates that take too many steps; expressions that take too long, and those that are not
+# tried for a while after that; hits in streams that others push out; streams whose last bytes are given up; batches so full
+# of hits that a slower search takes over, which loses nothing.
+LIMITS = ("steps", "expressions", "untried", "hits", "streams", "searches")
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ class Selection:
     errors: of each rule that failed, by its place: the traceback, empty where it was told before.
     spent_ns: what rules cost, by their places, where this batch was measured.
     shed: rows that rules did not look at because they are switched off, by their places.
+    limits: how often payload rules ran into each of LIMITS.
     """
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -113,6 +118,7 @@ class Selection:
     errors: dict[int, str] = field(default_factory=dict)
     spent_ns: dict[int, int] = field(default_factory=dict)
     shed: dict[int, int] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
 
     def before(self, clock: int) -> tuple[Selection, Selection]:
         """What was found before a clock, with everything that was counted, and what was found from then on."""

@@ -6,6 +6,7 @@ in every row and window that the header admits. With another condition: looked a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -153,15 +154,29 @@ class Signatures:
         )
         self._of_nothing = np.flatnonzero(self._holds_on_nothing & ~self._is_tested)
         self._gave_way = np.zeros(1, np.int64)
+        self._met: Counter[str] = Counter()  # what limits() has told of
+        self._expired: Counter[int] = Counter()
 
     def begins_with_test(self, place: int) -> bool:
         """Whether a payload rule has no literal, so that its conditions on columns come first."""
         return bool(self._is_tested[self.number[place]])
 
-    @property
-    def overwritten_hits(self) -> int:
-        """Hits in streams that were forgotten before their window was."""
-        return int(self._gave_way[0])
+    def limits(self, packets: PacketTable) -> tuple[dict[str, int], dict[int, int]]:
+        """(how often each of LIMITS was run into with this batch; by place of a rule, its expressions that took too long)."""
+        if not len(self.places):
+            return {}, {}
+        inspector, now = self.inspector, Counter(hits=int(self._gave_way[0]), searches=self.search.scanner.fallbacks)
+        now.update({"steps": inspector.gave_up.total(), "untried": inspector.untried.total()})
+        expired = inspector.failed - self._expired
+        met = {name: count for name, count in (now - self._met).items() if count}
+        self._met, self._expired = now, Counter(inspector.failed)
+        met |= {"expressions": expired.total()} if expired else {}
+        met |= {"streams": evicted} if (evicted := followed(packets).evicted) else {}
+        return met, {self._place_of(program): count for program, count in expired.items()}
+
+    def _place_of(self, program: int) -> int:
+        """The place of the rule that a program is of."""
+        return int(self.places[np.searchsorted(self._first, program, "right") - 1])
 
     def _make_users(self, of: Rows, literals: int) -> tuple[Rows, Rows]:
         """(int64[literals + 1], int64[n, 4]): the rules that need each literal; a rule of one step does not wait for more."""
@@ -177,6 +192,7 @@ class Signatures:
         """The rows of each rule that does not begin with a test, by its place among all rules."""
         if not len(self.places) or not packets.rows:
             return {}
+        self.inspector.begin()
         about = followed(packets)
         parts = [self._hit(packets, about, owned), self._paired(packets, about, owned)]
         held = self._checked(packets, about, joined(parts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +13,23 @@ from detector.flows.windows import Windows, WindowTable
 from detector.packets.table import PacketTable
 
 
+class Watched(NamedTuple):
+    """What rules look at beside packets and PDUs, and is kept for them alone: the last bytes of streams, TCP sessions."""
+
+    streams: bool = False
+    sessions: bool = False
+
+
 @dataclass(frozen=True)
 class Followed:
     """flows: of the table's rows.  windows: of its streams, None where no rule looks at them; kept by table.
-    streams: how many there may be."""
+    streams: how many there may be.  evicted: streams whose last bytes were given up with this batch."""
 
     flows: FlowColumns
     windows: Windows | None
     table: WindowTable
     streams: int
+    evicted: int = 0
 
     def copy_windows(self, packets: PacketTable, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[n, 2]: where the whole bytes of chosen windows are in the batch's buffer."""

@@ -23,6 +23,7 @@ class Counted:
     rule_errors: Mapping[str, int]
     groups_lost: Mapping[str, int]
     states_lost: Mapping[str, int]
+    limits: Mapping[str, int]
     shed_rows: Mapping[str, int]
     rule_ns: Mapping[str, int]
     worker_restarts: int
@@ -46,6 +47,6 @@ def counted(run: Run) -> Counted:
     flows, counts = decoding.flows, decoding.counts
     return Counted(
         dict(flows.directions), dict(decoding.pdus), dict(decoding.anomalies), flows.created, flows.evicted,
-        dict(engine.matched), dict(engine.suppressed), dict(engine.rule_errors), dict(engine.lost_groups), dict(engine.lost_states),
+        dict(engine.matched), dict(engine.suppressed), dict(engine.rule_errors), dict(engine.lost_groups), dict(engine.lost_states), dict(engine.limits),
         dict(engine.shed_rows), dict(engine.spent_ns), counts.worker_restarts, counts.lost_packets,
     )  # fmt: skip

@@ -63,6 +63,9 @@ METRICS: tuple[Metric, ...] = (
            ("rule", "title")),
     Metric("detector_states_lost_total", "counter", "what rules remembered of flows, of hosts (flowbits, xbits ...) and was "
            "forgotten because their memory was full", ("kind",)),
+    Metric("detector_payload_limits_total", "counter", "how often payload rules ran into a limit: steps (of a candidate), "
+           "expressions (took too long), untried (for a while after that), hits (pushed out), streams (last bytes given up), "
+           "searches (batches so full of hits that they took longer)", ("limit",)),
     Metric("detector_rule_seconds_total", "counter", "time spent on a rule, sampled and scaled up", ("rule", "title")),
     Metric("detector_rule_shed_rows_total", "counter", "rows that a rule did not see while it was shed",
            ("rule", "title")),

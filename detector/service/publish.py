@@ -20,6 +20,7 @@ from detector.alerts.alert import Alert
 from detector.capture.batch import Batch
 from detector.capture.source import LiveSource
 from detector.detect.memory import KINDS
+from detector.detect.selection import LIMITS
 from detector.pipeline import Run
 from detector.rules.model import Rule, Ruleset
 from detector.service.config import SOURCES, Config, kind_of, name_of
@@ -189,6 +190,8 @@ class Publisher:
         board.set("detector_rules", len(ruleset.rules) - len(ruleset.active), "inactive")
         for kind in KINDS:  # per table
             board.set("detector_states_lost_total", totals.states_lost.get(kind, 0), kind)
+        for limit in LIMITS:  # per limit
+            board.set("detector_payload_limits_total", totals.limits.get(limit, 0), limit)
         for name, counts in (("detector_matches_total", totals.matched), ("detector_suppressed_total", totals.suppressed),
                              ("detector_rule_errors_total", totals.rule_errors),
                              ("detector_rule_groups_lost_total", totals.groups_lost),

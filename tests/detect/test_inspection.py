@@ -82,6 +82,14 @@ CASES: list[tuple[list[Step], bytes, bool]] = [
     ([ByteTest(Numeral(8), "=", False, 2**64 - 1, 0)], b"\xff" * 8, True),
     ([ByteJump(WORD, 0), Content(b"X", distance=0, within=1)], b"\x00\x03abcX", True),
     ([ByteJump(WORD, 0), Content(b"X", distance=0, within=1)], b"\x00\x02abcX", False),
+    # A number of no bytes is 0, and may stand right behind the last byte.
+    ([ByteJump(Numeral(0), 2), Content(b"c", distance=0, within=1)], b"abcd", True),
+    ([ByteJump(Numeral(0), 2, post_offset=1), Content(b"d", distance=0, within=1)], b"abcd", True),
+    ([Content(b"a"), ByteJump(Numeral(0), 2, is_relative=True), Content(b"d", distance=0, within=1)], b"abcd", True),
+    ([ByteJump(Numeral(0), 4)], b"abcd", True),
+    ([ByteJump(Numeral(0), 5)], b"abcd", False),
+    ([ByteJump(Numeral(0, base=16), 0)], b"abcd", False),
+    ([ByteTest(Numeral(0), "=", False, 0, 0)], b"abcd", True),
     ([ByteJump(WORD, 0, is_aligned=True), Content(b"X", distance=0, within=1)], b"\x00\x03abcdX", True),
     ([ByteJump(WORD, 0, origin="beginning"), Content(b"X", distance=0, within=1)], b"\x00\x03aX", True),
     ([ByteJump(WORD, 0, post_offset=1), Content(b"X", distance=0, within=1)], b"\x00\x02abcX", True),
@@ -155,6 +163,19 @@ def test_an_expression_that_backtracks_for_ever_ends_and_is_told() -> None:
     made = inspector(steps)
     assert not holds(steps, b"a" * 5000, made=made)
     assert made.failed == {0: 1}
+
+
+def test_an_expression_that_keeps_expiring_is_left_alone_for_a_while() -> None:
+    """Packets made for a rule could otherwise take a tenth of a second each. Others of its batch have a chance of their own."""
+    steps = [Pcre(r"(a+)+(?=b)c")]
+    made = inspector(steps)
+    for _ in range(6):
+        assert not holds(steps, b"a" * 5000, made=made)
+    assert (made.failed, made.untried) == ({0: 4}, {0: 2})
+    for batch in range(1, 34):
+        made.begin()
+        assert not holds(steps, b"aac", made=made), batch
+    assert made.untried == {0: 2 + 32}, "32 batches without it, then it is tried again"
 
 
 def test_contents_that_are_searched_again() -> None:

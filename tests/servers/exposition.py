@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from detector.capture.source import DROP_CAUSES
 from detector.detect.memory import KINDS
+from detector.detect.selection import LIMITS
 from detector.protocols import PROTOCOLS
 from detector.service.metrics import LOST_CAUSES, METRICS, Metric
 from detector.sinks.destination import CAUSES
@@ -38,6 +39,7 @@ VALUES_OF = {
     ("detector_packets_dropped_total", "cause"): DROP_CAUSES,
     ("detector_alerts_lost_total", "cause"): LOST_CAUSES,
     ("detector_states_lost_total", "kind"): KINDS,
+    ("detector_payload_limits_total", "limit"): LIMITS,
     ("detector_reloads_total", "result"): ("ok", "failed", "unchanged"),
     ("detector_checkpoints_total", "result"): ("ok", "failed"),
 }
