@@ -184,7 +184,7 @@ def completes(lines, row):
 
 @kernel
 def count_names(headers, header, lines, row, kind):
-    """How often a header names a row: twice, where it names a datagram and the fragment that completes it. kind: as names."""
+    """How often a header names a row: a datagram and the fragment that completes it are two. kind: as names."""
     count = np.int64(0)
     kinds = 2 if kind != OF_WINDOW and completes(lines, row) else 1
     for i in range(kinds):
