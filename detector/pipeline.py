@@ -24,7 +24,9 @@ from detector.detect.costs import Clock
 from detector.detect.engine import Engine
 from detector.detect.judge import EngineSettings, kept_rules
 from detector.flows.columns import Chunks, FlowColumns
-from detector.flows.followed import Followed, followed
+from detector.flows.followed import Followed, Watched, followed
+from detector.flows.sessions import SessionTable
+from detector.flows.sessions import offer as offer_sessions
 from detector.flows.streams import StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
 from detector.flows.windows import WindowTable
@@ -111,7 +113,8 @@ class Following:
         self.flows = FlowTable(settings.flows, tcp, udp, shards)
         self.streams = StreamTable(settings.streams, self.flows.slots)
         self.windows = WindowTable(settings.streams.window_bytes, self.flows.slots)
-        self._watches_streams = False
+        self.sessions = SessionTable(self.flows.slots, settings.flows.midstream)
+        self._watched = Watched()
         self._readers = [(protocol.name, protocol.reader()) for protocol in PROTOCOLS]
         self._pdus: Counter[str] = Counter()
         self._pdu_anomalies: Counter[str] = Counter()
@@ -119,9 +122,13 @@ class Following:
     def tables(self, packets: PacketTable) -> dict[str, PduTable]:
         """A table for each protocol, in the order of PROTOCOLS."""
         flows = self.flows.follow(packets)
+        if self._watched.sessions:
+            self.sessions.follow(packets, flows)
+        else:
+            offer_sessions(packets, None)
         chunks = self.streams.follow(packets, flows)
         before = self.windows.evicted
-        windows = self.windows.follow(packets, chunks) if self._watches_streams else None
+        windows = self.windows.follow(packets, chunks) if self._watched.streams else None
         evicted = self.windows.evicted - before
         packets.followed = Followed(flows, windows, self.windows, 2 * self.flows.slots, evicted)
         tables = self.frame(packets, flows, chunks)
@@ -132,9 +139,9 @@ class Following:
                 self._pdu_anomalies.update(column.field.labels[int(value)] for value in column.flat()[0])
         return tables
 
-    def watch_streams(self, is_watched: bool) -> None:
-        """Says whether rules look at streams: only then are their last bytes kept."""
-        self._watches_streams = is_watched
+    def watch(self, watched: Watched) -> None:
+        """Says what rules look at."""
+        self._watched = watched
 
     def remember(self, packets: PacketTable) -> None:
         """Keeps of a batch that rules have seen what the next one's windows begin with."""
@@ -160,7 +167,8 @@ class Following:
         return {
             "flows": self.flows.state(),
             "streams": self.streams.state(),
-            "windows": self.windows.state() if self._watches_streams else None,
+            "windows": self.windows.state() if self._watched.streams else None,
+            "sessions": self.sessions.state() if self._watched.sessions else None,
             "readers": {name: reader.state() for name, reader in self._readers},
             "pdus": (self._pdus, self._pdu_anomalies),
         }
@@ -175,6 +183,8 @@ class Following:
         self.streams.restore(state["streams"])
         if state["windows"] is not None:
             self.windows.restore(state["windows"])
+        if state["sessions"] is not None:
+            self.sessions.restore(state["sessions"])
         if list(state["readers"]) != [name for name, _ in self._readers]:
             raise UnfitState("the saved state was made by a version with other protocols")
         for name, reader in self._readers:  # per protocol
@@ -401,7 +411,7 @@ class Pipeline:
         self.decoding = Decoding(settings)
         self.engine = Engine(ruleset, settings.engine)
         self._builder = AlertBuilder(settings.run, settings.observer)
-        self.decoding.following.watch_streams(self.engine.selector.watches_streams)
+        self.decoding.following.watch(self.engine.selector.watched)
         self._clock: Clock | None = None
         self._shed: frozenset[str] = frozenset()
         self._onlooker: Callable[[PacketTable], None] | None = None
@@ -432,7 +442,7 @@ class Pipeline:
     def learn(self, source: Source) -> None:
         """Takes a source as known good: new_value rules learn from it, nothing alerts, its flows and clock are its own."""
         decoding = Decoding(self._settings)
-        decoding.following.watch_streams(self.engine.selector.watches_streams)
+        decoding.following.watch(self.engine.selector.watched)
         for batch in source.batches():
             packets, pdus = decoding.tables(batch)
             self.engine.learn({"packet": packets, **pdus})
@@ -453,7 +463,7 @@ class Pipeline:
             new.engine.measure(self._clock)
         new.engine.shed(self._shed)
         self.ruleset, self.engine = new.ruleset, new.engine
-        self.decoding.following.watch_streams(self.engine.selector.watches_streams)
+        self.decoding.following.watch(self.engine.selector.watched)
         return kept
 
     def measure(self, clock: Clock) -> None:

@@ -162,7 +162,9 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
     def windows() -> None:
         decoded = PacketDecoder(settings.decode).decode(batch_of(packets, range(len(packets))))
         following = Following(settings)
-        chunks = following.streams.follow(decoded, following.flows.follow(decoded))
+        flows = following.flows.follow(decoded)
+        following.sessions.follow(decoded, flows)
+        chunks = following.streams.follow(decoded, flows)
         table = WindowTable(2**20, following.flows.slots)
         found = table.follow(decoded, chunks)
         table.copy(decoded.batch, found, np.arange(len(found.cells)))

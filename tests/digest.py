@@ -22,6 +22,7 @@ import detector.kernel
 from detector.capture import open_source
 from detector.columns import Table
 from detector.detect.predicates import evaluate
+from detector.flows.sessions import SESSION_FIELDS, SessionTable
 from detector.flows.streams import StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
 from detector.flows.windows import WindowTable
@@ -85,21 +86,25 @@ def digest(name: str, paths: Sequence[str], settings: PipelineSettings) -> dict[
 
 
 class Windowing:
-    """Windows of streams beside a run's own stages, all of them copied."""
+    """Windows of streams and TCP sessions beside a run's own stages, all windows copied."""
 
     def __init__(self, settings: PipelineSettings) -> None:
         self._flows = FlowTable(settings.flows)
         self._streams = StreamTable(settings.streams, self._flows.slots)
         self._windows = WindowTable(2**20, self._flows.slots)
+        self._sessions = SessionTable(self._flows.slots, settings.flows.midstream)
 
     def digest(self, packets: PacketTable) -> str:
-        """A hash of the windows of a batch, of their bytes and of the seams."""
+        """A hash of the windows of a batch, of their bytes and of the seams, and of what sessions say."""
         batch = packets.batch
-        windows = self._windows.follow(packets, self._streams.follow(packets, self._flows.follow(packets)))
+        flows = self._flows.follow(packets)
+        self._sessions.follow(packets, flows)
+        windows = self._windows.follow(packets, self._streams.follow(packets, flows))
         spans = self._windows.copy(batch, windows, np.arange(len(windows.cells)))
         data = b"\0".join(batch.buffer[start:stop].tobytes() for start, stop in spans.tolist())
         self._windows.remember(batch, windows)
         data += b"".join(np.ascontiguousarray(part).tobytes() for part in windows[:2])
+        data += b"".join(packets.column(field.name).flat()[0].tobytes() for field in SESSION_FIELDS)
         return hashlib.sha256(data).hexdigest()[:16]
 
 

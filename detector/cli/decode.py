@@ -13,6 +13,7 @@ from detector.capture import open_source
 from detector.columns import Table, printable
 from detector.detect.predicates import evaluate
 from detector.errors import InputError, nearest
+from detector.flows.followed import Watched
 from detector.pipeline import Decoding, PipelineSettings
 from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
 from detector.protocols.frames import FrameTable
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     condition = frame_filter(arguments.filter) if arguments.filter else None
     source = open_source([arguments.capture])
     decoding = Decoding(PipelineSettings())
+    decoding.following.watch(Watched(sessions=True))
     widths: list[int] = []
     count = 0
     for batch in source.batches():

@@ -262,11 +262,11 @@ def step_bytes(code, step, buffer, begin, length, state, row):
     if flags & RELATIVE:
         at += state[row, S_PLACE]
     size, base = number_of(code[step, A], state, row), code[step, B]
-    if at < 0 or at >= length or size > length - at or size < 0:
+    if at < 0 or at > length or size > length - at or size < 0:
         return False
     taken = size
     if base:
-        value, taken = text_number(buffer, begin + at, begin + at + (size if size else min(length - at, 23)), base)
+        value, taken = text_number(buffer, begin + at, begin + at + size, base)
         if taken == 0:
             return False
     else:

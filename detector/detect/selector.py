@@ -21,10 +21,12 @@ from detector.detect.predicates import Atom, Compiler, Scope
 from detector.detect.selection import Counted, Found, Rows, Selection
 from detector.detect.signatures import Signatures, inspects_streams
 from detector.detect.subjects import Suppressions, has_subjects, subjects_of
+from detector.flows.followed import Watched
+from detector.flows.sessions import SESSION_FIELDS
 from detector.packets.rows import Cell
 from detector.packets.table import PacketTable
 from detector.protocols.table import PduTable
-from detector.rules.model import And, Ruleset, Test
+from detector.rules.model import And, Rule, Ruleset, Test
 
 EXPIRED = "a regular expression of it took too long in {} places, which count as no match; bytes may be made for that\n"
 
@@ -39,6 +41,12 @@ class Share:
 
     owned: NDArray[np.bool_]
     places: Rows
+
+
+def asks_sessions(rules: Sequence[Rule]) -> bool:
+    """Whether a ruleset has a rule that names a field of TCP sessions."""
+    names = {field.name for field in SESSION_FIELDS}
+    return any(not names.isdisjoint(rule.fields) for rule in rules)
 
 
 class Hashing:
@@ -63,7 +71,7 @@ class Selector:
         self.rules = ruleset.active
         places = {rule.id: place for place, rule in enumerate(self.rules)}
         self.signatures = Signatures(self.rules, lambda rule: has_conditions(rule.test))
-        self.watches_streams = inspects_streams(self.rules)
+        self.watched = Watched(inspects_streams(self.rules), asks_sessions(self.rules))
         self._selecting = [
             place
             for place, rule in enumerate(self.rules)

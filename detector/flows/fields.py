@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Column, Field
-from detector.flows.columns import Cell, Direction, FlowColumns, FlowState
+from detector.flows.columns import Cell, Direction, FlowColumns, FlowState, Peer
 from detector.packets.rows import Cell as RowCell
 from detector.packets.rows import Layer
 from detector.packets.table import PacketTable
@@ -33,6 +33,16 @@ def of_flow(cell: Cell, offset: int = 0) -> Make:
 def age(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
     """From the clock at the flow's first row to the clock at this one."""
     return Column(field, flows.cells[:, Cell.CLOCK] - flows.cells[:, Cell.BEGAN], flows.flow >= 0)
+
+
+def of_peer(cell: Cell, side: int) -> Make:
+    """A count by the direction that Suricata gives the flow (columns.Peer), 0 to the server, 1 to the client."""
+
+    def make(field: Field, flows: FlowColumns, packets: PacketTable) -> Column:
+        ours = (side + flows.cells[:, Cell.PEER] + flows.cells[:, Cell.DIRECTION]) & Peer.TO_CLIENT
+        return Column(field, np.where(ours, flows.cells[:, cell + 1], flows.cells[:, cell]), flows.flow >= 0)
+
+    return make
 
 
 def is_followed(packets: PacketTable, flows: FlowColumns) -> NDArray[np.bool_]:
@@ -110,6 +120,10 @@ FLOW_COLUMNS: tuple[tuple[Field, Make], ...] = (
     (Field("flow.packets_to_client", "uint", "packets to the client so far, this one included"), of_flow(Cell.PACKETS_SO_FAR, 1)),
     (Field("flow.bytes_to_server", "uint", "bytes on the wire to the server so far", unit="B"), of_flow(Cell.BYTES_SO_FAR)),
     (Field("flow.bytes_to_client", "uint", "bytes on the wire to the client so far", unit="B"), of_flow(Cell.BYTES_SO_FAR, 1)),
+    (Field("flow.packets_from_client", "uint", "packets so far of the side that Suricata takes for the client"), of_peer(Cell.PACKETS_SO_FAR, 0)),
+    (Field("flow.packets_from_server", "uint", "packets so far of the side that Suricata takes for the server"), of_peer(Cell.PACKETS_SO_FAR, 1)),
+    (Field("flow.bytes_from_client", "uint", "as flow.packets_from_client, bytes on the wire", unit="B"), of_peer(Cell.BYTES_SO_FAR, 0)),
+    (Field("flow.bytes_from_server", "uint", "as flow.packets_from_server, bytes on the wire", unit="B"), of_peer(Cell.BYTES_SO_FAR, 1)),
     (Field("tcp.seq", "uint", "sequence number, relative to the first of its direction"), of_tcp(Cell.RELATIVE_SEQ)),
     (Field("tcp.ack", "uint", "acknowledgement number, relative to the first of the other direction"), of_tcp(Cell.RELATIVE_ACK)),
     (Field("tcp.nxtseq", "uint", "relative sequence number behind this segment"), next_sequence),

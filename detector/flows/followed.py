@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,13 @@ from numpy.typing import NDArray
 from detector.flows.columns import FlowColumns
 from detector.flows.windows import Windows, WindowTable
 from detector.packets.table import PacketTable
+
+
+class Watched(NamedTuple):
+    """What rules look at beside packets and PDUs, and is kept for them alone: the last bytes of streams, TCP sessions."""
+
+    streams: bool = False
+    sessions: bool = False
 
 
 @dataclass(frozen=True)

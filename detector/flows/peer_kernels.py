@@ -184,6 +184,9 @@ def follow_peer(small, slot, end, bases, own, cells, words, buffer, row, is_mids
     if has_no_peer(cells, words, buffer, row):
         return np.int64(PEER_ALONE | PEER_FIRST)
     is_tcp, bits = transport == 6, np.int64(0)
+    if is_tcp and cells[TCP_FLAGS, row] & SYN and small[slot, PEER_STATE] == P_NONE:
+        small[slot, PEER_SIDE] = end  # whoever sent what belongs to no session
+        small[slot, PEER_SEEN] = 0
     if is_tcp and cells[TCP, row] >= 0:
         before, direction = np.int64(small[slot, PEER_STATE]), np.int64(small[slot, PEER_SIDE]) ^ end
         follow_session(small, slot, bases, own, direction, cells, words, row, is_midstream)

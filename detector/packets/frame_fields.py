@@ -8,6 +8,7 @@ import numpy as np
 
 from detector.columns import Array, Column, Field
 from detector.errors import PacketAnomaly
+from detector.packets.events import LABELS, events
 from detector.packets.header import Make, PacketField, made, ragged
 from detector.packets.rows import Cell
 from detector.packets.table import PacketTable
@@ -168,6 +169,7 @@ FIELDS: tuple[PacketField, ...] = (
     made("frame.comment", "string", "packet comment of a pcapng file", comments),
     made("packet.anomaly", "label", "what is odd about the packet: names as in Suricata's decoder events", anomalies,
          labels={anomaly.value: anomaly.label for anomaly in PacketAnomaly}),
+    made("packet.event", "label", "what is odd within its headers: Suricata's decoder events that are no packet.anomaly", events, labels=LABELS),
     made("packet.payload_len", "uint", "bytes above TCP, UDP, SCTP and ICMP's first header; above IP for other protocols", payload_length, unit="B"),
     made("packet.ip_protocol", "uint", "protocol above IP and its extension headers, as in ip.proto", ip_protocol),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from detector.columns import Field
 from detector.flows.fields import FLOW_FIELDS
+from detector.flows.sessions import SESSION_FIELDS
 from detector.packets.fields import PACKET_FIELDS, SPANS
 from detector.protocols import PROTOCOLS
 
@@ -15,7 +16,7 @@ def register() -> tuple[dict[str, Field], dict[str, str]]:
     """({name: field}, {name: table}); a name declared twice is refused before anything changes."""
     fields: dict[str, Field] = {}
     owners: dict[str, str] = {}
-    declared = [(PACKET, field) for field in (*PACKET_FIELDS, *FLOW_FIELDS)]
+    declared = [(PACKET, field) for field in (*PACKET_FIELDS, *FLOW_FIELDS, *SESSION_FIELDS)]
     declared += [(protocol.name, field) for protocol in PROTOCOLS for field in protocol.fields]
     for owner, field in declared:  # per field
         if field.protocol == ANY_PDU:

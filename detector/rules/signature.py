@@ -139,8 +139,8 @@ class IsDataAt:
 
 @dataclass(frozen=True)
 class Numeral:
-    """How a number stands in bytes. base 0: binary, `size` bytes; 8, 10, 16: text of up to `size` characters (0: as long as
-    there are digits)."""
+    """How a number stands in bytes. base 0: binary, `size` bytes; 8, 10, 16: text of up to `size` characters. A
+    binary number of no bytes is 0."""
 
     size: Number
     is_little: bool = False

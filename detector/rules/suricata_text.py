@@ -25,6 +25,9 @@ HINT = f"a rule is {EXAMPLE}"
 KEPT = "surrogateescape"  # bytes that are no UTF-8 come back as they were
 
 # keyword; or keyword:value; where the value ends at the first semicolon without a backslash before it.
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+SNORT_ACTIONS = ("log", "activate", "dynamic", "sdrop", "block", "react", "rewrite", "file_id")
+SNORT_3 = re.compile(r"\s*,\s*(?:nocase|offset|depth|distance|within|fast_pattern|width|endian)")
 OPTION = re.compile(r"\s*([^\s:;]+)\s*(?::\s*([^;]*(?:(?<=\\);[^;]*)*))?;")
 QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 END = re.compile(r"\s*\)\s*")
@@ -78,12 +81,16 @@ def read_rules(path: Path) -> Iterator[RuleText | Unreadable]:
         InputError: the file cannot be read.
     """
     try:
-        text = read_bounded(path, LARGEST_FILE).decode("utf-8", KEPT)
+        data = read_bounded(path, LARGEST_FILE)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read: {error.strerror}", hint="a .rules file has one rule a line"
         ) from None
-    yield from rules_of(text.removeprefix("\ufeff"), str(path))
+    if data.startswith(UTF_16):
+        raise InputError(
+            "the file is in UTF-16", position=Position(str(path), 1, 1), hint="save it as UTF-8, or as plain text"
+        )
+    yield from rules_of(data.decode("utf-8", KEPT).removeprefix("\ufeff"), str(path))
 
 
 def rules_of(text: str, path: str) -> Iterator[RuleText | Unreadable]:
@@ -171,6 +178,8 @@ def split_header(text: str, places: Places) -> Header:
     if len(words) != len(WORDS) or words[4] not in DIRECTIONS:
         last = starts[-1] + len(words[-1]) - 1 if len(words) < len(WORDS) else starts[len(WORDS)] if len(words) > len(WORDS) else starts[4]  # fmt: skip
         hint = f"they are {', '.join(WORDS)}"
+        if len(words) < 3 and words[0].lower() in ACTIONS:
+            hint = "Snort 3 lets addresses and ports be left out; here they are written: alert tcp any any -> any any"
         if any(":" in word and '"' in word for word in words):
             hint = f"is the ( before the options missing? {hint}"
         raise InputError(f"the header has {len(words)} words, not seven" if len(words) != len(WORDS) else f"the direction must be the fifth word, not {words[4]!r}",
@@ -225,6 +234,8 @@ def refuse_unlikely(text: str, places: Places) -> None:
     if word.lower() not in ACTIONS:
         guess = nearest(word.lower(), ACTIONS)
         hint = f"did you mean {guess}?" if guess else "a rule begins with alert, a comment with #"
+        if word.lower() in SNORT_ACTIONS:
+            hint = "it is one of Snort's: write alert, or drop"
         raise InputError(f"{word!r} is no action", position=places(0, len(word)), hint=hint)
 
 
@@ -245,6 +256,9 @@ def refuse_quotes(value: str, at: int, keyword: str, places: Places) -> None:
     behind = body[quotes[1] + 1 :]
     if behind:
         shift = len(behind) - len(behind.lstrip())
+        if keyword == "content" and SNORT_3.match(behind):
+            raise InputError("options behind a content, as Snort 3 writes them", position=places(at + quotes[1] + 1 + shift, len(behind.strip())),
+                             hint='write each as an option of its own: content:"abc"; nocase; offset:5;')  # fmt: skip
         raise InputError(f"{behind.strip()[:20]!r} stands behind the closing quote of {keyword}", position=places(at + quotes[1] + 1 + shift, 1),
                          hint='end each option with ; and write a quote within quotes as \\" or in content |22|')  # fmt: skip
 

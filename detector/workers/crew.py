@@ -123,7 +123,7 @@ class Crew:
     def learn(self, source: Source) -> None:
         """Takes a source as known good: new_value rules learn from it, nothing alerts, its flows and clock are its own."""
         decoding, selector = Decoding(self._settings), Selector(self.ruleset)
-        decoding.following.watch_streams(selector.watches_streams)
+        decoding.following.watch(selector.watched)
         for batch in source.batches():
             packets, pdus = decoding.tables(batch)
             self.engine.learn(selector.known({"packet": packets, **pdus}))

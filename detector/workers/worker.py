@@ -77,7 +77,7 @@ class Member:
         """Goes on with these rules."""
         self._selector = Selector(ruleset)
         following = self._stages if isinstance(self._stages, Following) else self._stages.following
-        following.watch_streams(self._selector.watches_streams)
+        following.watch(self._selector.watched)
 
     def _spare(self) -> None:
         """Switches rules off, and measures them, as was said last."""

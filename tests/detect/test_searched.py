@@ -12,7 +12,7 @@ from detector.detect.fast_patterns import FastPatterns, Literal
 from detector.detect.searched import Search
 from detector.detect.traffic_groups import traffic_groups
 from detector.flows.columns import Window
-from detector.flows.followed import followed
+from detector.flows.followed import Watched, followed
 from detector.packets.rows import TRANSPORT, Cell
 from detector.pipeline import Decoding, PipelineSettings
 from detector.rules.signature import FlowCondition, Header, PortGroup
@@ -67,7 +67,7 @@ def test_hits_are_where_the_bytes_are(size: int, grouped_from: int, monkeypatch:
     groups = traffic_groups(HEADERS, np.arange(len(HEADERS)))
     search = Search(FastPatterns(tuple(LITERALS), np.arange(len(LITERALS))), groups)
     decoding = Decoding(PipelineSettings())
-    decoding.following.watch_streams(True)
+    decoding.following.watch(Watched(streams=True))
     count = 0
     for batch in batches(frames(3), [SECOND + n for n in range(200)], size):
         packets, _ = decoding.tables(batch)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.kernel
 MAC = bytes.fromhex("0200000000020200000000010800")
 SECOND = 10**9
 CLIENT, SERVER = 0x0A000001, 0x0A000002
-SYN, ACK, PUSH = 2, 16, 8
+FIN, SYN, ACK, PUSH = 1, 2, 16, 8
 
 
 def segment(
@@ -137,3 +137,118 @@ def test_short_contents_are_found_too(tmp_path: Path) -> None:
 def test_a_header_as_buffer(tmp_path: Path) -> None:
     rules = 'alert udp any any -> any any (msg:"a"; udp.hdr; content:"|13 88|"; offset:2; depth:2; sid:1;)\n'
     assert alerted(tmp_path, rules, [datagram(b"x"), datagram(b"x", (5000, 4000))]) == [(1, 1)]
+
+
+def test_what_is_new_completes_a_rule(tmp_path: Path) -> None:
+    """S7: the first packet's length names a place that only the second segment reaches (sid 9000850 of the comparison)."""
+    rule = (
+        'alert tcp any any -> any any (msg:"a"; content:"|03 00|"; startswith; byte_jump:2,2,from_beginning;'
+        " isdataat:1,relative; sid:1;)"
+    )
+    frames = connection(b"\x03\x00\x00\x08abcd", b"\x03\x00\x00\x08abcd", b"more")
+    assert alerted(tmp_path, rule, frames) == [(5, 1)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ('content:!"|05 64|"; depth:2;', [5]), ('pcre:"/^(?!\\x05\\x64)/";', [5]), ("isdataat:!300;", [4, 5]),
+        ('content:!"|05 64|";', []), ('content:!"|05 64|"; content:"|05|";', []), ('pcre:!"/\\x05/";', [5]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("batch", [1, 16384])
+def test_rules_that_hold_on_nothing(tmp_path: Path, steps: str, expected: list[int], batch: int) -> None:
+    """Suricata 7.0.10 on dnp3/cold-restart-and-response.pcap: such rules alert with the FIN of each side that sent data."""
+    frames = connection(b"\x05\x64\x08\xc4")
+    frames.append(segment(CLIENT, SERVER, (40000, 80), 104, FIN | ACK, b"", 500))
+    frames.append(segment(SERVER, CLIENT, (80, 40000), 500, FIN | ACK, b"", 105))
+    rule = f'alert tcp any any -> any any (msg:"a"; flow:established; {steps} sid:1;)'
+    assert alerted(tmp_path, rule, frames, batch) == [(packet, 1) for packet in expected]
+
+
+def test_a_stream_is_established_once_it_is_looked_at(tmp_path: Path) -> None:
+    """Data that a session picked up in the middle begins with: as a packet it is not yet established, in the stream it is."""
+    rules = "\n".join(
+        f'alert {protocol} any any -> any any (msg:"a"; flow:{flow}; content:"EVILBYTES"; sid:{sid};)'
+        for sid, (protocol, flow) in enumerate(
+            [("tcp", "established"), ("tcp", "not_established"), ("tcp-pkt", "established"), ("tcp-pkt", "not_established")], 1
+        )
+    )  # fmt: skip
+    frames = [segment(CLIENT, SERVER, (40000, 80), 100, ACK | PUSH, b"EVILBYTES", 500)]
+    assert [sid for _, sid in alerted(tmp_path, rules, frames)] == [1, 4]
+
+
+def fragments(data: bytes, size: int) -> list[bytes]:
+    """A UDP datagram from port 4000 to 5000 in fragments of some bytes of its own."""
+    whole = datagram(data)[34:]
+    found = []
+    for at in range(0, len(whole), size):
+        part, more = whole[at : at + size], 0x2000 if at + size < len(whole) else 0
+        ip = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(part), 7, more | at // 8, 64, 17, 0, CLIENT, SERVER)
+        found.append(MAC + ip + part)
+    return found
+
+
+def test_fragments_and_their_datagram(tmp_path: Path) -> None:
+    """Suricata's packets: each fragment, without ports and bytes, and the datagram (fragments.pcap of the comparison)."""
+    rules = "\n".join(
+        f'alert {rule} msg:"{sid}"; sid:{sid};)'
+        for sid, rule in enumerate(
+            (
+                "ip any any -> any any (ttl:64;", "udp any any -> any any (ttl:64;", "udp any any -> any 5000 (ttl:64;",
+                'udp any any -> any any (content:"BYTES";', 'ip any any -> any any (content:"EVILBYTES";', "udp any any -> any any (dsize:>1;",
+                "ip any any -> any any (fragbits:M;",
+            ),
+            1,
+        )
+    )  # fmt: skip
+    sids = [sid for _, sid in alerted(tmp_path, rules, fragments(b"xEVILBYTESx", 8))]
+    assert [sids.count(sid) for sid in range(1, 8)] == [4, 4, 1, 1, 1, 1, 2]
+
+
+def test_headers_that_make_no_sense(tmp_path: Path) -> None:
+    """UDP whose length is wrong has its protocol's number and neither ports nor bytes; IPv4 cut short is no packet at all."""
+    rules = "\n".join(
+        f'alert {rule} msg:"{sid}"; sid:{sid};)'
+        for sid, rule in enumerate(
+            ("ip any any -> any any (ttl:64;", "udp any any -> any any (ttl:64;", "udp any any -> any 5000 (ttl:64;", "udp any any -> any any (dsize:>0;"),
+            1,
+        )
+    )  # fmt: skip
+    good = datagram(b"EVILBYTES")
+    wrong, cut = bytearray(good), bytearray(good)
+    wrong[38:40] = b"\0\4"
+    cut[16:18] = b"\1\0"
+    assert [sid for _, sid in alerted(tmp_path, rules, [good])] == [1, 2, 3, 4]
+    assert [sid for _, sid in alerted(tmp_path, rules, [bytes(wrong)])] == [1, 2]
+    assert alerted(tmp_path, rules, [bytes(cut)]) == []
+
+
+def test_errors_of_icmp_have_no_flow(tmp_path: Path) -> None:
+    """Suricata on icmp.pcap: types 3, 4, 5, 11, 12 go to a server and are neither established nor not."""
+    rules = "\n".join(
+        f'alert icmp any any -> any any (msg:"a"; {flow} itype:<20; sid:{sid};)'
+        for sid, flow in enumerate(("", "flow:to_server;", "flow:not_established;", "flow:established;"), 1)
+    )
+
+    def message(kind: int) -> bytes:
+        icmp = struct.pack(">BBHI", kind, 0, 0, 0) + bytes(24)
+        ip = struct.pack(">BBHHHBBHII", 0x45, 0, 20 + len(icmp), 1, 0, 64, 1, 0, CLIENT, SERVER)
+        return MAC + ip + icmp
+
+    assert [sid for _, sid in alerted(tmp_path, rules, [message(11)])] == [1, 2]
+    assert [sid for _, sid in alerted(tmp_path, rules, [message(8)])] == [1, 2, 3]
+
+
+def test_extension_headers_belong_to_the_header_of_ipv6(tmp_path: Path) -> None:
+    """Suricata on icmp6.pcap: bsize:>40 holds behind a hop-by-hop header."""
+    rules = 'alert ip any any -> any any (msg:"a"; ipv6.hdr; bsize:48; sid:1;)\nalert ip any any -> any any (msg:"a"; ipv6.hdr; bsize:40; sid:2;)\n'
+    udp = struct.pack(">HHHH", 1, 2, 10, 0) + b"xx"
+    ends = bytes(15) + b"\1" + bytes(15) + b"\2"
+    hop_by_hop = bytes((17, 0, 1, 4, 0, 0, 0, 0))
+    ethernet = MAC[:12] + b"\x86\xdd"
+    frames = [
+        ethernet + struct.pack(">IHBB", 6 << 28, 18, 0, 64) + ends + hop_by_hop + udp,
+        ethernet + struct.pack(">IHBB", 6 << 28, 10, 17, 64) + ends + udp,
+    ]
+    assert alerted(tmp_path, rules, frames) == [(1, 1), (2, 2)]

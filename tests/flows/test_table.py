@@ -217,3 +217,29 @@ def test_community_id_of_the_published_vectors(
     """Alerts join with Zeek's and Suricata's logs by this value."""
     packed = [ip_address(address).packed for address in (source, destination)]
     assert community_id(packed[0], packed[1], protocol, first, second) == expected
+
+
+def test_age_as_suricata_counts_it() -> None:
+    """Whole seconds of the clock; a datagram more than 30 s after an unanswered one begins again, behind an answer 300 s."""
+    there, back = udp(CLIENT, SERVER), udp(SERVER, CLIENT)
+    nearly = SECOND - 1
+    for frames, seconds, expected in (
+        ([there, there, there], [0, 30, 31], [0, 30, 31]), ([there, there], [0, 31], [0, 0]), ([there, back, there], [0, 1, 301], [0, 1, 301]),
+        ([there, back, there], [0, 1, 302], [0, 1, 0]),
+    ):  # fmt: skip
+        times = [SECOND + second * SECOND + nearly for second in seconds]
+        assert follow(frames, ["flow.peer_age"], times=times).values["flow.peer_age"] == expected
+    assert follow([there, there], ["flow.peer_age"], times=[nearly, SECOND]).values["flow.peer_age"] == [0, 1]
+
+
+def test_an_idle_connection_is_another_one_to_suricata() -> None:
+    """tcp: new 60 s, established 600 s, closed 60 s in Debian's suricata.yaml; ours goes on."""
+    syn, synack = tcp(CLIENT, SERVER, SYN, 1), tcp(SERVER, CLIENT, SYN | ACK, 5, 2)
+    ack, reset = tcp(CLIENT, SERVER, ACK, 2, 6), tcp(CLIENT, SERVER, RST, 2)
+    for idle, expected in ((600, 600), (601, 0)):
+        found = follow([syn, synack, ack, ack], ["flow.peer_age", *FIELDS], times=[0, 0, 0, idle * SECOND])
+        assert found.values["flow.peer_age"] == [0, 0, 0, expected]
+        assert numbered(found) == [0, 0, 0, 0]
+    for idle, expected in ((60, 60), (61, 0)):
+        found = follow([syn, synack, ack, reset, ack], ["flow.peer_age"], times=[0, 0, 0, 0, idle * SECOND])
+        assert found.values["flow.peer_age"][-1] == expected

@@ -138,3 +138,37 @@ def test_suricata_refuses_the_same(tmp_path: Path) -> None:
     assert refused == {number for number, (_, is_refused) in enumerate(LINES, 1) if is_refused}
     ours = {number for number, one in enumerate(read_rules(path), 1) if isinstance(one, Unreadable)}
     assert ours == refused
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "problem", "hint"),
+    [
+        (
+            f'{HEADER} (content:"abc",nocase,offset 5; sid:1;)',
+            44,
+            "options behind a content, as Snort 3 writes them",
+            "nocase; offset:5;",
+        ),
+        ('alert http (content:"a"; sid:1;)', 10, "the header has 2 words, not seven", "Snort 3 lets addresses"),
+        (f"log{HEADER.removeprefix('alert')} (sid:1;)", 1, "'log' is no action", "one of Snort's"),
+    ],
+)
+def test_rules_of_snort(text: str, column: int, problem: str, hint: str) -> None:
+    """What a team finds first when it brings its Snort rules along is said by name."""
+    (found,) = rules_of(text, "a.rules")
+    assert isinstance(found, Unreadable)
+    assert found.error.position is not None
+    assert (found.error.position.column, found.error.problem) == (column, problem)
+    assert hint in found.error.hint
+
+
+@pytest.mark.parametrize("code", ["utf-16", "utf-16-be"])
+def test_a_file_of_another_code(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.rules"
+    path.write_bytes(
+        f"\ufeff{HEADER} (sid:1;)\n".encode(code) if code == "utf-16-be" else f"{HEADER} (sid:1;)\n".encode(code)
+    )
+    with pytest.raises(InputError) as caught:
+        list(read_rules(path))
+    assert (caught.value.problem, caught.value.hint) == ("the file is in UTF-16", "save it as UTF-8, or as plain text")
+    assert str(caught.value.position) == f"{path}:1:1"

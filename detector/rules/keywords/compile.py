@@ -12,7 +12,7 @@ from detector.rules.keywords.about import DEFAULT_PRIORITY, level_of, priority_o
 from detector.rules.keywords.contents import in_ranges
 from detector.rules.keywords.draft import CompiledRule, Context, Draft, Keyword, Piece, Unsupported
 from detector.rules.keywords.header import read_action, read_header, read_protocol
-from detector.rules.keywords.known import OTHER_KEYWORDS
+from detector.rules.keywords.known import OTHER_KEYWORDS, SNORT_KEYWORDS
 from detector.rules.keywords.packet import ICMP, ICMPV6, PROTOCOL, TCP
 from detector.rules.model import And, Test
 from detector.rules.options import Option, RuleText
@@ -39,6 +39,7 @@ WITH_STREAMS = ("ip", "tcp", "pkthdr")  # protocols of rules that see TCP
 LAYERS: dict[Protocol, set[int]] = {"tcp": {TCP}, "icmp": {ICMP, ICMPV6}}
 UNUSED, ASKS, BOTH, SETS = 0, 1, 2, 3  # what a rule does with a kind of state: what sets goes first
 ASKING = ("isset", "isnotset")
+CURLED = "\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019"  # quotes that are none
 EXACT = re.compile(r"=?\s*([0-9]+)")  # a size that is one number
 ACTION_ORDER = {"drop": 0, "reject": 1, "rejectsrc": 1, "rejectdst": 1, "rejectboth": 1, "alert": 2}
 
@@ -113,7 +114,9 @@ def value_of(draft: Draft, keyword: Keyword, option: Option) -> str:
         value[0] == '"' or (keyword.negation and value[0] == "!" and value[1:].lstrip()[:1] == '"')
     )
     if keyword.quotes == "needed" and (not is_quoted or len(value) < 2):
-        raise draft.mistake(f"the value of {option.keyword} needs quotes", f'write {option.keyword}:"...";')
+        hint = f'write {option.keyword}:"...";'
+        raise draft.mistake(f"the value of {option.keyword} needs quotes",
+                            f"a text editor made other quotes of them: {hint}" if value.strip("!")[:1] in CURLED else hint)  # fmt: skip
     if keyword.quotes == "refused" and value[0] == '"':
         raise draft.mistake(f"the value of {option.keyword} has quotes", "write it without them")
     return value
@@ -130,6 +133,9 @@ def unknown(draft: Draft, option: Option) -> InputError:
     if option.keyword in OTHER_KEYWORDS:
         return Unsupported(option.keyword, f"the keyword {option.keyword} is not supported", position=position,
                            hint="which are: docs/suricata.md")  # fmt: skip
+    if option.keyword in SNORT_KEYWORDS:
+        return InputError(f"{option.keyword} is a keyword of Snort, and none of Suricata's", position=position,
+                          hint="leave it out if the rule means the same without it")  # fmt: skip
     guess = nearest(option.keyword, KEYWORDS)
     return InputError(
         f"unknown keyword {option.keyword!r}",
@@ -191,7 +197,7 @@ def where_of(draft: Draft, protocol: Protocol) -> Where:
         return Where.PACKET
     if draft.needs_stream:
         return Where.STREAM
-    is_placed = any(
+    is_placed = draft.asks_size or any(
         type(piece) is dict and ("offset" in piece or "depth" in piece or "startswith" in piece)
         for piece in draft.chains[Buffer.PAYLOAD]
     )

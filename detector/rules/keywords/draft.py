@@ -80,7 +80,7 @@ class Draft:
     """One rule while it is read. `steps` is the list that payload keywords add to, that of `buffer`; `option` is read."""
 
     __slots__ = (
-        "addresses_of", "base64", "bits", "buffer", "chains", "classtype", "context", "detection_filter", "dsize", "fast", "flow",
+        "addresses_of", "asks_size", "base64", "bits", "buffer", "chains", "classtype", "context", "detection_filter", "dsize", "fast", "flow",
         "gid", "is_base64", "is_ip_only", "is_syn_only", "layers", "metadata", "msg", "names", "needs_packet", "needs_stream", "option", "priority", "protocol",
         "protocols", "references", "rev", "set_buffers", "sid", "silent", "states", "steps", "tag", "target", "tests", "text", "threshold", "warnings",
     )  # fmt: skip
@@ -104,6 +104,7 @@ class Draft:
         self.layers: set[int] = set()  # IP protocols whose headers are tested
         self.flow: FlowCondition | None = None
         self.needs_packet = self.needs_stream = False
+        self.asks_size = False
         self.is_ip_only = True
         self.is_syn_only = False
         self.states: list[Bits | FlowInt] = []

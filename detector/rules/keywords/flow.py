@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from detector.errors import nearest
 from detector.rules.keywords.contents import in_ranges
 from detector.rules.keywords.draft import Draft, Keyword
-from detector.rules.model import Or
+from detector.rules.model import And, Or
 from detector.rules.signature import FlowCondition
 
 WORDS = {
@@ -22,7 +24,9 @@ EXCLUDING = (
 )  # fmt: skip
 MOST_WORDS = 3  # Suricata's
 MOST = 2**32 - 1
-DIRECTIONS = {"toserver": ("to_server",), "toclient": ("to_client",), "either": ("to_server", "to_client")}
+STREAM_SIZE = re.compile(r"\s*(client|server|both|either)\s*,\s*(<=|>=|!=|<|>|!|=)\s*,\s*([0-9]+)\s*")
+SIDES = {"both": ("client", "server"), "either": ("client", "server")}
+DIRECTIONS = {"toserver": ("client",), "toclient": ("server",), "either": ("client", "server")}
 
 
 def flow(draft: Draft, value: str) -> None:
@@ -72,14 +76,35 @@ def amount(name: str, side: str = "") -> Keyword:
             )
         ranges = draft.ranges(value if side else condition.strip(), MOST, "the number")
         draft.needs_packet = True
-        tests = tuple(in_ranges(f"flow.{name}_{one}", ranges) for one in sides)
+        tests = tuple(in_ranges(f"flow.{name}_from_{one}", ranges) for one in sides)
         draft.add_test(tests[0] if len(tests) == 1 else Or(tests))
 
     return Keyword(read)
 
 
+def stream_size(draft: Draft, value: str) -> None:
+    """stream_size:client,>,5000; of client, server, both or either; a SYN counts as one byte."""
+    found = STREAM_SIZE.fullmatch(value)
+    if found is None:
+        raise draft.mistake(
+            f"stream_size cannot be read: {value}",
+            "stream_size:client,>,5000; of client, server, both or either, with < > <= >= = or !=",
+        )
+    side, sign, number = found[1], found[2], int(found[3])
+    if number > MOST:
+        raise draft.mistake(f"{number} is too large", f"streams are counted up to {MOST}", found[3])
+    if (sign, number) in (("<", 0), (">", MOST)):
+        draft.warnings.append(f"stream_size:{value} is never met")
+        draft.add_test(Or(()))
+        return
+    ranges = draft.ranges(f"{sign}{number}", MOST, "the size")
+    tests = tuple(in_ranges(f"stream.{one}_size", ranges) for one in SIDES.get(side, (side,)))
+    draft.asks_size = True
+    draft.add_test(tests[0] if len(tests) == 1 else And(tests) if side == "both" else Or(tests))
+
+
 KEYWORDS = {
-    "flow": Keyword(flow), "flow.age": Keyword(age), "flow.pkts": amount("packets"), "flow.bytes": amount("bytes"),
+    "stream_size": Keyword(stream_size), "flow": Keyword(flow), "flow.age": Keyword(age), "flow.pkts": amount("packets"), "flow.bytes": amount("bytes"),
     "flow.pkts_toserver": amount("packets", "toserver"), "flow.pkts_toclient": amount("packets", "toclient"),
     "flow.bytes_toserver": amount("bytes", "toserver"), "flow.bytes_toclient": amount("bytes", "toclient"),
 }  # fmt: skip

@@ -36,12 +36,20 @@ nfs_procedure nfs_version pcrexform pgsql.query pktvar quic.cyu.hash quic.cyu.st
 rfb.secresult rfb.sectype rfb_name rpc sdp.origin sip.method sip.protocol sip.request_line sip.response_line sip.stat_code sip.stat_msg
 sip.uri sip_method sip_uri smb.named_pipe smb.ntlmssp_domain smb.ntlmssp_user smb.share smb_named_pipe smb_share snmp.community
 snmp.pdu_type snmp.usm snmp.version snmp_version ssh.hassh ssh.hassh.server ssh.hassh.server.string ssh.hassh.string ssh.proto
-ssh.protoversion ssh.software ssh.softwareversion ssh_proto ssh_software ssl_state ssl_version stream_size strip_pseudo_headers
+ssh.protoversion ssh.software ssh.softwareversion ssh_proto ssh_software ssl_state ssl_version strip_pseudo_headers
 strip_whitespace tcpv4-csum tcpv6-csum template2 tls.alpn tls.cert_chain_len tls.cert_fingerprint tls.cert_issuer tls.cert_serial
 tls.cert_subject tls.certs tls.fingerprint tls.issuerdn tls.random tls.random_bytes tls.random_time tls.sni tls.subject tls.version
 tls_cert_expired tls_cert_fingerprint tls_cert_issuer tls_cert_notafter tls_cert_notbefore tls_cert_serial tls_cert_subject tls_cert_valid
 tls_sni tls_store to_lowercase to_md5 to_sha1 to_sha256 to_uppercase udpv4-csum udpv6-csum uricontent urilen url_decode vlan.id vlan.layers
 websocket.opcode xor
+""")  # fmt: skip
+
+SNORT_KEYWORDS = names("""
+activated_by activates appids ber_data ber_skip bufferlen cvs file_meta file_type gtp_info gtp_type
+gtp_version http_num_cookies http_num_headers http_num_trailers http_param http_raw_body http_raw_cookie http_raw_header_complete
+http_raw_request http_raw_status http_raw_trailer http_trailer http_true_ip http_version http_version_match js_data logto md5 raw_data
+react regex resp s7commplus_content s7commplus_func s7commplus_opcode sd_pattern service session sha256 sha512 sip_body sip_header
+sip_stat_code soid stream_reassemble vba_data wscale
 """)  # fmt: skip
 
 DECODER_EVENTS = names("""
@@ -77,7 +85,7 @@ closing_invalid_ack est_invalid_ack est_packet_out_of_window est_pkt_before_last
 est_synack_resend est_synack_resend_with_diff_seq est_synack_resend_with_different_ack est_synack_toserver fin1_ack_wrong_seq
 fin1_fin_wrong_seq fin1_invalid_ack fin2_ack_wrong_seq fin2_fin_wrong_seq fin2_invalid_ack fin_but_no_session fin_invalid_ack
 fin_out_of_window fin_syn lastack_ack_wrong_seq lastack_invalid_ack pkt_bad_window_update pkt_broken_ack pkt_invalid_ack
-pkt_invalid_timestamp pkt_retransmission pkt_spurious_retransmission reassembly_depth_reached reassembly_overlap_different_data
+pkt_invalid_timestamp pkt_retransmission pkt_spurious_retransmission reassembly_depth_reached reassembly_no_segment reassembly_overlap_different_data
 reassembly_segment_before_base_seq reassembly_seq_gap reassembly_urgent_oob_limit_reached rst_but_no_session rst_invalid_ack
 shutdown_syn_resend suspected_rst_inject timewait_ack_wrong_seq timewait_invalid_ack wrong_thread
 """)  # fmt: skip

@@ -71,9 +71,13 @@ def numeral(draft: Draft, size: Number, options: Options, default: int) -> Numer
     if "string" in options:
         base = base or default
     most = TEXT if base else BINARY
-    if isinstance(size, int) and not 0 < size <= most:
+    if isinstance(size, int) and size > most:
         raise draft.mistake(
-            f"{size} bytes are no number that can be read", f"1 to {BINARY} bytes, with string 1 to {TEXT}", str(size)
+            f"{size} bytes are no number that can be read", f"up to {BINARY} bytes, with string up to {TEXT}", str(size)
+        )
+    if size == 0 and base:
+        draft.warnings.append(
+            f"{draft.option.keyword}: a text of no digits is never a number, so that the rule never matches"
         )
     return Numeral(size, options.is_little, base)
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from detector.columns import Field
 from detector.errors import InputError, PacketAnomaly, nearest
+from detector.flows.events import StreamEvent
 from detector.lists import read_list
+from detector.packets.events import DecoderEvent
 from detector.rules.keywords.contents import in_ranges, negated
 from detector.rules.keywords.draft import Draft, Keyword
 from detector.rules.keywords.known import DECODER_EVENTS, STREAM_EVENTS
@@ -51,12 +53,18 @@ PROTOCOL_NUMBERS = {  # IANA
     "shim6": 140, "wesp": 141, "rohc": 142,
 }  # fmt: skip
 ANOMALIES = {anomaly.label: anomaly.value for anomaly in PacketAnomaly}
-# Suricata's names of what we name otherwise. A stream event without an entry is stream.<its name>.
+# Suricata's names of what we name otherwise. A stream event without an entry is one of its TCP session's.
 DECODER_NAMES = {"ltnull.pkt_too_small": "null.pkt_too_small", "ltnull.unsupported_type": "null.unsupported_type",
                  "too_many_layers": "packet.too_many_layers", "udp.len_invalid": "udp.hlen_invalid"}  # fmt: skip
 STREAM_NAMES = {
     "reassembly_overlap_different_data": "stream.overlap_different_data",
     "reassembly_seq_gap": "stream.gap",
+}
+NEVER = "tcp.invalid_optlen"
+# Events that are no anomalies: the field that has them, and their values.
+EVENTS = {
+    "stream": ("stream.event", {event.label: event.value for event in StreamEvent}),
+    "decode": ("packet.event", {event.label: event.value for event in DecoderEvent}),
 }
 
 
@@ -282,17 +290,25 @@ def refuse_combined(draft: Draft, sign: str, number: int) -> None:
 
 
 def event(kind: str, names: dict[str, str], known: frozenset[str]) -> Keyword:
-    """decode-event and stream-event, as anomalies of the row."""
+    """decode-event and stream-event: events and anomalies of the row."""
 
     def read(draft: Draft, value: str) -> None:
         name = value.lower()
         name = name.removeprefix("stream.") if kind == "stream" and draft.option.keyword == "engine-event" else name
-        label = names.get(name, f"stream.{name}" if kind == "stream" else name)
-        if label in ANOMALIES:
+        label = names.get(name, name)
+        field, values = EVENTS[kind]
+        if name == NEVER:
+            draft.warnings.append(f"the event {name} never happens in Suricata 7: tcp.opt_invalid_len does")
+            draft.add_test(Or(()))
+        elif name in values:
+            draft.add_test(Compare("eq", FieldValue(field), Literal_(values[name])))
+        elif label in ANOMALIES:
             draft.add_test(Compare("eq", FieldValue("packet.anomaly"), Literal_(ANOMALIES[label])))
         elif name in known:
             raise draft.unsupported(
-                f"the event {name} is not noticed here", "what is: detector fields packet.anomaly", value
+                f"the event {name} is not noticed here",
+                f"what is: detector fields {field}, detector fields packet.anomaly",
+                value,
             )
         else:
             guess = nearest(name, known)

@@ -6,7 +6,7 @@ import pytest
 
 from detector.errors import InputError
 from detector.rules.keywords import SUPPORTED, Unsupported, compile_rule, is_supported
-from detector.rules.keywords.known import OTHER_KEYWORDS
+from detector.rules.keywords.known import OTHER_KEYWORDS, SNORT_KEYWORDS
 from detector.rules.options import RuleText
 from detector.rules.signature import Where
 from detector.rules.suricata_text import rules_of
@@ -71,6 +71,18 @@ def test_what_nobody_knows_is_a_mistake() -> None:
     assert (error.problem, error.hint) == ("unknown keyword 'contnet'", "did you mean content?")
 
 
+def test_what_snort_alone_knows_is_said_so() -> None:
+    error = refused("service:http;")
+    assert not isinstance(error, Unsupported)
+    assert error.problem == "service is a keyword of Snort, and none of Suricata's"
+
+
+def test_quotes_of_a_text_editor() -> None:
+    """A rule that went through a document has other quotes, which look the same on many screens."""
+    assert refused("content:\u201cabc\u201d;").hint == 'a text editor made other quotes of them: write content:"...";'
+    assert refused("content:abc;").hint == 'write content:"...";'
+
+
 @pytest.mark.parametrize("keyword", ["dsize", "content", "flow", "byte_test", "msg", "classtype"])
 def test_a_value_that_is_missing(keyword: str) -> None:
     error = refused(f"{keyword};")
@@ -80,6 +92,7 @@ def test_a_value_that_is_missing(keyword: str) -> None:
 
 def test_names_are_known_once() -> None:
     assert not set(SUPPORTED) & OTHER_KEYWORDS
+    assert not SNORT_KEYWORDS & (OTHER_KEYWORDS | set(SUPPORTED))
     assert is_supported("content")
     assert not is_supported("http.uri")
 

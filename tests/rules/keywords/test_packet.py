@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from detector.errors import PacketAnomaly
+from detector.flows.events import StreamEvent
+from detector.packets.events import DecoderEvent
 from detector.protocols.fields import FIELDS
 from detector.rules.keywords import Context, Unsupported
 from detector.rules.model import (
@@ -179,10 +181,28 @@ def test_events(options: str, anomaly: PacketAnomaly) -> None:
     assert conditions(options) == (Compare("eq", FieldValue("packet.anomaly"), Literal_(anomaly.value)),)
 
 
+@pytest.mark.parametrize(
+    ("options", "field", "value"),
+    [
+        ("decode-event:ipv6.rh_type_0;", "packet.event", DecoderEvent.IPV6_RH_TYPE_0),
+        ("engine-event:decoder.ipv4.opt_invalid_len;", "packet.event", DecoderEvent.IPV4_OPT_INVALID_LEN),
+        ("stream-event:3whs_synack_flood;", "stream.event", StreamEvent.WHS3_SYNACK_FLOOD),
+        ("engine-event:stream.est_invalid_ack;", "stream.event", StreamEvent.EST_INVALID_ACK),
+    ],
+)
+def test_events_that_are_no_anomalies(options: str, field: str, value: int) -> None:
+    assert conditions(options) == (Compare("eq", FieldValue(field), Literal_(value)),)
+
+
+def test_an_event_that_never_happens() -> None:
+    """Suricata 7 knows the name and raises another event in its place."""
+    assert conditions("decode-event:tcp.invalid_optlen;") == (Or(()),)
+
+
 def test_events_that_are_not_noticed_are_named() -> None:
-    error = refused("decode-event:ipv6.rh_type_0;")
+    error = refused("decode-event:ppp.wrong_type;")
     assert isinstance(error, Unsupported)
-    assert error.problem == "the event ipv6.rh_type_0 is not noticed here"
+    assert error.problem == "the event ppp.wrong_type is not noticed here"
     assert not isinstance(refused("decode-event:ipv4.trunc_pakt;"), Unsupported)
     assert refused("decode-event:ipv4.trunc_pakt;").hint == "did you mean ipv4.trunc_pkt?"
 

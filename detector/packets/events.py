@@ -1,0 +1,114 @@
+"""Suricata's decoder events beyond packet.anomaly: what is odd within headers that can be read. Looked for where a rule asks."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.columns import Column, Field
+from detector.kernel import Kernels
+from detector.packets.header import ragged
+from detector.packets.table import PacketTable
+
+kernels = Kernels("detector.packets.event_kernels")
+
+
+class DecoderEvent(IntEnum):
+    """Bits that event_kernels finds; the name a rule uses is `label`."""
+
+    IPV4_OPT_INVALID = 0
+    IPV4_OPT_INVALID_LEN = 1
+    IPV4_OPT_MALFORMED = 2
+    IPV4_OPT_DUPLICATE = 3
+    IPV4_OPT_EOL_REQUIRED = 4
+    IPV4_OPT_PAD_REQUIRED = 5
+    IPV4_ICMPV6 = 6
+    IPV6_EXTHDR_DUPL_FH = 7
+    IPV6_EXTHDR_USELESS_FH = 8
+    IPV6_EXTHDR_DUPL_RH = 9
+    IPV6_EXTHDR_DUPL_HH = 10
+    IPV6_EXTHDR_DUPL_DH = 11
+    IPV6_EXTHDR_DUPL_AH = 12
+    IPV6_EXTHDR_INVALID_OPTLEN = 13
+    IPV6_EXTHDR_AH_RES_NOT_NULL = 14
+    IPV6_FH_NON_ZERO_RESERVED_FIELD = 15
+    IPV6_FRAG_INVALID_LENGTH = 16
+    IPV6_RH_TYPE_0 = 17
+    IPV6_HOPOPTS_UNKNOWN_OPT = 18
+    IPV6_HOPOPTS_ONLY_PADDING = 19
+    IPV6_DSTOPTS_UNKNOWN_OPT = 20
+    IPV6_DSTOPTS_ONLY_PADDING = 21
+    IPV6_ZERO_LEN_PADN = 22
+    IPV6_DATA_AFTER_NONE_HEADER = 23
+    IPV6_UNKNOWN_NEXT_HEADER = 24
+    IPV6_ICMPV4 = 25
+    IPV6_IPV4_IN_IPV6_TOO_SMALL = 26
+    IPV6_IPV4_IN_IPV6_WRONG_VERSION = 27
+    IPV6_IPV6_IN_IPV6_TOO_SMALL = 28
+    IPV6_IPV6_IN_IPV6_WRONG_VERSION = 29
+    ICMPV4_UNKNOWN_TYPE = 30
+    ICMPV4_UNKNOWN_CODE = 31
+    ICMPV4_IPV4_TRUNC_PKT = 32
+    ICMPV4_IPV4_UNKNOWN_VER = 33
+    ICMPV6_UNKNOWN_TYPE = 34
+    ICMPV6_UNKNOWN_CODE = 35
+    ICMPV6_UNASSIGNED_TYPE = 36
+    ICMPV6_EXPERIMENTATION_TYPE = 37
+    ICMPV6_MLD_MESSAGE_WITH_INVALID_HL = 38
+    ICMPV6_IPV6_TRUNC_PKT = 39
+    ICMPV6_IPV6_UNKNOWN_VERSION = 40
+    TCP_OPT_INVALID_LEN = 41
+    TCP_OPT_DUPLICATE = 42
+    GRE_VERSION0_RECUR = 43
+    GRE_VERSION0_FLAGS = 44
+    GRE_VERSION0_HDR_TOO_BIG = 45
+    GRE_VERSION1_CHKSUM = 46
+    GRE_VERSION1_ROUTE = 47
+    GRE_VERSION1_SSR = 48
+    GRE_VERSION1_RECUR = 49
+    GRE_VERSION1_FLAGS = 50
+    GRE_VERSION1_NO_KEY = 51
+    GRE_VERSION1_WRONG_PROTOCOL = 52
+    GRE_VERSION1_HDR_TOO_BIG = 53
+    VLAN_UNKNOWN_TYPE = 54
+    MPLS_PKT_TOO_SMALL = 55
+    MPLS_BAD_LABEL_ROUTER_ALERT = 56
+    MPLS_BAD_LABEL_IMPLICIT_NULL = 57
+    MPLS_BAD_LABEL_RESERVED = 58
+    MPLS_UNKNOWN_PAYLOAD_TYPE = 59
+    VLAN_TOO_MANY_LAYERS = 60
+
+    @property
+    def label(self) -> str:
+        """The name a rule uses: `IPV4_OPT_INVALID` is `ipv4.opt_invalid`."""
+        protocol, _, name = self.name.lower().partition("_")
+        return f"{protocol}.{name}"
+
+
+# Their bits as plain numbers, which kernels need.
+(IPV4_OPT_INVALID, IPV4_OPT_INVALID_LEN, IPV4_OPT_MALFORMED, IPV4_OPT_DUPLICATE, IPV4_OPT_EOL_REQUIRED, IPV4_OPT_PAD_REQUIRED, IPV4_ICMPV6,
+ IPV6_EXTHDR_DUPL_FH, IPV6_EXTHDR_USELESS_FH, IPV6_EXTHDR_DUPL_RH, IPV6_EXTHDR_DUPL_HH, IPV6_EXTHDR_DUPL_DH, IPV6_EXTHDR_DUPL_AH,
+ IPV6_EXTHDR_INVALID_OPTLEN, IPV6_EXTHDR_AH_RES_NOT_NULL, IPV6_FH_NON_ZERO_RESERVED_FIELD, IPV6_FRAG_INVALID_LENGTH, IPV6_RH_TYPE_0,
+ IPV6_HOPOPTS_UNKNOWN_OPT, IPV6_HOPOPTS_ONLY_PADDING, IPV6_DSTOPTS_UNKNOWN_OPT, IPV6_DSTOPTS_ONLY_PADDING, IPV6_ZERO_LEN_PADN,
+ IPV6_DATA_AFTER_NONE_HEADER, IPV6_UNKNOWN_NEXT_HEADER, IPV6_ICMPV4, IPV6_IPV4_IN_IPV6_TOO_SMALL, IPV6_IPV4_IN_IPV6_WRONG_VERSION,
+ IPV6_IPV6_IN_IPV6_TOO_SMALL, IPV6_IPV6_IN_IPV6_WRONG_VERSION, ICMPV4_UNKNOWN_TYPE, ICMPV4_UNKNOWN_CODE, ICMPV4_IPV4_TRUNC_PKT,
+ ICMPV4_IPV4_UNKNOWN_VER, ICMPV6_UNKNOWN_TYPE, ICMPV6_UNKNOWN_CODE, ICMPV6_UNASSIGNED_TYPE, ICMPV6_EXPERIMENTATION_TYPE,
+ ICMPV6_MLD_MESSAGE_WITH_INVALID_HL, ICMPV6_IPV6_TRUNC_PKT, ICMPV6_IPV6_UNKNOWN_VERSION, TCP_OPT_INVALID_LEN, TCP_OPT_DUPLICATE,
+ GRE_VERSION0_RECUR, GRE_VERSION0_FLAGS, GRE_VERSION0_HDR_TOO_BIG, GRE_VERSION1_CHKSUM, GRE_VERSION1_ROUTE, GRE_VERSION1_SSR,
+ GRE_VERSION1_RECUR, GRE_VERSION1_FLAGS, GRE_VERSION1_NO_KEY, GRE_VERSION1_WRONG_PROTOCOL, GRE_VERSION1_HDR_TOO_BIG, VLAN_UNKNOWN_TYPE,
+ MPLS_PKT_TOO_SMALL, MPLS_BAD_LABEL_ROUTER_ALERT, MPLS_BAD_LABEL_IMPLICIT_NULL, MPLS_BAD_LABEL_RESERVED, MPLS_UNKNOWN_PAYLOAD_TYPE, VLAN_TOO_MANY_LAYERS) = (1 << event for event in DecoderEvent)  # fmt: skip
+
+LABELS = {event.value: event.label for event in DecoderEvent}
+
+
+def events(table: PacketTable, field: Field) -> Column:
+    """The events of each row; quoted rows have none."""
+    structure, batch = table.structure, table.batch
+    bits = np.zeros(table.rows, np.int64)
+    kernels.find_events(batch.buffer, batch.stops, structure.cells, bits)
+    rows = np.flatnonzero(bits)
+    where, values = np.nonzero(bits[rows, None] >> np.arange(len(DecoderEvent)) & 1)
+    found: NDArray[np.uint8] = values.astype(np.uint8)
+    return ragged(field, found, rows[where], table.rows)
