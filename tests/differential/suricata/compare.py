@@ -138,7 +138,7 @@ def theirs(capture: Path, rules: Path, folder: Path) -> list[Seen]:
 def ours(capture: Path, ruleset: Ruleset) -> list[Seen]:
     """Our alerts, told from the rows that matched: thousands of documents would take minutes (test_documents_say_the_same)."""
     decoding, engine = Decoding(PipelineSettings()), Engine(ruleset)
-    decoding.following.watch_streams(engine.selector.watches_streams)
+    decoding.following.watch(engine.selector.watched)
     found = []
     for batch in open_source([str(capture)]).batches():
         packets, pdus = decoding.tables(batch)
