@@ -147,13 +147,10 @@ class Inspector:
             self._inner[step] = Inspector(Programs([(Buffer.PAYLOAD, question.steps)]), self._limit)
         bytes_ = np.frombuffer(decoded, np.uint8).copy()
         zero = np.zeros(1, np.int64)
-        held = bool(self._inner[step].inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
         inner = self._inner[step]
-        for own, its in (
-            (self.gave_up, inner.gave_up),
-            (self.failed, inner.failed),
-            (self.untried, inner.untried),
-        ):  # per kind
+        held = bool(inner.inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
+        kinds = ((self.gave_up, inner.gave_up), (self.failed, inner.failed), (self.untried, inner.untried))
+        for own, its in kinds:  # per kind of failure
             if its:
                 own[program] += its.total()
                 its.clear()

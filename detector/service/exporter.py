@@ -25,6 +25,7 @@ from detector import __version__
 from detector.capture.source import DROP_CAUSES
 from detector.columns import printable
 from detector.detect.memory import KINDS
+from detector.detect.selection import LIMITS
 from detector.errors import PacketAnomaly
 from detector.protocols import PROTOCOLS
 from detector.rules.model import LEVELS
@@ -54,6 +55,7 @@ FIXED_BY_METRIC: dict[tuple[str, str], Sequence[str]] = {
     ("detector_files_total", "result"): ("read", "damaged"),
     ("detector_reloads_total", "result"): ("ok", "failed", "unchanged"),
     ("detector_states_lost_total", "kind"): KINDS,
+    ("detector_payload_limits_total", "limit"): LIMITS,
     ("detector_checkpoints_total", "result"): ("ok", "failed"),
 }
 
