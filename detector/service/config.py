@@ -59,7 +59,9 @@ class Ceilings:
         "size", "of one TCP stream, segments that wait for a gap", 256 * 2**10, least=64 * 2**10
     )
     stream_memory: int = setting("size", "the same, of all streams", 16 * MB, least=MB)
-    window_memory: int = setting("size", "the last 4096 bytes of streams, which payload rules look at", 64 * MB, least=MB)
+    window_memory: int = setting(
+        "size", "the last 4096 bytes of streams, which payload rules look at", 64 * MB, least=MB
+    )
     fragment_datagrams: int = setting("number", "IP datagrams in pieces at once", 4096, least=16, most=2**20)
     fragment_memory: int = setting("size", "bytes of their pieces", 16 * MB, least=MB)
 
