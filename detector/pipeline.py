@@ -459,6 +459,7 @@ class Pipeline:
         running = self.engine.judge
         kept = new.kept if new.before is running.rules else kept_rules(running.rules, new.engine.judge.rules)
         new.engine.judge.adopt(running, kept)
+        new.engine.selector.signatures.restore(self.engine.selector.signatures.state())
         if self._clock is not None:
             new.engine.measure(self._clock)
         new.engine.shed(self._shed)
@@ -485,6 +486,7 @@ class Pipeline:
         return {
             "decoding": self.decoding.state(),
             "judge": self.engine.judge.state(),
+            "waiting": self.engine.selector.signatures.state(),
             "occurrences": self._builder.occurrences,
         }
 
@@ -501,8 +503,10 @@ class Pipeline:
                 f"the saved state was made with {workers} workers, and there is none beside this process now"
             )
         decoding = Decoding(self._settings)
+        decoding.following.watch(self.engine.selector.watched)
         decoding.restore(state["decoding"])
         self.decoding = decoding
+        self.engine.selector.signatures.restore(state["waiting"])
         self._builder = replace(self._builder, occurrences=state["occurrences"])
         return self.engine.judge.restore(state["judge"])
 

@@ -34,7 +34,7 @@ kernels = Kernels("detector.detect.candidate_kernels")
 Rows = NDArray[np.int64]
 Owned = NDArray[np.bool_] | None
 IN_PAYLOAD = (Buffer.PAYLOAD, Buffer.STREAM)
-WAITING_COLUMNS = 18
+WAITING_COLUMNS, FIRST_HIT = 18, 2  # of hits in turn: the user of a literal, and the place in its stream
 SPANS = {Buffer.IPV4_HDR: "ip", Buffer.IPV6_HDR: "ipv6", Buffer.TCP_HDR: "tcp", Buffer.UDP_HDR: "udp",
          Buffer.ICMPV4_HDR: "icmp", Buffer.ICMPV6_HDR: "icmpv6"}  # fmt: skip
 NO_ROWS = np.zeros(0, np.int64)
@@ -51,6 +51,16 @@ class Candidates(NamedTuple):
     def chosen(self, mask: NDArray[np.bool_]) -> Candidates:
         """Those of a mask."""
         return Candidates(self.rules[mask], self.rows[mask], self.windows[mask])
+
+
+class Waiting(NamedTuple):
+    """Hits that wait in streams. rules: id of the rule of each user of a literal.  streams: how many there may be.
+    rows: int64[n], the streams.  cells: int64[n, 18], as candidate_kernels.py names them."""
+
+    rules: list[str]
+    streams: int
+    rows: Rows
+    cells: Rows
 
 
 NO_CANDIDATES = Candidates(NO_ROWS, NO_ROWS, NO_ROWS)
@@ -143,6 +153,7 @@ class Signatures:
         free = (patterns.of < 0) & ~self._is_tested
         self._everywhere = np.flatnonzero(free & (self._count > 0))
         self._bare = np.flatnonzero(free & (self._count == 0))
+        self._ids = [rule.id for rule in found]
         self._waiting = np.zeros((0, WAITING_COLUMNS), np.int64)
         self._is_waiting = np.zeros(0, np.bool_)
         self._holds_on_nothing = np.array(
@@ -160,6 +171,27 @@ class Signatures:
     def begins_with_test(self, place: int) -> bool:
         """Whether a payload rule has no literal, so that its conditions on columns come first."""
         return bool(self._is_tested[self.number[place]])
+
+    def state(self) -> Waiting:
+        """The hits that wait in streams for more bytes."""
+        rows = np.flatnonzero(self._is_waiting)
+        return Waiting(
+            [self._ids[number] for number in self._users[:, 0].tolist()],
+            len(self._is_waiting),
+            rows,
+            self._waiting[rows],
+        )
+
+    def restore(self, state: Waiting) -> None:
+        """Goes on with hits that waited, of rules that are still there. One that now looks for something else is only tried
+        once more than it need be."""
+        mine = {self._ids[number]: user for user, number in enumerate(self._users[:, 0].tolist())}
+        user_of = np.array([*(mine.get(rule, -1) for rule in state.rules), -1], np.int64)
+        cells = state.cells.copy()
+        cells[:, FIRST_HIT::2] = user_of[cells[:, FIRST_HIT::2]]
+        self._waiting = np.zeros((state.streams, WAITING_COLUMNS), np.int64)
+        self._is_waiting = np.zeros(state.streams, np.bool_)
+        self._waiting[state.rows], self._is_waiting[state.rows] = cells, True
 
     def limits(self, packets: PacketTable) -> tuple[dict[str, int], dict[int, int]]:
         """(how often each of LIMITS was run into with this batch; by place of a rule, its expressions that took too long)."""

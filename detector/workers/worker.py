@@ -48,7 +48,8 @@ class Member:
 
     def __init__(self, settings: PipelineSettings, ruleset: Ruleset, stages: Following | Decoding) -> None:
         self._stages = stages
-        self._choose(ruleset)
+        self._selector = Selector(ruleset)
+        self._watch()
         self._builder = AlertBuilder(settings.run, settings.observer)
         self._sparing = Sparing(frozenset(), is_measured=False)
 
@@ -64,10 +65,11 @@ class Member:
                 self._spare()
                 return None
             case Save():
-                return Saved(self._stages.state())
+                return Saved({**self._stages.state(), "waiting": self._selector.signatures.state()})
             case Restore(state):
                 try:
                     self._stages.restore(state)
+                    self._selector.signatures.restore(state["waiting"])
                 except UnfitState as problem:
                     return Restored(str(problem))
                 return Restored("")
@@ -75,7 +77,13 @@ class Member:
 
     def _choose(self, ruleset: Ruleset) -> None:
         """Goes on with these rules."""
+        waiting = self._selector.signatures.state()
         self._selector = Selector(ruleset)
+        self._selector.signatures.restore(waiting)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Tells stages what the rules look at."""
         following = self._stages if isinstance(self._stages, Following) else self._stages.following
         following.watch(self._selector.watched)
 

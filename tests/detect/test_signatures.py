@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from detector.alerts.alert import Alert
 from detector.capture import open_source
+from detector.pipeline import Pipeline
 from detector.rules.loader import load_rules
 from tests.runs import alerts_of, pcap_bytes
 
@@ -276,3 +278,39 @@ def test_both_ways(tmp_path: Path) -> None:
     )
     sids = [sid for _, sid in alerted(tmp_path, rules, [datagram(b"EVILBYTES")])]
     assert [sids.count(10 * sid + kind) for sid in range(1, 6) for kind in range(2)] == [1, 1, 2, 2, 2, 2, 1, 1, 1, 1]
+
+
+def test_a_run_that_is_stopped_and_restored_finds_the_same(tmp_path: Path) -> None:
+    """After each packet: hits that wait for more bytes, windows of streams, bits and counts go over a restart; so do hits
+    over a reload. Without it the first match over the restart is lost without a word."""
+    (tmp_path / "a.rules").write_text(KEPT)
+    frames = connection(b"....EVIL", b"BYTES--", b"and far", b" behind", b" it LOUD", b"word", b"EVILBYTES far")
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap_bytes([(number * SECOND // 100, frame) for number, frame in enumerate(frames, 1)]))
+    ruleset = load_rules([tmp_path / "a.rules"])
+    batches = list(open_source([str(path)], batch_packets=1).batches())
+
+    def found(restart: int, reload: int) -> list[tuple[int, int]]:
+        run, made = Pipeline(ruleset), []
+        for number, batch in enumerate(batches):
+            if number == restart:
+                state = pickle.dumps(run.state())
+                run = Pipeline(ruleset)
+                assert len(run.restore(pickle.loads(state))) == len(ruleset.active)
+            if number == reload:
+                run.exchange_rules(load_rules([tmp_path / "a.rules"]))
+            made += [(alert.time_ns, sid_of(alert)) for alert in run.feed(batch)]
+        return made
+
+    whole = found(-1, -1)
+    assert {sid for _, sid in whole} == {1, 2, 3, 4}
+    for number in range(len(batches)):
+        assert found(number, -1) == whole, f"restarted before packet {number}"
+        assert found(-1, number) == whole, f"reloaded before packet {number}"
+
+
+KEPT = """alert tcp any any -> any any (msg:"over a seam"; content:"EVILBYTES"; sid:1;)
+alert tcp any any -> any any (msg:"waits"; content:"EVILBYTES"; content:"far"; distance:0; flowbits:set,seen; sid:2;)
+alert tcp any any -> any any (msg:"a bit"; flowbits:isset,seen; content:"LOUDword"; sid:3;)
+alert tcp any any -> any any (msg:"counts"; flags:PA; threshold:type both,track by_src,count 3,seconds 60; sid:4;)
+"""

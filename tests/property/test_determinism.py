@@ -10,11 +10,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from detector.capture import open_source
+from detector.pipeline import Pipeline
+from detector.rules.loader import load_rules
+from detector.rules.model import Ruleset
+from detector.rules.signature import Signature
+from tests.differential.suricata.captures import frames_of as wire_of
+from tests.differential.suricata.compare import configuration
+from tests.differential.suricata.rules import all_rules, write_rules
 from tests.rough import BUILT
 from tests.runs import ROOT, SCENARIOS, VARIABLES, Frame, alerts_of, frames_of, lines_of, pcap_bytes, replayed
 
@@ -24,6 +32,68 @@ CASES: dict[str, Callable[[], list[Frame]]] = {
     **{name: lambda name=name: frames_of(SCENARIOS / name / "capture.pcap", 0, 2500)
        for name in ("modbus-takeover", "syn-flood", "mixed-day", "replayed-commands")},
 }  # fmt: skip
+
+
+# Built captures that are hard on payload rules: seams and gaps, fragments, bits, hosts, thresholds.
+OF_PAYLOADS = ("disordered_streams", "fragments", "marked_flows", "hosts", "rates", "odd_streams")
+
+
+@pytest.fixture(scope="module")
+def payloads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ruleset]:
+    """Rules with every payload and state keyword, and one capture of all of OF_PAYLOADS, an hour apart."""
+    folder = tmp_path_factory.mktemp("payloads")
+    (folder / "suricata.yaml").write_text(configuration())
+    rules = write_rules(folder / "all.rules", all_rules())
+    frames = [
+        (time + place * 3600 * 10**9, data)
+        for place, name in enumerate(OF_PAYLOADS)
+        for time, data in wire_of(name).frames
+    ]
+    path = folder / "payloads.pcap"
+    path.write_bytes(pcap_bytes(frames))
+    return path, load_rules([rules], suricata_yaml=folder / "suricata.yaml")
+
+
+def matched(capture: Path, ruleset: Ruleset, batch_packets: int) -> list[tuple[int, str, int]]:
+    """(time, rule, how many it stands for) of what would alert. Alerts are not made: there are 13,000."""
+    run, found = Pipeline(ruleset), []
+    for batch in open_source([str(capture)], batch_packets=batch_packets).batches():
+        packets, pdus = run.decoding.tables(batch)
+        matches = run.engine.detect({"packet": packets, **pdus})
+        run.decoding.following.remember(packets)
+        found += [(match.clock_ns, match.rule.id, match.stood_for) for match in matches]
+    assert not run.engine.rule_errors
+    return found
+
+
+def test_the_batch_size_changes_nothing_for_payload_rules(payloads: tuple[Path, Ruleset]) -> None:
+    """A thousand rules: windows over seams, waiting hits, bits, numbers, hosts and thresholds go on in the next batch."""
+    whole = matched(*payloads, 16384)
+    assert len({rule for _, rule, _ in whole}) > 250
+    for batch_packets in (1, 7, 1000):
+        assert matched(*payloads, batch_packets) == whole, f"batches of {batch_packets}"
+
+
+def test_the_number_of_workers_changes_nothing_for_payload_rules(
+    payloads: tuple[Path, Ruleset], tmp_path: Path
+) -> None:
+    """Every keyword by workers: each follows some flows, one judge remembers."""
+    path, ruleset = payloads
+    rules = tuple(
+        rule for number, rule in enumerate(ruleset.rules) if rule.signature and needs_order(rule.signature, number)
+    )
+    some = replace(ruleset, rules=rules)
+    whole = lines_of(alerts_of(open_source([str(path)]), some), tmp_path)
+    assert len(whole) > 500
+    for workers, batch_packets in ((1, 16384), (2, 7), (3, 1000), (4, 64)):
+        source = open_source([str(path)], batch_packets=batch_packets)
+        found = lines_of(alerts_of(source, some, workers=workers), tmp_path)
+        assert found == whole, f"{workers} workers, batches of {batch_packets}"
+
+
+def needs_order(signature: Signature, number: int) -> bool:
+    """Rules that keep something, and one in twelve of the others."""
+    return bool(signature.states or signature.threshold or signature.detection_filter) or number % 12 == 0
 
 
 @pytest.fixture(params=CASES, scope="module")

@@ -1,4 +1,4 @@
-"""Content that is hidden from an observer of TCP is found in a window of its stream, or an anomaly says that readers differ.
+"""Content that is hidden from an observer of TCP is found by a rule, or an anomaly says that readers differ.
 
 A case is a connection whose receiver gets PREFIX + content + suffix. How the bytes travel is drawn at random. Where nothing that
 a receiver and an observer may take differently was mixed in, the content must be found; an anomaly alone is not enough.
@@ -10,15 +10,13 @@ import random
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from detector.flows.columns import Window
-from detector.flows.streams import StreamSettings, StreamTable
-from detector.flows.table import FlowSettings, FlowTable
-from detector.flows.windows import WindowTable
-from detector.packets.decode import PacketDecoder
+from detector.pipeline import Pipeline
+from detector.rules.loader import load_rules
 from tests.flows.frames import ACK, FIN, PUSH, RST, SECOND, SYN, batches, ethernet
 
 pytestmark = pytest.mark.kernel
@@ -174,37 +172,41 @@ def segment(case: Case, text: bytes, start: int, stop: int, sequence: int, ackno
     return unit
 
 
-def outcomes(cases: list[Case], size: int) -> tuple[list[bool], list[set[str]]]:
-    """(whether its content is in a window, anomalies) of each case; packets of the cases are mixed, each case's in order."""
+def outcomes(cases: list[Case], size: int, folder: Path) -> tuple[list[bool], list[set[str]]]:
+    """(whether the rule on its content alerts with a packet of its own, anomalies) of each case; packets of the cases are mixed,
+    each case's in order."""
     chance = random.Random(size)
     order = [number for number, case in enumerate(cases) for _ in case.frames]
     chance.shuffle(order)
     following = [iter(case.frames) for case in cases]
     frames = [next(following[number]) for number in order]
-    decoder, flows = PacketDecoder(), FlowTable(FlowSettings(flows=16384))
-    streams, table = StreamTable(StreamSettings(), flows.slots), WindowTable(2**24, flows.slots)
+    rule = 'alert tcp any any -> any 80 (msg:"hidden"; content:"{}"; sid:{};)\n'
+    text = (rule.format(case.content.decode(), number) for number, case in enumerate(cases, 1))
+    (folder / "hidden.rules").write_text("".join(text))
+    ruleset = load_rules([folder / "hidden.rules"])
+    assert len(ruleset.active) == len(cases)
+    pipeline = Pipeline(ruleset)
     found, odd, before = [False] * len(cases), [set[str]() for _ in cases], 0
     for batch in batches(frames, [SECOND + n for n in range(len(frames))], size):
-        packets = decoder.decode(batch)
-        windows = table.follow(packets, streams.follow(packets, flows.follow(packets)))
-        spans = table.copy(batch, windows, np.arange(len(windows.cells)))
-        of_row = packets.structure.packet.tolist()
-        for row, (start, stop) in zip(windows.cells[:, Window.ROW].tolist(), spans.tolist(), strict=True):
-            number = order[before + of_row[row]]
-            found[number] |= cases[number].content in batch.buffer[start:stop].tobytes()
-        column = packets.column("packet.anomaly")
+        packets, pdus = pipeline.decoding.tables(batch)
+        matches = pipeline.engine.detect({"packet": packets, **pdus})
+        pipeline.decoding.following.remember(packets)
+        for match in matches:
+            number = order[before + match.packet]
+            assert match.rule.signature is not None
+            found[number] |= match.rule.signature.sid == number + 1
+        column, of_row = packets.column("packet.anomaly"), packets.structure.packet.tolist()
         for row in np.flatnonzero(packets.structure.anomalies.any(axis=1)).tolist():
             odd[order[before + of_row[row]]].update(map(str, column.at(row)))
-        table.remember(batch, windows)
         before += len(batch)
     return found, odd
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_hidden_content_is_found_or_an_anomaly_is_raised(group: int) -> None:
+def test_hidden_content_is_found_or_an_anomaly_is_raised(group: int, tmp_path: Path) -> None:
     """Without this an attacker switches payload rules off by how bytes are sent."""
     cases = [make_case(group * CASES + number) for number in range(CASES)]
-    found, odd = outcomes(cases, (1, 7, 64, 1000)[group % 4])
+    found, odd = outcomes(cases, (1, 7, 64, 1000)[group % 4], tmp_path)
     for number, (case, is_found, anomalies) in enumerate(zip(cases, found, odd, strict=True)):
         seed = group * CASES + number
         assert is_found or anomalies, f"case {seed}: {case.ways}: {case.content!r} is neither found nor odd"
