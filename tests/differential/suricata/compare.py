@@ -73,7 +73,7 @@ OF_TIMEOUT = "stream (flow timeout)"
 # Keywords that make Suricata look at packets one by one, and buffers that only packets have.
 BY_PACKET = re.compile(
     r"(?:^|; ?)(dsize|flags|tcp\.flags|seq|ack|window|tcp\.(?:seq|ack|window|mss|hdr)|ttl|tos|id|ipopts|fragbits|fragoffset|ip_proto|sameip"
-    r"|ipv4\.hdr|ipv6\.hdr|stream_size|decode-event|stream-event)[:;]"
+    r"|ipv4\.hdr|ipv6\.hdr|decode-event|stream-event)[:;]"
 )
 OF_PAYLOAD = re.compile(r"(?:^|; ?)(content|pcre|byte_test|byte_jump|byte_math|byte_extract|isdataat)[:;]")
 
