@@ -189,18 +189,20 @@ def take_syn(now, side, is_first):
 
 
 @kernel
-def complete(now, side, length, is_next, ack_past_next, bits):
-    """What may complete the handshake. is_next: it begins where its side's last byte was; ack_past_next: how far behind the
-    other's it acknowledges. Of the server's segments some are believed: the client's may have been lost."""
+def complete(now, side, length, past_next, ack_past_next, bits):
+    """What may complete the handshake. past_next: how far it begins behind its side's last byte; ack_past_next: how far behind
+    the other's it acknowledges. Of the server's segments some are believed: the client's may have been lost."""
     is_right = ack_past_next == 0
     if side == 1:
-        is_due = is_next and is_right and bits & MIDSTREAM == 0
+        is_due = past_next == 0 and is_right and bits & MIDSTREAM == 0
         if ack_past_next > 0 or (length and is_due):
             return 0, OPEN, TAKE_ALL | TAKE_BOTH
         if is_due:
             return 0, OPEN, 0
-    elif is_next:
-        return (0, OPEN, TAKE_ALL) if is_right else (odd.WHS3_RIGHT_SEQ_WRONG_ACK_EVASION, now, 0)
+    elif is_right:
+        return (0, OPEN, TAKE_ALL) if past_next >= 0 else (0, now, 0)
+    elif past_next == 0:
+        return odd.WHS3_RIGHT_SEQ_WRONG_ACK_EVASION, now, 0
     return odd.WHS3_WRONG_SEQ_WRONG_ACK, now, 0
 
 
@@ -286,11 +288,11 @@ def take_closing(
 
 
 @kernel
-def take_rst(now, flags, acknowledged, is_meant, past_next, past_limit, bits):
-    """A RST. Its number must be the next one; one that acknowledges nothing may be ahead."""
+def take_rst(now, is_meant, past_next):
+    """A RST. Its number must be the next one."""
     if not is_meant:
         return odd.RST_INVALID_ACK | odd.PKT_INVALID_ACK, now, 0
-    if past_next and (past_next < 0 or past_limit > 0 or acknowledged or bits & STAMPS):
+    if past_next:
         return 0, now, 0
     return 0, CLOSED, TAKE_RST if now == OPEN else 0
 
@@ -433,7 +435,7 @@ def take_segment(
     if now == CLOSED or (now == SENT and flags & (SYN | RST) == 0) or (is_plain and flags & ACK == 0):
         return found
     if flags & RST:
-        event, following, learned = take_rst(now, flags, acknowledged, is_meant, past_next, past_limit, bits)
+        event, following, learned = take_rst(now, is_meant, past_next)
     elif flags & FIN:
         event, following, learned = take_fin(
             now, side, flags, is_meant, past_acked, past_limit, past_next, past_room, end_past_next
@@ -445,7 +447,7 @@ def take_segment(
     elif flags & SYN:
         event, following, learned = take_syn(now, side, is_first)
     elif now == RECEIVED:
-        event, following, learned = complete(now, side, length, past_next == 0, ack_past_next, bits)
+        event, following, learned = complete(now, side, length, past_next, ack_past_next, bits)
         learned &= -1 if is_meant else ~TAKE_ACK
     elif now == OPEN:
         acked_past_next = end_past_next - end_past_acked

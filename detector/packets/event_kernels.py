@@ -363,7 +363,11 @@ def find_events(buffer, stops, cells, out):
         place = np.int64(cells[TCP, row])
         if place >= 0 and stop - place >= 20:
             header = (u8(buffer, place + 12) >> 4) * 4
-            if header > 20 and place + header <= stop:
+            if header < 20:
+                found |= odd.TCP_INVALID_OPTLEN
+            elif place + header > stop:
+                found |= odd.TCP_HLEN_TOO_SMALL
+            elif header > 20:
                 found |= tcp_options(buffer, place + 20, place + header)
         if cells[TRANSPORT, row] == 47 and cells[TUNNEL, row] >= 0:
             found |= gre_header(buffer, np.int64(cells[TUNNEL, row]), stop)

@@ -75,6 +75,10 @@ def cases() -> dict[str, bytes]:
         options += bytes(-len(options) % 4)
         head = struct.pack(">HHIIBBHHH", 1000, 80, 1, 1, (5 + len(options) // 4) << 4, 16, 100, 0, 0)
         made[f"TCP options {text}"] = ethernet(0x800, ipv4(head + options, 6))
+    for size in (0, 3, 4, 6, 15):
+        made[f"TCP header of {size} words"] = ethernet(
+            0x800, ipv4(struct.pack(">HHIIBBHHH", 1000, 80, 1, 1, size << 4, 16, 100, 0, 0), 6)
+        )
     for text in words(GRE):
         made[f"GRE {text}"] = ethernet(0x800, ipv4(bytes.fromhex(text) + ipv4(DATAGRAM), 47))
     made["GRE cut"] = ethernet(0x800, ipv4(bytes.fromhex("b000080000000000"), 47))

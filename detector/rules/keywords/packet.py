@@ -60,7 +60,6 @@ STREAM_NAMES = {
     "reassembly_overlap_different_data": "stream.overlap_different_data",
     "reassembly_seq_gap": "stream.gap",
 }
-NEVER = "tcp.invalid_optlen"
 # Events that are no anomalies: the field that has them, and their values.
 EVENTS = {
     "stream": ("stream.event", {event.label: event.value for event in StreamEvent}),
@@ -297,10 +296,7 @@ def event(kind: str, names: dict[str, str], known: frozenset[str]) -> Keyword:
         name = name.removeprefix("stream.") if kind == "stream" and draft.option.keyword == "engine-event" else name
         label = names.get(name, name)
         field, values = EVENTS[kind]
-        if name == NEVER:
-            draft.warnings.append(f"the event {name} never happens in Suricata 7: tcp.opt_invalid_len does")
-            draft.add_test(Or(()))
-        elif name in values:
+        if name in values:
             draft.add_test(Compare("eq", FieldValue(field), Literal_(values[name])))
         elif label in ANOMALIES:
             draft.add_test(Compare("eq", FieldValue("packet.anomaly"), Literal_(ANOMALIES[label])))

@@ -194,11 +194,6 @@ def test_events_that_are_no_anomalies(options: str, field: str, value: int) -> N
     assert conditions(options) == (Compare("eq", FieldValue(field), Literal_(value)),)
 
 
-def test_an_event_that_never_happens() -> None:
-    """Suricata 7 knows the name and raises another event in its place."""
-    assert conditions("decode-event:tcp.invalid_optlen;") == (Or(()),)
-
-
 def test_events_that_are_not_noticed_are_named() -> None:
     error = refused("decode-event:ppp.wrong_type;")
     assert isinstance(error, Unsupported)
