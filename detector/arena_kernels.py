@@ -68,6 +68,21 @@ def equal_blocks(blocks, links, head, skip, buffer, at, length):
 
 
 @kernel
+def replace_blocks(blocks, links, head, skip, buffer, at, length):
+    """Puts buffer[at:at + length] in place of as many bytes of a string, from `skip` on."""
+    size = blocks.shape[1]
+    while skip >= size:
+        head = links[head]
+        skip -= size
+    for k in range(length):
+        if skip == size:
+            head = links[head]
+            skip = 0
+        blocks[head, skip] = buffer[at + k]
+        skip += 1
+
+
+@kernel
 def free_blocks(links, meta, pool, head):
     """Gives the blocks of a string back to its pool."""
     while head != NONE:

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -20,9 +21,11 @@ from detector.cli.terminal import Terminal
 from detector.columns import printable
 from detector.errors import InputError
 from detector.exercise.pacing import Pacer
+from detector.flows.streams import StreamSettings
 from detector.packets.decode import DecodeSettings
 from detector.pipeline import Pipeline, PipelineSettings, Run
 from detector.rules.model import Ruleset
+from detector.rules.suricata_config import read_suricata_yaml
 from detector.service.signals import handled
 from detector.silence import reasons, still_learning
 from detector.sinks import ConsoleTable, JsonLines, Sink, Summary
@@ -84,7 +87,8 @@ def replayed(arguments: argparse.Namespace, startup: ExitStack) -> int:
     """The replay; `startup` is over with the first batch, for which all kernels are loaded."""
     ruleset = load_ruleset(arguments)
     decode = DecodeSettings(check_checksums=arguments.check_checksums, drop_repeats=arguments.drop_repeats)
-    settings = PipelineSettings(decode=decode, run=arguments.run_name)
+    policies = read_suricata_yaml(Path(arguments.suricata_yaml)).policies if arguments.suricata_yaml else ()
+    settings = PipelineSettings(decode=decode, streams=StreamSettings(policies=policies), run=arguments.run_name)
     with closing(pipeline_of(ruleset, settings, arguments.workers)) as pipeline:
         return run_through(pipeline, arguments, startup)
 

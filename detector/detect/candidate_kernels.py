@@ -35,10 +35,11 @@ WAITING_COLUMNS = 2 + 2 * WAITING
 @kernel
 def is_named(headers, header, lines, row):
     """Whether a row's window is one that a header names, but for what may change while its flow lives."""
-    return holds(
+    count = holds(
         headers.lasting, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, OF_WINDOW, headers.groups,
         headers.lows, headers.highs, headers.port_groups, headers.ranges,
     )  # fmt: skip
+    return count > 0
 
 
 @kernel

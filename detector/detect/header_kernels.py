@@ -119,21 +119,21 @@ def is_in_flow(wanted, flows, row, is_rebuilt, kind):
 
 @kernel
 def holds(headers, header, cells, words, flows, rebuilt_from, row, kind, groups, lows, highs, port_groups, ranges):
-    """Whether a row is one of those that a header names."""
+    """How often a header names a row: twice, where it is for both ways and the row fits either way."""
     if cells[IS_QUOTED, row]:
-        return False
+        return 0
     wanted, protocol = headers[header, H_FLOW], headers[header, H_PROTOCOL]
     if not is_protocol(protocol, cells[NETWORK, row], cells[TRANSPORT, row]):
-        return False
+        return 0
     is_bare = False
     if protocol != ANY_PACKET or wanted & FIRST_IN_DIRECTION:
         if cells[NETWORK, row] == 0 or words[row, ANOMALIES] & NO_IP:
-            return False
+            return 0
         is_bare = kind == OF_FRAGMENT or has_no_transport(cells, words, row)
         if is_bare and wanted & (WHOLE | BYTES):
-            return False
+            return 0
         if wanted & BYTES and kind != OF_WINDOW and not has_bytes(cells, row, len(words)):
-            return False
+            return 0
     source_port, destination_port = np.int64(0), np.int64(0)
     if not is_bare:
         source_port, destination_port = np.int64(cells[SOURCE_PORT, row]), np.int64(cells[DESTINATION_PORT, row])
@@ -147,15 +147,15 @@ def holds(headers, header, cells, words, flows, rebuilt_from, row, kind, groups,
         and has_port(source_ports, destination_port, port_groups, ranges)
     )
     if not (straight or turned):
-        return False
+        return 0
     if not is_in_flow(wanted, flows, row, not is_bare and is_rebuilt(cells, row, rebuilt_from), kind):
-        return False
+        return 0
+    count = 0
     if straight and has_address(source, words[row, 0], words[row, 1], groups, lows, highs):
-        if has_address(destination, words[row, 2], words[row, 3], groups, lows, highs):
-            return True
+        count += has_address(destination, words[row, 2], words[row, 3], groups, lows, highs)
     if turned and has_address(source, words[row, 2], words[row, 3], groups, lows, highs):
-        return has_address(destination, words[row, 0], words[row, 1], groups, lows, highs)
-    return False
+        count += has_address(destination, words[row, 0], words[row, 1], groups, lows, highs)
+    return count
 
 
 @kernel
@@ -166,7 +166,7 @@ def is_rebuilt(cells, row, rebuilt_from):
 
 @kernel
 def names(headers, header, lines, row, kind):
-    """Whether a row, or what of it is asked, is one of those that a header names.
+    """How often a header names a row, or what of it is asked.
 
     headers: headers.HeaderArrays.  lines: headers.RowArrays.  kind: OF_PACKET, OF_WINDOW, OF_EITHER or OF_FRAGMENT.
     """
@@ -184,11 +184,11 @@ def completes(lines, row):
 
 @kernel
 def count_names(headers, header, lines, row, kind):
-    """How often a header names a row: twice, where it names a datagram and the fragment that completes it. kind: as names."""
+    """How often a header names a row: a datagram and the fragment that completes it are two. kind: as names."""
     count = np.int64(0)
     kinds = 2 if kind != OF_WINDOW and completes(lines, row) else 1
     for i in range(kinds):
-        count += np.int64(names(headers, header, lines, row, OF_FRAGMENT if i else kind))
+        count += names(headers, header, lines, row, OF_FRAGMENT if i else kind)
     return count
 
 

@@ -71,12 +71,14 @@ class Groups:
 
 
 class Headers:
-    """The headers of a ruleset. distinct: each once. of: int64[rules], the place of each rule's header among them."""
+    """The headers of a ruleset. distinct: each once. of: int64[rules], the place of each rule's header among them.
+    is_both_ways: bool[rules]."""
 
     def __init__(self, headers: Sequence[Header]) -> None:
         numbers: dict[Header, int] = {}
         self.of = np.array([numbers.setdefault(header, len(numbers)) for header in headers], np.int64)
         self.distinct = tuple(numbers)
+        self.is_both_ways = np.array([header.is_both_ways for header in headers], np.bool_)
         addresses, ports = Groups(), Groups()
         cells = [
             (

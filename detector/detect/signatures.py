@@ -267,11 +267,12 @@ class Signatures:
         return found.chosen(self.headers.count(packets, *found) > 0)
 
     def repeated(self, place: int, packets: PacketTable, rows: Rows) -> Rows:
-        """Rows at which a rule holds; twice those where it does for a datagram and for the fragment that completes it."""
-        if not packets.structure.cell(Cell.IS_FRAGMENT)[rows].any():
+        """Rows at which a rule holds; several times those that its header names more than once."""
+        number = self.number[place]
+        if not self.headers.is_both_ways[number] and not packets.structure.cell(Cell.IS_FRAGMENT)[rows].any():
             return rows
-        number, nowhere = np.full(len(rows), self.number[place]), np.full(len(rows), -1)
-        return np.repeat(rows, np.maximum(1, self.headers.count(packets, number, rows, nowhere)))
+        counts = self.headers.count(packets, np.full(len(rows), number), rows, np.full(len(rows), -1))
+        return np.repeat(rows, np.maximum(1, counts))
 
     def _hit(self, packets: PacketTable, about: Followed, owned: Owned) -> Candidates:
         """Candidates of the search."""
@@ -327,7 +328,8 @@ class Signatures:
                     break
                 out = np.empty((found, 3), np.int64)
             parts.append(Candidates(*out[:found].T))
-        return joined(parts)
+        pairs = joined(parts)
+        return pairs.chosen(self.headers.count(packets, *pairs) > 0)
 
     def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates) -> Candidates:
         """The candidates at which all inspections hold."""

@@ -59,21 +59,20 @@ class SessionTable:
 
 def offer(packets: PacketTable, found: NDArray[np.int64] | None) -> None:
     """Offers the columns of sessions, int64[rows, 3]; None: nobody followed any."""
-    if found is None:
-        found = np.full((packets.rows, OUT_COLUMNS), -1, np.int64)
-        found[:, EVENTS] = 0
-    packets.offer(EVENT.name, partial(events, found[:, EVENTS]))
+    packets.offer(EVENT.name, partial(events, found))
     for field, place in zip(SIZES, (CLIENT, SERVER), strict=True):  # per field
-        packets.offer(field.name, partial(size, field, found[:, place]))
+        packets.offer(field.name, partial(size, field, place, found))
 
 
-def events(bits: NDArray[np.int64], packets: PacketTable) -> Column:
+def events(found: NDArray[np.int64] | None, packets: PacketTable) -> Column:
     """The set bits of each row."""
+    bits = np.zeros(packets.rows, np.int64) if found is None else found[:, EVENTS]
     rows = np.flatnonzero(bits)
     where, values = np.nonzero(bits[rows, None] >> np.arange(len(StreamEvent)) & 1)
     return ragged(EVENT, values.astype(np.uint8), rows[where], len(bits))
 
 
-def size(field: Field, values: NDArray[np.int64], packets: PacketTable) -> Column:
+def size(field: Field, place: int, found: NDArray[np.int64] | None, packets: PacketTable) -> Column:
     """The size of one side's stream after each row."""
+    values = np.full(packets.rows, -1, np.int64) if found is None else found[:, place]
     return Column(field, values, values >= 0)

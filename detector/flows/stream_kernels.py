@@ -1,8 +1,8 @@
 """The kernel that puts TCP payload in stream order. One row of state = one direction of a flow slot.
 
 What is in order is passed on where it lies. A segment ahead of its turn is kept in pieces, sorted and without overlap, until
-the bytes before it come; it is then put behind the batch and passed on with the row that filled the gap. Of bytes that come
-twice the first are kept; where the second differ, the row is marked.
+the bytes before it come; it is then put behind the batch and passed on with the row that filled the gap. Where bytes come
+twice and differ, the row is marked. The first are kept where they were passed on; where they wait, the receiver's policy says.
 
 A gap is given up when the other side has acknowledged all of it (it was lost to the sensor, not to the receiver) or when too
 much waits; always with a row of the stream's own direction, so that a chunk's row names its sender. Each shard of flows has
@@ -65,7 +65,9 @@ MASK = 0xFFFFFFFF
 FRESH = 1 << 33  # nothing was passed on yet
 LOST = 1 << 34  # bytes right before NEXT are missing for good
 # Columns of pieces; a piece without stream (-1) is free.
-P_STREAM, P_SEQ, P_LENGTH, P_BYTES, P_NEXT = 0, 1, 2, 3, 4
+# FIRST and END: bounds of the segment that it is a part of.
+P_STREAM, P_SEQ, P_LENGTH, P_BYTES, P_NEXT, P_FIRST, P_END = 0, 1, 2, 3, 4, 5, 6
+FIRST_WINS, BSD, LINUX, OLD_LINUX, SOLARIS = range(5)  # streams.POLICIES
 # rings: where the ring of a shard's pieces begins and ends (never wrapped).
 RING_TAIL, RING_HEAD = 0, 1
 # counts: bytes sent again; rows marked with each anomaly.
@@ -79,6 +81,7 @@ CUT = np.uint64(1 << Odd.IPV4_TRUNC_PKT | 1 << Odd.IPV6_TRUNC_PKT)
 NO_PAYLOAD = np.uint64(1 << Odd.TCP_PKT_TOO_SMALL | 1 << Odd.TCP_HLEN_TOO_SMALL)  # nor a usable sequence number
 MOST_WAITING = 128  # pieces of a stream
 FURTHEST = 1 << 26
+DESTINATION = 2  # word of rows: the receiver's address
 
 
 @kernel
@@ -151,7 +154,46 @@ def holds(streams, piece, skip, buffer, at, length):
 
 
 @kernel
-def insert_piece(streams, stream, before, after, sequence, buffer, start, stop):
+def policy_of(streams, words, row):
+    """What the receiver of a row does with bytes that differ; hosts: the first that fits."""
+    for host in range(len(streams.hosts)):
+        if (
+            words[row, DESTINATION] & streams.hosts[host, 2] == streams.hosts[host, 0]
+            and words[row, DESTINATION + 1] & streams.hosts[host, 3] == streams.hosts[host, 1]
+        ):
+            return streams.policies[host]
+    return streams.policies[len(streams.hosts)]
+
+
+@kernel
+def is_replaced(policy, first, end, old_first, old_end):
+    """Whether a segment's bytes take the place of an older one's, by where both begin and end, as Suricata 7 has it."""
+    if policy == FIRST_WINS:
+        return False
+    if policy == SOLARIS:
+        return end > old_end or (end == old_end and first <= old_first)
+    if first == old_first:
+        return (policy == LINUX and end > old_end) or (policy == OLD_LINUX and end >= old_end)
+    return first < old_first
+
+
+@kernel
+def settle(streams, words, row, piece, skip, buffer, at, length, first, end):
+    """Compares bytes of a piece with those of a segment from `first` to `end`; marks the row and replaces them."""
+    if holds(streams, piece, skip, buffer, at, length):
+        return
+    note(words, row, streams.counts, O_FIRST)
+    old_first = first + ahead(streams.pieces[piece, P_FIRST], first)
+    old_end = first + ahead(streams.pieces[piece, P_END], first)
+    stop = first + ahead(end, first)
+    if is_replaced(policy_of(streams, words, row), first, stop, old_first, old_end):
+        arena.replace_blocks(streams.blocks, streams.links, streams.pieces[piece, P_BYTES], skip, buffer, at, length)
+        streams.pieces[piece, P_FIRST] = first
+        streams.pieces[piece, P_END] = end
+
+
+@kernel
+def insert_piece(streams, stream, before, after, sequence, buffer, start, stop, first, end):
     """Keeps bytes that no piece holds between two pieces (-1: the ends of the list). make_room was asked before."""
     rings, pieces, state = streams.rings, streams.pieces, streams.state
     shard, ring = shard_of(streams, stream), len(pieces) // SHARDS
@@ -160,6 +202,8 @@ def insert_piece(streams, stream, before, after, sequence, buffer, start, stop):
     pieces[piece, P_STREAM] = stream
     pieces[piece, P_SEQ] = sequence
     pieces[piece, P_LENGTH] = stop - start
+    pieces[piece, P_FIRST] = first
+    pieces[piece, P_END] = end
     pieces[piece, P_BYTES] = arena.store_blocks(streams.blocks, streams.links, streams.meta, shard, buffer, start, stop)
     pieces[piece, P_NEXT] = after
     if before < 0:
@@ -197,14 +241,33 @@ def keep(streams, words, row, stream, sequence, buffer, start, stop):
                 continue
             if there <= at:
                 upto = min(end, there + pieces[piece, P_LENGTH])
-                if not holds(streams, piece, at - there, buffer, start + at - first, upto - at):
-                    note(words, row, streams.counts, O_FIRST)
+                settle(
+                    streams,
+                    words,
+                    row,
+                    piece,
+                    at - there,
+                    buffer,
+                    start + at - first,
+                    upto - at,
+                    sequence,
+                    (base + end) & MASK,
+                )
                 streams.counts[C_REPEATED] += upto - at
                 at = upto
                 continue
             upto = min(end, there)
         before = insert_piece(
-            streams, stream, before, piece, (base + at) & MASK, buffer, start + at - first, start + upto - first
+            streams,
+            stream,
+            before,
+            piece,
+            (base + at) & MASK,
+            buffer,
+            start + at - first,
+            start + upto - first,
+            sequence,
+            (base + end) & MASK,
         )
         at = upto
     return True
@@ -259,8 +322,8 @@ def pass_pieces(streams, stream, row, buffer, used, out, found):
 
 
 @kernel
-def pass_between(streams, words, stream, row, buffer, used, start, stop, out, found):
-    """Passes on a segment that is in turn, around the pieces that hold some of its bytes already."""
+def pass_between(streams, words, stream, row, sequence, end, buffer, used, start, stop, out, found):
+    """Passes on what is in turn of a segment, around the pieces that hold some of its bytes already."""
     state, pieces = streams.state, streams.pieces
     while start < stop:
         piece, upto = state[stream, S_PIECE], stop
@@ -268,8 +331,7 @@ def pass_between(streams, words, stream, row, buffer, used, start, stop, out, fo
             distance = ahead(pieces[piece, P_SEQ], state[stream, S_NEXT] & MASK)
             if distance == 0:
                 shared = min(pieces[piece, P_LENGTH], stop - start)
-                if not holds(streams, piece, 0, buffer, start, shared):
-                    note(words, row, streams.counts, O_FIRST)
+                settle(streams, words, row, piece, 0, buffer, start, shared, sequence, end)
                 streams.counts[C_REPEATED] += shared
                 found, used = pass_piece(streams, stream, row, buffer, used, out, found)
                 start += shared
@@ -330,7 +392,18 @@ def follow_segment(streams, words, stream, row, sequence, buffer, used, start, s
         if distance <= 0:
             streams.counts[C_REPEATED] += min(-distance, stop - start)
             found, used = pass_between(
-                streams, words, stream, row, buffer, used, min(stop, start - distance), stop, out, found
+                streams,
+                words,
+                stream,
+                row,
+                sequence,
+                (sequence + stop - start) & MASK,
+                buffer,
+                used,
+                min(stop, start - distance),
+                stop,
+                out,
+                found,
             )
     if cut and state[stream, S_NEXT] & MASK == (sequence + stop - start) & MASK:
         skip_to(streams, words, row, stream, (sequence + stop - start + cut) & MASK)

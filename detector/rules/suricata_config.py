@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from detector.errors import InputError, InputErrors, Position, nearest
+from detector.flows.streams import check_policy
 from detector.lists import read_bounded
 from detector.rules.document import Document, read_documents
 from detector.rules.signature import Subject, Threshold
@@ -21,6 +22,7 @@ from detector.rules.suricata_tables import CLASSIFICATIONS, REFERENCES
 
 LARGEST_FILE = 64 * 2**20
 MOST_INCLUDES = 32
+OTHER_HOSTS = (("0.0.0.0/0", "bsd"), ("::/0", "bsd"))  # where host-os-policy says nothing
 HINT = "--suricata-yaml names a suricata.yaml"
 FILES = ("classification-file", "reference-config-file", "threshold-file")
 CLASSIFICATION = re.compile(r"config\s*classification\s*:\s*([A-Za-z][\w-]*)\s*,\s*(.+?)\s*,\s*([0-9]{1,3})\s*")
@@ -56,7 +58,7 @@ class ThresholdEntry:
 @dataclass(frozen=True)
 class SuricataConfig:
     """What rules are read with. addresses, ports: {NAME: its text as suricata.yaml has it}; rules: files that it names;
-    files: all that were read; warnings: what it names and is not there."""
+    policies: (network, name) of host-os-policy, and Suricata's own for all other hosts. files: all that were read; warnings: what it names and is not there."""
 
     addresses: Mapping[str, str] = field(default_factory=dict)
     ports: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +66,7 @@ class SuricataConfig:
     references: Mapping[str, str] = field(default_factory=lambda: dict(REFERENCES))
     thresholds: tuple[SuppressEntry | ThresholdEntry, ...] = ()
     rules: tuple[Path, ...] = ()
+    policies: tuple[tuple[str, str], ...] = ()
     files: tuple[Path, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -94,6 +97,7 @@ class ConfigReader:
         self.errors: list[InputError] = []
         self.warnings: list[str] = []
         self.files: list[Path] = []
+        self.policies: list[tuple[str, str]] = []
         self.nodes: dict[str, tuple[Document, Any]] = {}  # of the keys that matter
         self.groups: dict[str, dict[str, str]] = {"address-groups": {}, "port-groups": {}}
 
@@ -110,7 +114,7 @@ class ConfigReader:
             thresholds = read_thresholds(named, self.errors)
         return SuricataConfig(
             self.groups["address-groups"], self.groups["port-groups"], classifications, references, tuple(thresholds),
-            tuple(self.rule_files()), tuple(self.files), tuple(self.warnings),
+            tuple(self.rule_files()), (*self.policies, *OTHER_HOSTS), tuple(self.files), tuple(self.warnings),
         )  # fmt: skip
 
     def file(self, path: Path) -> None:
@@ -138,8 +142,24 @@ class ConfigReader:
                 if kind.value in self.groups and isinstance(groups, yaml.MappingNode):
                     for group, text in groups.value:
                         self.group(document, str(kind.value), str(group.value), text)
+        elif name == "host-os-policy" and isinstance(value, yaml.MappingNode):
+            for policy, networks in value.value:
+                self.policy(document, policy, networks)
         elif name in (*FILES, "default-rule-path", "rule-files"):
             self.nodes[name] = (document, value)
+
+    def policy(self, document: Document, name: Any, networks: Any) -> None:
+        """The hosts of one policy."""
+        for node in networks.value if isinstance(networks, yaml.SequenceNode) else [networks]:
+            network = document.text(node, "host-os-policy")
+            try:
+                check_policy(network, str(name.value))
+            except InputError as error:
+                document.error(
+                    name if "policy" in error.problem else node, f"host-os-policy: {error.problem}", error.hint
+                )
+            else:
+                self.policies.append((network, str(name.value)))
 
     def group(self, document: Document, kind: str, name: str, node: Any) -> None:
         """One variable: a text, or a YAML list of them."""

@@ -13,10 +13,11 @@ from typing import Any
 from detector.capture.folder_settings import FolderSettings
 from detector.capture.interface import InterfaceSettings
 from detector.errors import InputError, InputErrors
-from detector.flows.streams import StreamSettings
+from detector.flows.streams import StreamSettings, check_policy
 from detector.flows.table import FlowSettings
 from detector.packets.decode import DecodeSettings
 from detector.pipeline import PipelineSettings
+from detector.rules.suricata_config import read_suricata_yaml
 from detector.rules.variables import make_variables
 from detector.service.health import MetricsSettings
 from detector.service.logs import LogSettings
@@ -84,6 +85,12 @@ class Config:
         "given its rule files",
         "", example="/etc/suricata/suricata.yaml",
     )  # fmt: skip
+    stream_policies: dict[str, str] = setting(
+        "table",
+        "what systems do with bytes of TCP that come twice and differ, while they wait for a gap: a policy of Suricata's host-os-policy and "
+        "its networks; default: that of suricata_yaml, else first",
+        {}, example="{windows: [10.1.0.0/16], linux: 10.2.0.0/16}",
+    )  # fmt: skip
     watch_rules: bool = setting("flag", "load rules anew when a file of them, or this one, has changed", True)
     learn_from: tuple[str, ...] = setting("paths", "captures of known good traffic for new_value rules", ())
     alerts: tuple[Any, ...] = setting("variants", "where alerts go", (), among=DECLARED)
@@ -127,6 +134,12 @@ class Config:
         for path, count in Counter(folder.resolve() for folder in folders).items():
             if count > 1:
                 yield "sources", f"{count} entries watch {path}", "its packets would be judged twice"
+        for name, text in self.stream_policies.items():
+            try:
+                for network in text.split(","):
+                    check_policy(network.strip(), name)
+            except InputError as error:
+                yield "stream_policies", error.problem, error.hint
         for what, variables in (("home_net", {}), ("variables", self.variables)):
             try:
                 make_variables(variables, self.home_net)
@@ -159,6 +172,13 @@ class Config:
         """The sensor's name."""
         return self.sensor or socket.gethostname()
 
+    def policies(self) -> tuple[tuple[str, str], ...]:
+        """(network, policy) of receivers: of this file, else of suricata.yaml."""
+        own = [(network.strip(), name) for name, text in self.stream_policies.items() for network in text.split(",")]
+        if own or not self.suricata_yaml:
+            return tuple(own)
+        return read_suricata_yaml(Path(self.suricata_yaml)).policies
+
     def pipeline_settings(self) -> PipelineSettings:
         """What the stages are to be told."""
         ceilings = self.ceilings
@@ -169,7 +189,8 @@ class Config:
             ),
             flows=FlowSettings(flows=ceilings.flows, vlan_in_key=self.decoding.vlan_in_key, midstream=self.decoding.midstream),
             streams=StreamSettings(
-                stream_bytes=ceilings.stream_bytes, memory_bytes=ceilings.stream_memory, window_bytes=ceilings.window_memory
+                stream_bytes=ceilings.stream_bytes, memory_bytes=ceilings.stream_memory, window_bytes=ceilings.window_memory,
+                policies=self.policies(),
             ),
             observer=self.observer,
         )  # fmt: skip

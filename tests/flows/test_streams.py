@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from detector.capture import open_source
+from detector.errors import InputError
 from detector.flows.columns import Chunk
-from detector.flows.streams import StreamSettings, StreamTable
+from detector.flows.streams import StreamSettings, StreamTable, check_policy
 from detector.flows.table import FlowSettings, FlowTable
 from detector.packets.decode import PacketDecoder
 from tests.flows.frames import ACK, CLIENT, FIN, PUSH, RST, SECOND, SERVER, SYN, Followed, follow, tcp, udp
@@ -324,3 +325,45 @@ def test_what_receivers_take_otherwise_is_marked(segments: list[bytes], expected
         tcp(CLIENT, SERVER, SYN, 5000),
     ]
     assert follow(ordinary).streams.anomalies == {}
+
+
+OVERLAPS = [(5, 15), (5, 20), (5, 25), (10, 15), (10, 20), (10, 25), (12, 17), (12, 20), (12, 25)]
+# What Suricata 7.0.10 makes, by policy, of bytes 10 to 20 (A), those of an overlap (B), and then 0 to 10 (digits): letters of the overlaps.
+OF_POLICY = {
+    "vista": "01234BBBBBAAAAAAAAAA 01234BBBBBAAAAAAAAAA 01234BBBBBAAAAAAAAAABBBBB 0123456789AAAAAAAAAA 0123456789AAAAAAAAAA"
+             " 0123456789AAAAAAAAAABBBBB 0123456789AAAAAAAAAA 0123456789AAAAAAAAAA 0123456789AAAAAAAAAABBBBB",
+    "windows": "0123456789BBBBBAAAAA 0123456789BBBBBBBBBB 0123456789BBBBBBBBBBBBBBB 0123456789AAAAAAAAAA 0123456789AAAAAAAAAA"
+               " 0123456789AAAAAAAAAABBBBB 0123456789AAAAAAAAAA 0123456789AAAAAAAAAA 0123456789AAAAAAAAAABBBBB",
+    "linux": "0123456789BBBBBAAAAA 0123456789BBBBBBBBBB 0123456789BBBBBBBBBBBBBBB 0123456789AAAAAAAAAA 0123456789AAAAAAAAAA"
+             " 0123456789BBBBBBBBBBBBBBB 0123456789AAAAAAAAAA 0123456789AAAAAAAAAA 0123456789AAAAAAAAAABBBBB",
+    "old-linux": "0123456789BBBBBAAAAA 0123456789BBBBBBBBBB 0123456789BBBBBBBBBBBBBBB 0123456789AAAAAAAAAA 0123456789BBBBBBBBBB"
+                 " 0123456789BBBBBBBBBBBBBBB 0123456789AAAAAAAAAA 0123456789AAAAAAAAAA 0123456789AAAAAAAAAABBBBB",
+    "solaris": "01234BBBBBAAAAAAAAAA 01234BBBBBBBBBBBBBBB 01234BBBBBBBBBBBBBBBBBBBB 0123456789AAAAAAAAAA 0123456789BBBBBBBBBB"
+               " 0123456789BBBBBBBBBBBBBBB 0123456789AAAAAAAAAA 0123456789AAAAAAAAAA 0123456789AABBBBBBBBBBBBB",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", OF_POLICY)
+def test_what_the_receiver_does_with_an_overlap(policy: str) -> None:
+    """Of networks that hold the receiver the narrowest counts."""
+    other = "solaris" if policy == "vista" else "vista"
+    limits = StreamSettings(
+        memory_bytes=64 * 65536, policies=(("10.0.0.0/8", other), ("10.0.0.2", policy), ("::/0", other))
+    )
+    found = []
+    for start, stop in OVERLAPS:
+        parts = [(10, b"A" * 10), (start, b"B" * (stop - start)), (0, b"0123456789")]
+        done = follow([*HANDSHAKE, *(frame("c", at, data) for at, data in parts)], limits=limits)
+        found.append(b"".join(chunk[2] for chunk in done.chunks).decode())
+        assert any("stream.overlap_different_data" in odd for odd in done.odd)
+    assert found == OF_POLICY[policy].split()
+
+
+def test_policies_that_cannot_be_read() -> None:
+    for network, name, hint in (
+        ("10.0.0.0/8", "linus", "did you mean linux?"),
+        ("10.0.0", "linux", "write 10.0.0.0/8"),
+    ):
+        with pytest.raises(InputError) as caught:
+            check_policy(network, name)
+        assert caught.value.hint.startswith(hint)

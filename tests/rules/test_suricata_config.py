@@ -54,6 +54,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_policies_of_hosts(folder: Path) -> None:
+    """The rest of the world is BSD to Suricata."""
+    path = folder / "suricata.yaml"
+    path.write_text("host-os-policy:\n  windows: [10.1.0.0/16, 10.2.0.1]\n  bsd: []\n")
+    assert read_suricata_yaml(path).policies == (
+        ("10.1.0.0/16", "windows"), ("10.2.0.1", "windows"), ("0.0.0.0/0", "bsd"), ("::/0", "bsd"),
+    )  # fmt: skip
+    path.write_text("host-os-policy:\n  windoms: [10.1.0.0/16]\n  linux: [10.1.0.300]\n")
+    with pytest.raises(InputErrors) as caught:
+        read_suricata_yaml(path)
+    assert [error.problem for error in caught.value.errors] == [
+        "host-os-policy: unknown policy 'windoms'", "host-os-policy: '10.1.0.300' is no network",
+    ]  # fmt: skip
+
+
 def test_all_of_it(folder: Path) -> None:
     config = read_suricata_yaml(folder / "suricata.yaml")
     assert config.addresses == {

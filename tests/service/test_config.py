@@ -78,3 +78,21 @@ def test_a_sensor_is_called_by_its_host_unless_named(tmp_path: Path) -> None:
     assert isinstance(made, Config) and made.observer == os.uname().nodename
     path.write_text("sensor: plant-a\nsources: [{folder: {path: .}}]\n")
     assert read_config(path).observer == "plant-a"
+
+
+def test_policies_of_receivers(tmp_path: Path) -> None:
+    """This file's own count before those of a suricata.yaml; without both there is none, so that the first bytes count."""
+    path = tmp_path / "detector.yml"
+    (tmp_path / "suricata.yaml").write_text("host-os-policy: {linux: [10.3.0.0/16]}\n")
+    sources = "sources: [{folder: {path: .}}]\n"
+    own = "stream_policies: {windows: [10.1.0.0/16, 10.4.0.1], linux: 10.2.0.0/16}\n"
+    for text, expected in (
+        ("", ()),
+        ("suricata_yaml: suricata.yaml\n", (("10.3.0.0/16", "linux"), ("0.0.0.0/0", "bsd"), ("::/0", "bsd"))),
+        (
+            own + "suricata_yaml: suricata.yaml\n",
+            (("10.1.0.0/16", "windows"), ("10.4.0.1", "windows"), ("10.2.0.0/16", "linux")),
+        ),
+    ):
+        path.write_text(sources + text)
+        assert read_config(path).pipeline_settings().streams.policies == expected

@@ -139,7 +139,8 @@ def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
         flow |= FlowCondition.WHOLE
     if draft.chains.get(Buffer.PAYLOAD) or draft.dsize:
         flow |= FlowCondition.BYTES
-    return Header(protocol, groups[0], ports[0], words[4] == "<>", groups[1], ports[1], flow), inactive
+    is_both_ways = words[4] == "<>" and (groups[0], ports[0]) != (groups[1], ports[1])  # alike, there is one way only
+    return Header(protocol, groups[0], ports[0], is_both_ways, groups[1], ports[1], flow), inactive
 
 
 def wrong_group(draft: Draft, place: int, broken: Broken, hint: str) -> InputError:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.differential.suricata.exemptions import EXEMPTIONS
 from tests.differential.suricata.run import Comparison, all_captures
 
 
@@ -37,6 +38,10 @@ def main() -> int:
         for line in comparison.table.differences + comparison.chance.differences:
             print(line)
         print(comparison.table.text())
+        if not wanted.captures:
+            for exemption in EXEMPTIONS:  # per exemption
+                if exemption not in comparison.table.needed | comparison.chance.needed:
+                    print(f"not needed: {exemption.captures}: {exemption.reason}")
         if wanted.random:
             print("rules made from traffic:", comparison.chance.text(), sep="\n")
     return bool(comparison.refused or comparison.table.differences or comparison.chance.differences)

@@ -19,9 +19,6 @@ from tests.runs import SCENARIOS
 MOST_PACKETS = 3000  # of a capture, that rules are made from
 RULE = re.compile(r"alert (?P<header>[^(]+?) ?\((?P<options>.*)\)\s*$")
 SID = re.compile(r"sid: ?(\d+);")
-# (capture, sid) where both differ, and why. Every entry was looked at; none stands for an unknown.
-EXEMPTIONS: dict[tuple[str, int], str] = {}
-
 Compared = dict[int, tuple[str, str, list[str]]]
 
 
@@ -104,7 +101,7 @@ class Comparison:
         name = path.parent.name + "/" + path.name if path.name == "capture.pcap" else path.name
         mine = [seen for seen in ours(path, self.ruleset) if seen.sid in self.rules]
         their = [seen for seen in theirs(path, self.path, self.folder) if seen.sid in self.rules]
-        self.table.add(name, self.rules, mine, their, EXEMPTIONS)
+        self.table.add(name, self.rules, mine, their)
 
     def random(self, path: Path, count: int, seed: int) -> None:
         """Compares rules made from a capture's traffic on that capture."""
@@ -115,4 +112,4 @@ class Comparison:
             named = sids_of(kept)
             mine = [seen for seen in ours(path, ruleset) if seen.sid in named]
             their = [seen for seen in theirs(path, rules, self.folder) if seen.sid in named]
-            self.chance.add(path.name, named, mine, their, EXEMPTIONS)
+            self.chance.add(path.name, named, mine, their)
