@@ -256,30 +256,6 @@ def test_extension_headers_belong_to_the_header_of_ipv6(tmp_path: Path) -> None:
     assert alerted(tmp_path, rules, frames) == [(1, 1), (2, 2)]
 
 
-def test_a_handshake_is_established_behind_it(tmp_path: Path) -> None:
-    """Of rules of a header alone too: the client's ACK establishes the session and does not yet come on it."""
-    rule = 'alert tcp any any -> any any (msg:"a"; flow:established; sid:1;)'
-    assert alerted(tmp_path, rule, connection(b"abc")) == [(4, 1)]
-
-
-def test_both_ways(tmp_path: Path) -> None:
-    """Suricata on datagrams.pcap: a packet that fits either way of `<>` alerts twice, unless both sides are written alike."""
-    headers = (
-        "any any <> any 5000",
-        "10.0.0.0/8 any <> any any",
-        "any !1 <> any any",
-        "any any <> any any",
-        "10.0.0.0/8 any <> 10.0.0.0/8 any",
-    )
-    rules = "\n".join(
-        f'alert udp {header} (msg:"{sid}-{kind}"; {options} sid:{10 * sid + kind};)'
-        for sid, header in enumerate(headers, 1)
-        for kind, options in enumerate(('content:"EVILBYTES";', "dsize:>0;"))
-    )
-    sids = [sid for _, sid in alerted(tmp_path, rules, [datagram(b"EVILBYTES")])]
-    assert [sids.count(10 * sid + kind) for sid in range(1, 6) for kind in range(2)] == [1, 1, 2, 2, 2, 2, 1, 1, 1, 1]
-
-
 def test_a_run_that_is_stopped_and_restored_finds_the_same(tmp_path: Path) -> None:
     """After each packet: hits that wait for more bytes, windows of streams, bits and counts go over a restart; so do hits
     over a reload. Without it the first match over the restart is lost without a word."""
@@ -314,3 +290,27 @@ alert tcp any any -> any any (msg:"waits"; content:"EVILBYTES"; content:"far"; d
 alert tcp any any -> any any (msg:"a bit"; flowbits:isset,seen; content:"LOUDword"; sid:3;)
 alert tcp any any -> any any (msg:"counts"; flags:PA; threshold:type both,track by_src,count 3,seconds 60; sid:4;)
 """
+
+
+def test_a_handshake_is_established_behind_it(tmp_path: Path) -> None:
+    """Of rules of a header alone too: the client's ACK establishes the session and does not yet come on it."""
+    rule = 'alert tcp any any -> any any (msg:"a"; flow:established; sid:1;)'
+    assert alerted(tmp_path, rule, connection(b"abc")) == [(4, 1)]
+
+
+def test_both_ways(tmp_path: Path) -> None:
+    """Suricata on datagrams.pcap: a packet that fits either way of `<>` alerts twice, unless both sides are written alike."""
+    headers = (
+        "any any <> any 5000",
+        "10.0.0.0/8 any <> any any",
+        "any !1 <> any any",
+        "any any <> any any",
+        "10.0.0.0/8 any <> 10.0.0.0/8 any",
+    )
+    rules = "\n".join(
+        f'alert udp {header} (msg:"{sid}-{kind}"; {options} sid:{10 * sid + kind};)'
+        for sid, header in enumerate(headers, 1)
+        for kind, options in enumerate(('content:"EVILBYTES";', "dsize:>0;"))
+    )
+    sids = [sid for _, sid in alerted(tmp_path, rules, [datagram(b"EVILBYTES")])]
+    assert [sids.count(10 * sid + kind) for sid in range(1, 6) for kind in range(2)] == [1, 1, 2, 2, 2, 2, 1, 1, 1, 1]
