@@ -96,7 +96,7 @@ def rules() -> Dashboard:
         graph("Rule errors", "Which rule fails, and since when? The log has the reason.",
               promql(rate("detector_rule_errors_total", "title", more=RULE), "{{title}}"), steps=((None, GREEN), (0.001, RED))),
         graph("Alerts by rule", "Did a rule become loud, and when: since a reload, since a change in the plant?",
-              promql(rate("detector_alerts_total", "title", more=RULE), "{{title}}"), stacked=True, width=24),
+              promql(rate("detector_alerts_total", "title", more=RULE), "{{title}}"), stacked=True),
         listing("Rules that matched nothing", "Which rules are silent: is the protocol spoken here, is a variable wrong, is the rule dead?",
                 promql(f"sum by (title) (increase({metric('detector_matches_total', more=RULE)}[$__range])) == 0", now=True),
                 columns={"title": "rule"}, hidden=["Time", "Value"], none="every rule matched", height=8),

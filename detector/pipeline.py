@@ -502,6 +502,8 @@ class Pipeline:
             raise UnfitState(
                 f"the saved state was made with {workers} workers, and there is none beside this process now"
             )
+        if "waiting" not in state:
+            raise UnfitState("the saved state was made by a version that did not keep what payload rules wait for")
         decoding = Decoding(self._settings)
         decoding.following.watch(self.engine.selector.watched)
         decoding.restore(state["decoding"])
