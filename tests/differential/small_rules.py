@@ -20,10 +20,10 @@ app-layer:
     enip: {{enabled: yes, detection-ports: {{dp: 44818, sp: 44818}}}}
 stream: {{checksum-validation: no, midstream: {midstream}, reassembly: {{randomize-chunk-size: no}}}}
 flow-timeouts:
-  default: {{new: 300, established: 300, closed: 300}}
-  tcp: {{new: 60, established: 86400, closed: 86400}}
-  udp: {{new: 300, established: 300}}
-  icmp: {{new: 300, established: 300}}
+  default: {{new: 30, established: 300, closed: 0}}
+  tcp: {{new: 60, established: 600, closed: 60}}
+  udp: {{new: 30, established: 300}}
+  icmp: {{new: 30, established: 300}}
 host-mode: sniffer-only
 packet-alert-max: 255
 """

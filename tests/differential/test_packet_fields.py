@@ -124,7 +124,7 @@ def names() -> list[str]:
     tshark.require_tool("tshark")
     known = known_to_tshark()
     chosen = [name for name, field in FIELDS.items() if table_of(name) == "packet" and name not in PROTOCOLS]
-    own = {name for name in chosen if name.startswith(("flow.", "packet."))}
+    own = {name for name in chosen if name.startswith(("flow.", "packet.", "stream."))}
     assert not [name for name in chosen if name not in known and name not in own], (
         "a field that Wireshark does not have"
     )
