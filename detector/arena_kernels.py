@@ -51,12 +51,19 @@ def load_blocks(blocks, links, head, length, buffer, at):
 
 
 @kernel
-def equal_blocks(blocks, links, head, skip, buffer, at, length):
-    """Whether the bytes of a string, from `skip` on, equal buffer[at:at + length]."""
-    size = blocks.shape[1]
+def seek_block(links, head, skip, size):
+    """The block in which byte `skip` of a string stands, and its place there."""
     while skip >= size:
         head = links[head]
         skip -= size
+    return head, skip
+
+
+@kernel
+def equal_blocks(blocks, links, head, skip, buffer, at, length):
+    """Whether the bytes of a string, from `skip` on, equal buffer[at:at + length]."""
+    size = blocks.shape[1]
+    head, skip = seek_block(links, head, skip, size)
     for k in range(length):
         if skip == size:
             head = links[head]
@@ -71,9 +78,7 @@ def equal_blocks(blocks, links, head, skip, buffer, at, length):
 def replace_blocks(blocks, links, head, skip, buffer, at, length):
     """Puts buffer[at:at + length] in place of as many bytes of a string, from `skip` on."""
     size = blocks.shape[1]
-    while skip >= size:
-        head = links[head]
-        skip -= size
+    head, skip = seek_block(links, head, skip, size)
     for k in range(length):
         if skip == size:
             head = links[head]

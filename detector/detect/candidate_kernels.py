@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.detect.header_kernels import H_FLOW, OF_PACKET, OF_WINDOW, count_names, holds, is_in_flow, is_rebuilt
+from detector.detect.header_kernels import H_FLOW, OF_PACKET, OF_WINDOW, count_names, is_in_flow, is_rebuilt, names
 from detector.flows.columns import (
     FLOW,
     PEER,
@@ -35,11 +35,7 @@ WAITING_COLUMNS = 2 + 2 * WAITING
 @kernel
 def is_named(headers, header, lines, row):
     """Whether a row's window is one that a header names, but for what may change while its flow lives."""
-    count = holds(
-        headers.lasting, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, OF_WINDOW, headers.groups,
-        headers.lows, headers.highs, headers.port_groups, headers.ranges,
-    )  # fmt: skip
-    return count > 0
+    return names(headers, headers.lasting, header, lines, row, OF_WINDOW) > 0
 
 
 @kernel

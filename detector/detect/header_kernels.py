@@ -165,13 +165,13 @@ def is_rebuilt(cells, row, rebuilt_from):
 
 
 @kernel
-def names(headers, header, lines, row, kind):
+def names(headers, cells, header, lines, row, kind):
     """How often a header names a row, or what of it is asked.
 
-    headers: headers.HeaderArrays.  lines: headers.RowArrays.  kind: OF_PACKET, OF_WINDOW, OF_EITHER or OF_FRAGMENT.
+    headers: headers.HeaderArrays; cells: its cells, or those without what may change while a flow lives.  lines: headers.RowArrays.  kind: OF_PACKET, OF_WINDOW, OF_EITHER or OF_FRAGMENT.
     """
     return holds(
-        headers.cells, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, kind, headers.groups,
+        cells, header, lines.cells, lines.words, lines.flows, lines.rebuilt_from, row, kind, headers.groups,
         headers.lows, headers.highs, headers.port_groups, headers.ranges,
     )  # fmt: skip
 
@@ -188,7 +188,7 @@ def count_names(headers, header, lines, row, kind):
     count = np.int64(0)
     kinds = 2 if kind != OF_WINDOW and completes(lines, row) else 1
     for i in range(kinds):
-        count += names(headers, header, lines, row, OF_FRAGMENT if i else kind)
+        count += names(headers, headers.cells, header, lines, row, OF_FRAGMENT if i else kind)
     return count
 
 

@@ -250,10 +250,7 @@ class Signatures:
             of_windows = about.windows.cells[:, Window.ROW]
             inside = np.flatnonzero(mask[of_windows])
             parts.append(Candidates(np.full(len(inside), number), of_windows[inside], inside))
-        candidates = joined(parts)
-        if owned is not None:
-            candidates = candidates.chosen(owned[candidates.rows])
-        held = self._checked(packets, about, candidates.chosen(self.headers.count(packets, *candidates) > 0))
+        held = self._checked(packets, about, self._named(packets, joined(parts), owned))
         if self._holds_on_nothing[number]:
             ends = rows[about.flows.cells[rows, FlowCell.PEER] & Peer.ENDS > 0]
             held = joined((held, self._ending(packets, np.full(len(ends), number), ends, owned)))
@@ -261,10 +258,13 @@ class Signatures:
 
     def _ending(self, packets: PacketTable, rules: Rows, rows: Rows, owned: Owned) -> Candidates:
         """Of rules that hold on nothing, each with a row that ends a stream, those whose header holds."""
-        found = Candidates(rules, rows, np.full(len(rows), -1))
+        return self._named(packets, Candidates(rules, rows, np.full(len(rows), -1)), owned)
+
+    def _named(self, packets: PacketTable, candidates: Candidates, owned: Owned) -> Candidates:
+        """The candidates whose row is this process's and whose header holds."""
         if owned is not None:
-            found = found.chosen(owned[rows])
-        return found.chosen(self.headers.count(packets, *found) > 0)
+            candidates = candidates.chosen(owned[candidates.rows])
+        return candidates.chosen(self.headers.count(packets, *candidates) > 0)
 
     def repeated(self, place: int, packets: PacketTable, rows: Rows) -> Rows:
         """Rows at which a rule holds; several times those that its header names more than once."""
@@ -328,8 +328,7 @@ class Signatures:
                     break
                 out = np.empty((found, 3), np.int64)
             parts.append(Candidates(*out[:found].T))
-        pairs = joined(parts)
-        return pairs.chosen(self.headers.count(packets, *pairs) > 0)
+        return self._named(packets, joined(parts), None)  # the masks are of owned rows
 
     def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates) -> Candidates:
         """The candidates at which all inspections hold."""

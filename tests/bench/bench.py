@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from detector.capture import open_source
@@ -52,6 +53,34 @@ def measured(command: Sequence[str]) -> tuple[float, float]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
+def suricata(folder: Path, rules: Path, capture: Path) -> list[str]:
+    """Suricata in single mode, with the suricata.yaml of a folder; its logs are new each time."""
+    logs = folder / "logs"
+    shutil.rmtree(logs, ignore_errors=True)
+    logs.mkdir()
+    return ["suricata", "--runmode", "single", "-k", "none", "-c", str(folder / "suricata.yaml"),
+            "-S", str(rules), "-r", str(capture), "-l", str(logs)]  # fmt: skip
+
+
+@contextmanager
+def bench_folder(given: Path | None) -> Iterator[Path]:
+    """The folder that was given, or one that is removed; says what machine this is.
+
+    Raises:
+        SystemExit: there is no Suricata.
+    """
+    if shutil.which("suricata") is None:
+        raise SystemExit("suricata is not installed: run tests/install_tools.sh as root")
+    folder = given or Path(tempfile.mkdtemp(prefix="detector-bench-"))
+    folder.mkdir(exist_ok=True)
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    try:
+        yield folder
+    finally:
+        if not given:
+            shutil.rmtree(folder)
+
+
 class Bench:
     """Captures, rules and commands of one run."""
 
@@ -71,11 +100,8 @@ class Bench:
                 "--alerts", str(self.folder / "alerts.jsonl")]  # fmt: skip
 
     def theirs(self, capture: Path) -> list[str]:
-        """Suricata in single mode with the fifty rules."""
-        logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
-        return ["suricata", "--runmode", "single", "-k", "none", "-c", str(self.folder / "suricata.yaml"),
-                "-S", str(self.folder / "bench.rules"), "-r", str(capture), "-l", str(logs)]  # fmt: skip
+        """Suricata with the fifty rules."""
+        return suricata(self.folder, self.folder / "bench.rules", capture)
 
     def pair(self, command: Callable[[Path], list[str]]) -> tuple[float, float, float, float]:
         """(ns a packet by slope, seconds for the small one, for the large one, peak MB)."""
@@ -155,12 +181,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
-    if shutil.which("suricata") is None:
-        raise SystemExit("suricata is not installed: run tests/install_tools.sh as root")
-    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="detector-bench-"))
-    folder.mkdir(exist_ok=True)
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores")
-    try:
+    with bench_folder(arguments.folder) as folder:
         bench = Bench(folder, arguments.small, arguments.large)
         subprocess.run([sys.executable, "-m", "detector", "warm"], check=True)
         measured(bench.ours(bench.captures[0]))
@@ -169,9 +190,6 @@ def main() -> None:
         print("\nstages:")
         stages(bench.captures[0], folder / "rules.yml")
         worst_cases(bench, min(1_000_000, arguments.small))
-    finally:
-        if not arguments.folder:
-            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import shutil
 import statistics
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +23,7 @@ from detector.detect.engine import Engine
 from detector.pipeline import Decoding, Pipeline, PipelineSettings
 from detector.rules.loader import load_rules
 from tests.bench import traffic
-from tests.bench.bench import SURICATA_YAML, measured
+from tests.bench.bench import SURICATA_YAML, bench_folder, measured, suricata
 from tests.bench.office import Office
 from tests.bench.signatures import write_rules
 
@@ -59,15 +56,11 @@ class PayloadBench:
 
     def theirs(self, capture: Path, count: int) -> tuple[float, float]:
         """The same of Suricata in single mode."""
-        logs = self.folder / "logs"
-        shutil.rmtree(logs, ignore_errors=True)
-        logs.mkdir()
-        return measured(["suricata", "--runmode", "single", "-k", "none", "-c", str(self.folder / "suricata.yaml"),
-                         "-S", str(self.rules(count)), "-r", str(capture), "-l", str(logs)])  # fmt: skip
+        return measured(suricata(self.folder, self.rules(count), capture))
 
     def compare(self, count: int, pairs: int) -> float:
         """Prints pairs with a ruleset; our nanoseconds a packet, the median."""
-        self.ours(self.captures[0], count)  # so that kernels, rules and patterns are in the cache
+        self.ours(self.captures[-1], count)  # so that kernels, rules and patterns are in the cache
         ours, ratios = [], []
         for _ in range(pairs):  # per pair
             slopes = []
@@ -126,13 +119,8 @@ def main() -> None:
     parser.add_argument("--load", type=int, default=40_000)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
-    if shutil.which("suricata") is None:
-        raise SystemExit("suricata is not installed: run tests/install_tools.sh as root")
-    folder = arguments.folder or Path(tempfile.mkdtemp(prefix="detector-bench-"))
-    folder.mkdir(exist_ok=True)
-    os.environ["DETECTOR_CACHE"] = str(folder / "cache")  # what is measured cold is deleted: not the user's
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores")
-    try:
+    with bench_folder(arguments.folder) as folder:
+        os.environ["DETECTOR_CACHE"] = str(folder / "cache")  # what is measured cold is deleted: not the user's
         bench = PayloadBench(folder, arguments.small, arguments.large)
         found = []
         for count in arguments.rules:  # per ruleset
@@ -143,9 +131,6 @@ def main() -> None:
                 f"from {arguments.rules[0]:,} to {arguments.rules[-1]:,} rules the rate falls by {1 - found[0] / found[-1]:.0%}"
             )
         bench.load(arguments.load)
-    finally:
-        if not arguments.folder:
-            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
