@@ -2,7 +2,7 @@
 
 What counts is the time beyond that of a search which goes over its bytes once, and the time as a whole. A rule that has
 used up either is left alone for some batches: bytes made for it would take that time for ever. All rules together have
-a limit too; beyond it those are left alone that have been slow before.
+a limit too; beyond it only those are tried for as long of which it is known that they are quick.
 """
 
 from __future__ import annotations
@@ -25,24 +25,22 @@ class Budget:
         self._slow_ns: Counter[int] = Counter()
         self._all_ns: Counter[int] = Counter()
         self._together_ns = 0
-        self._was_slow: set[int] = set()
+        self._quick: set[int] = set()
+        self._slow: set[int] = set()
         self._pauses: dict[int, int] = {}  # batches for which a rule is left alone
+        self._pause = 0  # and for which all are that are not known to be quick
 
     def begin(self) -> None:
         """A batch begins."""
         self._slow_ns.clear()
         self._all_ns.clear()
         self._together_ns = 0
+        self._pause = max(0, self._pause - 1)
         self._pauses = {rule: left - 1 for rule, left in self._pauses.items() if left > 1}
 
     def admits(self, rule: int) -> bool:
         """Whether a rule's expression may be tried."""
-        if rule in self._pauses:
-            return False
-        if self._together_ns >= MOST_TOGETHER_NS and rule in self._was_slow:
-            self._pauses[rule] = PAUSE + 1
-            return False
-        return True
+        return rule not in self._pauses and (not self._pause or (rule in self._quick and rule not in self._slow))
 
     def spend(self, rule: int, spent_ns: int, size: int) -> bool:
         """Notes a search over so many bytes; whether the rule has now used up what it may take."""
@@ -51,7 +49,11 @@ class Budget:
         if slow_ns > 0:
             self._slow_ns[rule] += slow_ns
             self._together_ns += slow_ns
-            self._was_slow.add(rule)
+            self._slow.add(rule)
+            if self._together_ns >= MOST_TOGETHER_NS:
+                self._pause = PAUSE + 1
+        else:
+            self._quick.add(rule)
         if self._slow_ns[rule] < MOST_SLOW_NS and self._all_ns[rule] < MOST_NS:
             return False
         self._pauses[rule] = PAUSE + 1

@@ -45,15 +45,16 @@ def test_a_pause_ends() -> None:
 
 
 def test_a_thousand_slow_rules_together() -> None:
-    """Each new one has a search of its own before it is known; from then on they share what a batch may take."""
+    """They share what some batches may take, not each of its own. A rule that was always quick is tried in any case."""
     budget, searches = Budget(), []
-    for _ in range(4):
+    for _ in range(100):
         budget.begin()
+        assert budget.admits(1000) and not budget.spend(1000, 1000, 1000)
         count = 0
         for rule in range(1000):
             if budget.admits(rule):
                 budget.spend(rule, SLOW, 1000)
                 count += 1
         searches.append(count)
-    assert searches[0] == 1000
-    assert all(count * SLOW <= 1.1 * MOST_TOGETHER_NS for count in searches[1:])
+    assert max(searches) * SLOW <= 1.1 * MOST_TOGETHER_NS
+    assert [count > 0 for count in searches] == [batch % (PAUSE + 1) == 0 for batch in range(100)]
