@@ -104,7 +104,7 @@ def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | No
     count = sum(len(file.rules) + len(file.refused) for file in loaded.values())
     ruleset = Ruleset(tuple(rules), tuple(warnings), tuple(refused), count)
     ruleset = apply_overrides(ruleset, changes, today)
-    unset = map(str, never_set(ruleset.active))
+    unset = map(str, never_set(ruleset.rules))
     return with_bases(replace(ruleset, warnings=(*ruleset.warnings, *unset)))
 
 
