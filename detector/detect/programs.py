@@ -5,6 +5,7 @@ Input: (buffer, steps) of each inspection. Output: Programs, whose arrays the ke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,6 +37,7 @@ COMPARISONS = ("<", ">", "=", "<=", ">=", "&", "^")
 OPERATIONS = ("+", "-", "*", "/", "<<", ">>")
 ORIGINS = ("", "beginning", "end")
 MOST_VARIABLES = 16
+ANCHOR = re.compile(r"(?<!\[)\^|\\A")  # in an expression
 
 
 class Programs:
@@ -54,6 +56,12 @@ class Programs:
         self.code = np.zeros((0, CODE_COLUMNS), np.int64)
         self.bounds = np.full((len(self._inspections), 2), -1, np.int64)
         self.pool = np.zeros(1, np.uint8)
+        self._placed = np.zeros(len(self._inspections), np.bool_)
+
+    def is_placed(self, which: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool[n]: of programs, whether it matters where their bytes begin."""
+        self.need(which)
+        return self._placed[which]
 
     def need(self, which: NDArray[np.int64]) -> None:
         """Makes those of some programs that are not made yet."""
@@ -63,6 +71,7 @@ class Programs:
         for program in missing.tolist():  # per program
             first = len(self._rows)
             self._compile(self._inspections[program][1])
+            self._placed[program] = are_placed(self._inspections[program][1])
             self.bounds[program] = first, len(self._rows)
         self.code = np.array(self._rows, np.int64).reshape(-1, CODE_COLUMNS)
         self.pool = np.frombuffer(bytes(self._pool) or b"\0", np.uint8).copy()
@@ -178,6 +187,28 @@ def mask(bitmask: int | None) -> tuple[int, int]:
 def is_relative(step: Step) -> bool:
     """Whether a step counts from the match before."""
     return not isinstance(step, BufferSize) and step.is_relative
+
+
+def are_placed(steps: Sequence[Step]) -> bool:
+    """Whether it matters where the bytes begin: a step counts from there, or asks for what is nowhere in them.
+
+    On a stream Suricata's begin where it looked last; all others are found whatever the bytes before them were.
+    """
+    for step in steps:  # per step
+        match step:
+            case Content():
+                placed = not step.is_relative and (step.is_negated or step.offset not in (None, 0))
+            case Pcre():
+                placed = not step.is_relative and (
+                    step.is_negated or ANCHOR.search(step.pattern) is not None or "A" in step.flags
+                )
+            case ByteJump():
+                placed = step.origin == "beginning" or not step.is_relative
+            case _:
+                placed = not is_relative(step)
+        if placed:
+            return True
+    return False
 
 
 def followed_by_relative(steps: Sequence[Step]) -> set[int]:

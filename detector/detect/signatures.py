@@ -365,6 +365,10 @@ class Signatures:
             cells = windows.cells[candidates.windows[having[at]]]
             fresh[at] = cells[:, Window.TAIL]
             origins[at] = cells[:, Window.POSITION] - cells[:, Window.TAIL]
+            ahead = np.maximum(0, cells[:, Window.BASE] - origins[at]) * self.inspector.programs.is_placed(which[at])
+            spans[at, 0] += ahead
+            fresh[at] -= ahead
+            origins[at] += ahead
         for buffer in set(buffers[~is_payload].tolist()):  # per kind of buffer
             at = np.flatnonzero(buffers == buffer)
             column = packets.own_span(SPANS[Buffer(buffer)])
