@@ -356,7 +356,8 @@ def learn(
             state[slot, T_BITS] |= CONFIRMED
     if learned & TAKE_ACK and stamp >= 0 and state[slot, T_BITS] & STAMPS:
         state[slot, own + STAMPED] = now_s
-        at = was_next if now == RECEIVED and side == 0 else state[slot, own + NEXT]  # so data moves it in a handshake alone
+        # The end of a handshake moves it by its own number; later segments by what is next behind them, so none with data.
+        at = was_next if now == RECEIVED and side == 0 else state[slot, own + NEXT]
         if sequence == at:
             state[slot, own + STAMP] = stamp
     return found
