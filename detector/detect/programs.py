@@ -32,7 +32,7 @@ from detector.rules.signature import (
 CODE_COLUMNS = 11
 CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER_SIZE, BASE64 = range(1, 10)
 NONE, VARIABLE = 1 << 61, 1 << 60
-NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, BOTH = (1 << bit for bit in range(9))
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED = (1 << bit for bit in range(8))
 COMPARISONS = ("<", ">", "=", "<=", ">=", "&", "^")
 OPERATIONS = ("+", "-", "*", "/", "<<", ">>")
 ORIGINS = ("", "beginning", "end")
@@ -121,8 +121,6 @@ class Programs:
                     | RELATIVE * step.is_relative
                 )
                 depth = len(step.pattern) if step.startswith else step.depth
-                if depth is not None and step.offset is not None:
-                    row[1] |= BOTH
                 row[2:4] = self._text(step), len(step.pattern)
                 row[10] = int(WEIGHTS[np.frombuffer(step.sought, np.uint8)].argmax())
                 row[4:8] = number(step.offset), number(depth), number(step.distance), number(step.within)
@@ -197,7 +195,9 @@ def are_placed(steps: Sequence[Step]) -> bool:
     for step in steps:  # per step
         match step:
             case Content():
-                placed = not step.is_relative and (step.is_negated or step.offset not in (None, 0))
+                placed = not step.is_relative and (
+                    step.is_negated or step.startswith or (step.offset, step.depth) != (None, None)
+                )
             case Pcre():
                 placed = not step.is_relative and (
                     step.is_negated or ANCHOR.search(step.pattern) is not None or "A" in step.flags
