@@ -1,23 +1,21 @@
 """Which bytes of a payload rule are searched for in all traffic: the rarest of those that every match needs.
 
-Input: inspections of rules. Output: FastPatterns, each literal once. A rule whose contents are all short or common has none
+Input: contents of rules. Output: FastPatterns, each literal once. A rule whose contents are all short or common has none
 and is tried on every row that its header admits; that is cheaper than hits without end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.rules.signature import Buffer, Content, Inspection
 
 LONGEST, SHORTEST = 16, 4
 LEAST_SCORE = 8.0
 TAIL = 8  # bytes of a literal that Hyperscan looks at first
-SEARCHED = (Buffer.PAYLOAD, Buffer.STREAM)
 # How much a byte tells: what industrial protocols and texts are full of tells little.
 WEIGHTS = np.full(256, 4.0)
 WEIGHTS[[0x00, 0xFF]] = 0.5, 1.0
@@ -47,31 +45,23 @@ def worth(text: NDArray[np.uint8]) -> NDArray[np.float64]:
     return weights
 
 
-def needed_contents(inspections: Iterable[Inspection]) -> list[Content]:
-    """Contents that must occur in a payload or stream."""
-    return [
-        step
-        for inspection in inspections
-        if inspection.buffer in SEARCHED
-        for step in inspection.steps
-        if isinstance(step, Content) and not step.is_negated and len(step.pattern) >= SHORTEST
-    ]
-
-
-def fast_patterns(rules: Sequence[Sequence[Inspection]]) -> FastPatterns:
-    """The literal of each rule; rules that share one share its search.
+def fast_patterns(rules: Sequence[Sequence[tuple[bytes, bool]]]) -> FastPatterns:
+    """The literal of each rule, of the contents that it needs (Signature.sought); rules that share one share its search.
 
     Hyperscan looks at the last bytes of a literal first. So a literal ends where a content's bytes are rarest: by what each
     byte tells, and by how few of the ruleset's contents have them, four at a time. On texts that are made of the same
     words as 10,000 rules this took a third of the search's time away (docs/speed.md).
     """
     contents = [
-        (number, content) for number, inspections in enumerate(rules) for content in needed_contents(inspections)
+        (number, text, nocase)
+        for number, contents in enumerate(rules)
+        for text, nocase in contents
+        if len(text) >= SHORTEST
     ]
     of = np.full(len(rules), -1, np.int64)
     if not contents:
         return FastPatterns((), of)
-    texts = [content.sought for _, content in contents]
+    texts = [text for _, text, _ in contents]
     sizes = np.array([len(text) for text in texts])
     stops = np.cumsum(sizes)
     starts = stops - sizes
@@ -89,14 +79,14 @@ def fast_patterns(rules: Sequence[Sequence[Inspection]]) -> FastPatterns:
     highest = np.maximum.reduceat(value, starts)
     at_highest = np.flatnonzero(value == highest[owners])
     best_end = at_highest[np.unique(owners[at_highest], return_index=True)[1]]  # of each content
-    numbers = np.array([number for number, _ in contents])
+    numbers = np.array([number for number, _, _ in contents])
     order = np.lexsort((-highest, numbers))  # the first of those that are worth the same: lexsort is stable
     chosen = order[np.unique(numbers[order], return_index=True)[1]]  # the content of each rule that has one
     places: dict[Literal, int] = {}
     for at in chosen[highest[chosen] >= 0].tolist():  # per rule
-        number, content = contents[at]
+        number, text, nocase = contents[at]
         end = best_end[at]
-        literal = Literal(texts[at][began[end] - starts[at] : end + 1 - starts[at]], content.nocase)
+        literal = Literal(text[began[end] - starts[at] : end + 1 - starts[at]], nocase)
         of[number] = places.setdefault(literal, len(places))
     return FastPatterns(tuple(places), of)
 
