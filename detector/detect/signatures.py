@@ -128,7 +128,7 @@ class Signatures:
         self.number = {place: number for number, place in enumerate(self.places.tolist())}
         found = [rules[place] for place in self.places.tolist()]
         signatures = [rule.signature for rule in found if rule.signature is not None]
-        self._signatures = signatures
+        self._signatures: list[Signature] = signatures
         self._looks = np.array([signature.where for signature in signatures], np.int64)
         self.headers = Headers([signature.header for signature in signatures])
         patterns = fast_patterns([signature.sought for signature in signatures])
@@ -204,8 +204,8 @@ class Signatures:
 
     def _steps_of(self, program: int) -> Sequence[Step]:
         """The steps of a program."""
-        number = self._number_of[program]
-        return self._signatures[number].inspections[program - self._first[number]].steps
+        number = int(self._number_of[program])
+        return self._signatures[number].inspections[program - int(self._first[number])].steps
 
     def _make_users(self, of: Rows, literals: int) -> tuple[Rows, Rows]:
         """(int64[literals + 1], int64[n, 4]): the rules that need each literal; a rule of one step does not wait for more."""

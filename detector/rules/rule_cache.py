@@ -37,7 +37,9 @@ KEPT: dict[type[Shelved], tuple[str, ...]] = {
     Rule: ("id", "name", "title", "level", "table", "test", "correlation", "new_value", "fields", "silent", "inactive", "signature"),
 }  # fmt: skip
 MOST_FILES = 16  # the newest are kept
-NAMED_FILES = re.compile(rb"\b(?:load|state)[\s:]+([^\s,;]+)")
+NAMED_FILES = [
+    re.compile(word + rb"(?<=\b" + word + rb")[\s:]+([^\s,;]+)") for word in (b"load", b"state")
+]  # fast to search
 MODULES = ("detector.rules.", "detector.errors", "detector.columns")
 PLAIN = {("builtins", "set"), ("builtins", "frozenset"), ("pathlib", "PosixPath"), ("copyreg", "_reconstructor"), ("builtins", "object")}  # fmt: skip
 
@@ -66,7 +68,7 @@ def name_of(path: Path, context: Context) -> str:
         value = getattr(context, field.name)
         shown = sorted(value.items()) if isinstance(value, dict) else value
         digest.update(f"{field.name}={shown!r}\0".encode(errors="surrogateescape"))
-    for named in sorted({found[1] for found in NAMED_FILES.finditer(data)}):
+    for named in sorted({found for pattern in NAMED_FILES for found in pattern.findall(data)}):
         digest.update(named)
         with suppress(OSError, ValueError):
             digest.update((Path(context.folder) / os.fsdecode(named)).read_bytes())
