@@ -59,8 +59,7 @@ class Context:
     thresholds: dict[str, Threshold] = field(default_factory=dict, repr=False, compare=False)
 
 
-@dataclass(frozen=True)
-class CompiledRule:
+class CompiledRule(NamedTuple):
     """A rule that was understood. test: what its header fields must be, None for nothing; fields: those it names; silent: it
     only remembers (noalert); inactive: why it cannot run, "" where it can; warnings: what is left out of what its author wrote."""
 
