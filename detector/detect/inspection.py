@@ -14,7 +14,7 @@ from detector.detect.budget import Budget
 from detector.detect.programs import Programs
 from detector.kernel import Kernels
 from detector.rules.expressions import Search, compile_pattern
-from detector.rules.signature import Base64, Buffer, Pcre
+from detector.rules.signature import Base64, Pcre
 
 kernels = Kernels("detector.detect.inspect_kernels")
 
@@ -140,9 +140,7 @@ class Inspector:
         if not question.steps:
             return False  # as in Suricata, where base64_data is what looks at it
         if step not in self._inner:
-            self._inner[step] = Inspector(
-                Programs([(Buffer.PAYLOAD, question.steps)]), self._limit, self._budget, program
-            )
+            self._inner[step] = Inspector(Programs(1, lambda _: question.steps), self._limit, self._budget, program)
         bytes_ = np.frombuffer(decoded, np.uint8).copy()
         zero = np.zeros(1, np.int64)
         inner = self._inner[step]

@@ -1,12 +1,12 @@
 """Steps of payload rules as programs for inspect_kernels.
 
-Input: (buffer, steps) of each inspection. Output: Programs, whose arrays the kernel runs.
+Input: the steps of each inspection. Output: Programs, whose arrays the kernel runs.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from detector.detect.fast_patterns import WEIGHTS, Literal
 from detector.rules.signature import (
     Base64,
-    Buffer,
     BufferSize,
     ByteExtract,
     ByteJump,
@@ -49,16 +48,17 @@ class Programs:
     questions: {step: Pcre or Base64}, what Python answers.
     """
 
-    def __init__(self, inspections: Sequence[tuple[Buffer, Sequence[Step]]]) -> None:
+    def __init__(self, count: int, steps_of: Callable[[int], Sequence[Step]]) -> None:
+        """steps_of: the steps of a program, by its number."""
         self.questions: dict[int, Pcre | Base64] = {}
-        self._inspections = tuple(inspections)
+        self._steps_of = steps_of
         self._rows: list[list[int]] = []
         self._pool = bytearray()
         self._places: dict[Literal, int] = {}
         self.code = np.zeros((0, CODE_COLUMNS), np.int64)
-        self.bounds = np.full((len(self._inspections), 2), -1, np.int64)
+        self.bounds = np.full((count, 2), -1, np.int64)
         self.pool = np.zeros(1, np.uint8)
-        self._placed = np.zeros(len(self._inspections), np.bool_)
+        self._placed = np.zeros(count, np.bool_)
 
     def is_placed(self, which: NDArray[np.int64]) -> NDArray[np.bool_]:
         """bool[n]: of programs, whether it matters where their bytes begin."""
@@ -72,8 +72,9 @@ class Programs:
             return
         for program in missing.tolist():  # per program
             first = len(self._rows)
-            self._compile(self._inspections[program][1])
-            self._placed[program] = are_placed(self._inspections[program][1])
+            steps = self._steps_of(program)
+            self._compile(steps)
+            self._placed[program] = are_placed(steps)
             self.bounds[program] = first, len(self._rows)
         self.code = np.array(self._rows, np.int64).reshape(-1, CODE_COLUMNS)
         self.pool = np.frombuffer(bytes(self._pool) or b"\0", np.uint8).copy()
