@@ -14,7 +14,7 @@ from detector.detect.budget import Budget
 from detector.detect.programs import Programs
 from detector.kernel import Kernels
 from detector.rules.expressions import Search, compile_pattern
-from detector.rules.signature import Base64, Buffer, Pcre
+from detector.rules.signature import Base64, Pcre
 
 kernels = Kernels("detector.detect.inspect_kernels")
 
@@ -52,32 +52,27 @@ class Inspector:
         """A batch begins."""
         self._budget.begin()
 
-    def inspect(
-        self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows
-    ) -> NDArray[np.bool_]:
+    def inspect(self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows) -> NDArray[np.bool_]:
         """bool[n]: whether each candidate's program holds on its bytes.
 
         Args:
             which: int64[n], programs.  spans: int64[n, 2], bounds in the buffer; an empty one does not hold.
             fresh: int64[n], from where in the span bytes are new; something must match behind it.
-            origins: int64[n], place of the span's first byte in its stream.
         """
         self.programs.need(which)
         held = np.zeros(len(which), np.bool_)
         for first in range(0, len(which), BLOCK):  # per block
             block = slice(first, first + BLOCK)
-            held[block] = self._run(buffer, which[block], spans[block], fresh[block], origins[block])
+            held[block] = self._run(buffer, which[block], spans[block], fresh[block])
         return held
 
-    def _run(
-        self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows
-    ) -> NDArray[np.bool_]:
+    def _run(self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows) -> NDArray[np.bool_]:
         if len(self._state) < len(which):
             self._state = np.empty((BLOCK if len(which) > 1 else 1, STATE_COLUMNS), np.int64)
         state = self._state[: len(which)]
         state[:, S_RESULT] = 0
         waiting = rows = np.flatnonzero(spans[:, 1] > spans[:, 0])
-        arrays = [np.ascontiguousarray(one) for one in (which, spans, fresh, origins)]
+        arrays = [np.ascontiguousarray(one) for one in (which, spans, fresh)]
         programs = self.programs
         while len(waiting):  # per round of questions
             kernels.run_programs(
@@ -145,13 +140,11 @@ class Inspector:
         if not question.steps:
             return False  # as in Suricata, where base64_data is what looks at it
         if step not in self._inner:
-            self._inner[step] = Inspector(
-                Programs([(Buffer.PAYLOAD, question.steps)]), self._limit, self._budget, program
-            )
+            self._inner[step] = Inspector(Programs(1, lambda _: question.steps), self._limit, self._budget, program)
         bytes_ = np.frombuffer(decoded, np.uint8).copy()
         zero = np.zeros(1, np.int64)
         inner = self._inner[step]
-        held = bool(inner.inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
+        held = bool(inner.inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero)[0])
         kinds = ((self.gave_up, inner.gave_up), (self.failed, inner.failed), (self.untried, inner.untried))
         for own, its in kinds:  # per kind of failure
             if its:

@@ -27,13 +27,12 @@ from detector.packets.rows import Cell, Layer, PacketRows
 from detector.packets.table import PacketTable
 from detector.rules.expressions import compile_pattern
 from detector.rules.model import Rule
-from detector.rules.signature import Buffer, Content, Inspection, IsDataAt, Pcre, Signature, Step, Where
+from detector.rules.signature import IN_PAYLOAD, Buffer, Content, Inspection, IsDataAt, Pcre, Signature, Step, Where
 
 kernels = Kernels("detector.detect.candidate_kernels")
 
 Rows = NDArray[np.int64]
 Owned = NDArray[np.bool_] | None
-IN_PAYLOAD = (Buffer.PAYLOAD, Buffer.STREAM)
 WAITING_COLUMNS, FIRST_HIT = 18, 2  # of hits in turn: the user of a literal, and the place in its stream
 SPANS = {Buffer.IPV4_HDR: "ip", Buffer.IPV6_HDR: "ipv6", Buffer.TCP_HDR: "tcp", Buffer.UDP_HDR: "udp",
          Buffer.ICMPV4_HDR: "icmp", Buffer.ICMPV6_HDR: "icmpv6"}  # fmt: skip
@@ -89,12 +88,6 @@ def stops_of_ipv6(structure: PacketRows, rows: Rows, stops: Rows) -> Rows:
     return np.where(structure.layer(Layer.IPV6_EXT)[rows] >= 0, np.maximum(stops, behind), stops)
 
 
-def is_one_content(inspections: Sequence[Inspection]) -> bool:
-    """Whether a rule is one content and nothing else: what comes later adds nothing."""
-    steps = [step for one in inspections for step in one.steps]
-    return len(steps) == 1 and isinstance(steps[0], Content) and not steps[0].endswith
-
-
 def holds_on_nothing(inspections: Sequence[Inspection]) -> bool:
     """Whether a rule holds where there is not a byte: it asks only for what is not there.
 
@@ -123,7 +116,7 @@ def inspects_streams(rules: Sequence[Rule]) -> bool:
 
 def is_of_streams(signature: Signature) -> bool:
     """Whether a signature looks at streams."""
-    return bool(signature.where & Where.STREAM) and any(one.buffer in IN_PAYLOAD for one in signature.inspections)
+    return bool(signature.where & Where.STREAM) and any(one in IN_PAYLOAD for one in signature.buffers)
 
 
 class Signatures:
@@ -135,20 +128,19 @@ class Signatures:
         self.number = {place: number for number, place in enumerate(self.places.tolist())}
         found = [rules[place] for place in self.places.tolist()]
         signatures = [rule.signature for rule in found if rule.signature is not None]
-        self._inspections = [signature.inspections for signature in signatures]
-        self._needs_payload = np.array(
-            [any(one.buffer in IN_PAYLOAD for one in found) for found in self._inspections], np.bool_
-        )
+        self._signatures: list[Signature] = signatures
         self._looks = np.array([signature.where for signature in signatures], np.int64)
         self.headers = Headers([signature.header for signature in signatures])
-        patterns = fast_patterns(self._inspections)
+        patterns = fast_patterns([signature.sought for signature in signatures])
         self.search = Search(patterns, traffic_groups(self.headers.distinct, self.headers.of))
         self._users_of, self._users = self._make_users(patterns.of, len(patterns.literals))
-        programs = [(one.buffer, one.steps) for inspections in self._inspections for one in inspections]
-        self.inspector = Inspector(Programs(programs))
-        self._count = np.array([len(inspections) for inspections in self._inspections], np.int64)
+        self._count = np.array([len(signature.buffers) for signature in signatures], np.int64)
         self._first = np.cumsum(self._count) - self._count
-        self._buffer_of = np.array([buffer for buffer, _ in programs], np.int64)
+        self._buffer_of = np.array([buffer for signature in signatures for buffer in signature.buffers], np.int64)
+        self._number_of = np.repeat(np.arange(len(signatures)), self._count)  # the rule of each program
+        self.inspector = Inspector(Programs(len(self._number_of), self._steps_of))
+        self._needs_payload = np.zeros(len(signatures), np.bool_)
+        self._needs_payload[self._number_of[np.isin(self._buffer_of, IN_PAYLOAD)]] = True
         self._is_tested = np.array([is_tested(rule) for rule in found], np.bool_) & (patterns.of < 0)
         free = (patterns.of < 0) & ~self._is_tested
         self._everywhere = np.flatnonzero(free & (self._count > 0))
@@ -208,13 +200,18 @@ class Signatures:
 
     def _place_of(self, program: int) -> int:
         """The place of the rule that a program is of."""
-        return int(self.places[np.searchsorted(self._first, program, "right") - 1])
+        return int(self.places[self._number_of[program]])
+
+    def _steps_of(self, program: int) -> Sequence[Step]:
+        """The steps of a program."""
+        number = int(self._number_of[program])
+        return self._signatures[number].inspections[program - int(self._first[number])].steps
 
     def _make_users(self, of: Rows, literals: int) -> tuple[Rows, Rows]:
         """(int64[literals + 1], int64[n, 4]): the rules that need each literal; a rule of one step does not wait for more."""
         numbers = np.flatnonzero(of >= 0)
         numbers = numbers[np.argsort(of[numbers], kind="stable")]
-        waits = [not is_one_content(self._inspections[number]) for number in numbers.tolist()]
+        waits = [not self._signatures[number].is_one_content for number in numbers.tolist()]
         users = np.stack((numbers, self._looks[numbers], np.array(waits, np.int64), self.headers.of[numbers]), axis=1)
         offsets = np.zeros(literals + 1, np.int64)
         np.cumsum(np.bincount(of[numbers], minlength=literals), out=offsets[1:])
@@ -338,19 +335,19 @@ class Signatures:
             if not len(having):
                 return candidates
             which = self._first[candidates.rules[having]] + nth
-            spans, fresh, origins = self._bytes(packets, about, candidates, having, which)
+            spans, fresh = self._bytes(packets, about, candidates, having, which)
             held = np.ones(len(candidates.rules), np.bool_)
-            held[having] = self.inspector.inspect(packets.batch.buffer, which, spans, fresh, origins)
+            held[having] = self.inspector.inspect(packets.batch.buffer, which, spans, fresh)
             candidates = candidates.chosen(held)
             nth += 1
 
     def _bytes(
         self, packets: PacketTable, about: Followed, candidates: Candidates, having: Rows, which: Rows
-    ) -> tuple[Rows, Rows, Rows]:
-        """(spans, fresh, origins) of the bytes that some candidates' programs look into; a span of nothing never holds."""
+    ) -> tuple[Rows, Rows]:
+        """(spans, fresh) of the bytes that some candidates' programs look into; a span of nothing never holds."""
         rows = candidates.rows[having]
         spans = np.zeros((len(rows), 2), np.int64)
-        fresh, origins = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        fresh = np.zeros(len(rows), np.int64)
         buffers = self._buffer_of[which]
         structure, windows = packets.structure, about.windows
         is_payload = np.isin(buffers, IN_PAYLOAD)
@@ -364,7 +361,10 @@ class Signatures:
             spans[at] = about.copy_windows(packets, chosen)[back]
             cells = windows.cells[candidates.windows[having[at]]]
             fresh[at] = cells[:, Window.TAIL]
-            origins[at] = cells[:, Window.POSITION] - cells[:, Window.TAIL]
+            before = cells[:, Window.BASE] - cells[:, Window.POSITION] + cells[:, Window.TAIL]
+            ahead = np.maximum(0, before) * self.inspector.programs.is_placed(which[at])
+            spans[at, 0] += ahead
+            fresh[at] -= ahead
         for buffer in set(buffers[~is_payload].tolist()):  # per kind of buffer
             at = np.flatnonzero(buffers == buffer)
             column = packets.own_span(SPANS[Buffer(buffer)])
@@ -375,7 +375,7 @@ class Signatures:
                 spans[at, 1] = np.minimum(
                     spans[at, 1], spans[at, 0] + icmp_header_bytes(packets.batch.buffer, spans[at], buffer)
                 )
-        return spans, fresh, origins
+        return spans, fresh
 
     def _by_place(self, held: Candidates) -> dict[int, Rows]:
         """Rows of candidates by the place of their rules, each once, ascending."""

@@ -151,6 +151,8 @@ def in_order(files: Sequence[Path], written: Sequence[Rule], imported: Mapping[P
 
 def with_bases(ruleset: Ruleset) -> Ruleset:
     """The ruleset with correlations that are inactive where a rule is that they count."""
+    if all(rule.correlation is None for rule in ruleset.rules):
+        return ruleset
     why = {rule.id: rule.inactive for rule in ruleset.rules}
     rules = []
     for rule in ruleset.rules:
