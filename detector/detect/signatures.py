@@ -7,7 +7,8 @@ in every row and window that the header admits. With another condition: looked a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ kernels = Kernels("detector.detect.candidate_kernels")
 
 Rows = NDArray[np.int64]
 Owned = NDArray[np.bool_] | None
+MOST_AT_ONCE = 1 << 18  # candidates, some 30 MB with all that is noted of them
 WAITING_COLUMNS, FIRST_HIT = 18, 2  # of hits in turn: the user of a literal, and the place in its stream
 SPANS = {Buffer.IPV4_HDR: "ip", Buffer.IPV6_HDR: "ipv6", Buffer.TCP_HDR: "tcp", Buffer.UDP_HDR: "udp",
          Buffer.ICMPV4_HDR: "icmp", Buffer.ICMPV6_HDR: "icmpv6"}  # fmt: skip
@@ -223,8 +225,8 @@ class Signatures:
             return {}
         self.inspector.begin()
         about = followed(packets)
-        parts = [self._hit(packets, about, owned), self._paired(packets, about, owned)]
-        held = self._checked(packets, about, joined(parts))
+        parts = chain(self._hit(packets, about, owned), self._paired(packets, about, owned))
+        held = joined((NO_CANDIDATES, *(self._checked(packets, about, part) for part in parts)))
         if len(self._of_nothing):
             ends = np.flatnonzero(about.flows.cells[:, FlowCell.PEER] & Peer.ENDS)
             rules = np.repeat(self._of_nothing, len(ends))
@@ -271,61 +273,65 @@ class Signatures:
         counts = self.headers.count(packets, np.full(len(rows), number), rows, np.full(len(rows), -1))
         return np.repeat(rows, np.maximum(1, counts))
 
-    def _hit(self, packets: PacketTable, about: Followed, owned: Owned) -> Candidates:
-        """Candidates of the search."""
+    def _hit(self, packets: PacketTable, about: Followed, owned: Owned) -> Iterator[Candidates]:
+        """Candidates of the search, in parts: a batch may be full of what many rules look for."""
         if not len(self._users):
-            return NO_CANDIDATES
+            return
         windows, lines = about.windows, (self.headers.arrays, row_arrays(packets))
         if windows is not None and len(self._is_waiting) != about.streams:
             self._waiting = np.zeros((about.streams, WAITING_COLUMNS), np.int64)
             self._is_waiting = np.zeros(about.streams, np.bool_)
         row_hits, window_hits = self.search.hits(packets, about, owned)
-        out = np.empty((max(1024, len(self._users) + 64, len(row_hits) + len(window_hits)), 3), np.int64)
+        hits = min(len(row_hits) + len(window_hits), MOST_AT_ONCE)
+        out = np.empty((max(1024, len(self._users) + 64, hits), 3), np.int64)
         seen = np.zeros(len(self._users), np.int64)
         found = at = 0
-        while True:  # per growth of the output
+        while True:  # per part
             found, at = kernels.take_rows(row_hits, self._users_of, self._users, *lines, seen, out, found, at)
             if at == len(row_hits):
                 break
-            out = np.concatenate((out, np.empty_like(out)))
+            yield Candidates(*out[:found].T.copy())
+            found = 0
         if windows is not None:
             seen[:] = 0
             window = hit = 0
-            while True:  # per growth of the output
+            while True:  # per part
                 found, window, hit = kernels.take_windows(
                     window_hits, windows.cells, self._users_of, self._users, *lines, seen, self._waiting, self._is_waiting,
                     self._gave_way, out, found, window, hit,
                 )  # fmt: skip
                 if window == len(windows.cells):
                     break
-                out = np.concatenate((out, np.empty_like(out)))
-        return Candidates(*out[:found].T)
+                if found:
+                    yield Candidates(*out[:found].T.copy())
+                else:  # no room for one window
+                    out = np.empty((2 * len(out), 3), np.int64)
+                found = 0
+        yield Candidates(*out[:found].T.copy())
 
-    def _paired(self, packets: PacketTable, about: Followed, owned: Owned) -> Candidates:
-        """Candidates of rules without a literal and without a test."""
+    def _paired(self, packets: PacketTable, about: Followed, owned: Owned) -> Iterator[Candidates]:
+        """Candidates of rules without a literal and without a test, in parts."""
         if not len(self._everywhere) and not len(self._bare):
-            return NO_CANDIDATES
+            return
         of = self.headers.of
         masks = self.headers.masks(packets, np.unique(of[np.concatenate((self._everywhere, self._bare))]))
         if owned is not None:
-            masks &= owned
-        parts = []
+            masks &= owned  # so that what is named below is of owned rows
+        parts = [NO_CANDIDATES]
         for number in self._bare.tolist():  # per rule of a header alone
             rows = np.flatnonzero(masks[of[number]])
             parts.append(Candidates(np.full(len(rows), number), rows, np.full(len(rows), -1)))
-        if len(self._everywhere):
-            cells = NO_WINDOWS if about.windows is None else about.windows.cells
-            out = np.empty((4096, 3), np.int64)
-            while True:  # per growth of the output
-                found = kernels.pair_rows(
-                    self._everywhere, self._looks[self._everywhere], self._needs_payload[self._everywhere], of[self._everywhere], masks, about.flows.cells,
-                    packets.structure.cells, cells, out,
-                )  # fmt: skip
-                if found <= len(out):
-                    break
-                out = np.empty((found, 3), np.int64)
-            parts.append(Candidates(*out[:found].T))
-        return self._named(packets, joined(parts), None)  # the masks are of owned rows
+        yield self._named(packets, joined(parts), None)
+        cells = NO_WINDOWS if about.windows is None else about.windows.cells
+        places = packets.rows + len(cells)
+        step = max(1, MOST_AT_ONCE // places)
+        out = np.empty((min(step, len(self._everywhere)) * places, 3), np.int64)
+        for first in range(0, len(self._everywhere), step):  # per some rules
+            rules = self._everywhere[first : first + step]
+            found = kernels.pair_rows(
+                rules, self._looks[rules], self._needs_payload[rules], of[rules], masks, about.flows.cells, packets.structure.cells, cells, out,
+            )  # fmt: skip
+            yield self._named(packets, Candidates(*out[:found].T.copy()), None)
 
     def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates) -> Candidates:
         """The candidates at which all inspections hold."""

@@ -103,6 +103,18 @@ def test_packets_full_of_what_a_thousand_rules_look_for(tmp_path: Path) -> None:
     assert done.megabytes < MOST_MEGABYTES + 200 and done.seconds < 15 + 10 * SCALE
 
 
+def test_a_batch_in_which_every_rule_has_a_candidate_everywhere(tmp_path: Path) -> None:
+    """Hundreds of rules that look for the same common bytes, each of which then needs more: one after the other, not at once."""
+    count = 200 * SCALE
+    rules = "".join(
+        rule(number, f'content:"hello"; fast_pattern; isdataat:{500 + number};') for number in range(1, count + 1)
+    )
+    done = replayed(
+        "candidates everywhere", tmp_path, rules, (datagram(b"hello%08d" % number) for number in range(16384))
+    )
+    assert done.megabytes < 350 and done.seconds < 10 + 10 * SCALE
+
+
 def test_contents_that_can_match_in_a_million_ways(tmp_path: Path) -> None:
     """What is nowhere behind any match is looked for once; what is here and there is given up after 3000 steps, counted."""
     absent = rule(1, 'content:"aaaa"; content:"zq"; distance:0;') + rule(2, 'content:"aaaa"; pcre:"/aaz+q/R";')

@@ -5,10 +5,12 @@ That each means what it means in Suricata is the matter of tests/differential.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from detector.rules.keywords.compile import SUPPORTED
 from detector.rules.loader import load_rules
 
 CONTENT = 'content:"abc"; '
@@ -187,3 +189,11 @@ def test_what_is_not_there_is_refused_by_its_name(keyword: str, tmp_path: Path) 
 def test_rules_that_are_no_alerts_or_of_applications(line: str, tmp_path: Path) -> None:
     (why,) = loaded(tmp_path, [line])
     assert "not supported" in why
+
+
+def test_the_page_for_users_names_every_keyword() -> None:
+    """Who has rules looks there first: a keyword that it does not name is one that nobody uses here."""
+    page = (Path(__file__).parents[2] / "docs" / "suricata.md").read_text()
+    named = set(re.findall(r"`([\w.-]+)`", page[page.index("## Which keywords") : page.index("## What is refused")]))
+    assert set(SUPPORTED) - named == set()
+    assert {word for word in named if word not in (*SUPPORTED, *PROTOCOLS)} == {"tls.sni"}
