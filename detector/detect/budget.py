@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 
 MILLISECOND = 10**6
-SEARCH_NS, BYTE_NS = 50_000, 200  # a search may take so much, and so much for each byte: ten times what most take
+# What a search may take, and for each byte: far more than most do.
+SEARCH_NS, BYTE_NS = 2 * MILLISECOND, 200
 MOST_SLOW_NS = 350 * MILLISECOND  # of one rule in a batch, beyond that
 MOST_NS = 10_000 * MILLISECOND  # of one rule in a batch, all in all
 MOST_TOGETHER_NS = 2_000 * MILLISECOND  # of all rules in a batch, beyond what searches may take
