@@ -23,7 +23,7 @@ from detector.capture import open_source
 from detector.columns import Table
 from detector.detect.predicates import evaluate
 from detector.flows.sessions import SESSION_FIELDS, SessionTable
-from detector.flows.streams import StreamSettings, StreamTable
+from detector.flows.streams import POLICIES, StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
 from detector.flows.windows import WindowTable
 from detector.packets.decode import DecodeSettings
@@ -40,7 +40,12 @@ from tests.runs import ROOT, shipped_rules
 SMALL = PipelineSettings(
     decode=DecodeSettings(check_checksums=True, fragment_datagrams=8),
     flows=FlowSettings(flows=128),
-    streams=StreamSettings(stream_bytes=2000, memory_bytes=64 * 1024, pieces=64 * 4),
+    streams=StreamSettings(
+        stream_bytes=2000,
+        memory_bytes=64 * 1024,
+        pieces=64 * 4,
+        policies=tuple((f"10.1.{number}.0/24", name) for number, name in enumerate(POLICIES)),
+    ),
 )
 FILTERS = [
     line for line in (ROOT / "tests/differential/filters.txt").read_text().splitlines() if line[:1] not in ("", "#")

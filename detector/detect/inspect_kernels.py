@@ -32,8 +32,8 @@ OP, FLAGS, A, B, C, D, E, F, G, H, RARE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 CODE_COLUMNS = 11
 NONE, VARIABLE = 1 << 61, 1 << 60
 LARGEST = 1 << 59  # numbers from bytes that are larger count as this; only byte_test sees all 64 bits
-# FLAGS. BOTH: depth counts from the offset.
-NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, BOTH = 1, 2, 4, 8, 16, 32, 64, 128, 256
+# FLAGS.
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED = 1, 2, 4, 8, 16, 32, 64, 128
 # content: A B bytes in the pool and their number, C offset, D depth, E distance, F within, RARE place of its rarest byte.
 # is_data_at: A position.  buffer_size: A low, B high.  pcre: A pattern.  base64: A question.
 # byte_*: A size, B base (0: binary), C offset; E bitmask (0: none), F how far it is shifted.
@@ -182,7 +182,7 @@ def limited(value):
 
 
 @kernel
-def content_bounds(code, step, state, row, place, length, origin):
+def content_bounds(code, step, state, row, place, length):
     """(from where, up to where) a content is searched in a buffer of `length` bytes; the first beyond the second: nowhere."""
     offset, depth = number_of(code[step, C], state, row), number_of(code[step, D], state, row)
     first, last = np.int64(0), np.int64(length)
@@ -199,17 +199,17 @@ def content_bounds(code, step, state, row, place, length, origin):
             first = max(first, offset)
     else:
         if depth != NONE:
-            last = depth - origin + (offset if offset != NONE and code[step, FLAGS] & BOTH else 0)
+            last = depth + (offset if offset != NONE else 0)  # it counts from the offset
         if offset != NONE:
             first = max(np.int64(0), offset)
     return first, min(last, np.int64(length))
 
 
 @kernel
-def step_content(code, step, pool, buffer, begin, length, state, row, origin, fresh):
+def step_content(code, step, pool, buffer, begin, length, state, row, fresh):
     """One content; (whether it holds, whether its failure is for good)."""
     flags, size = code[step, FLAGS], code[step, B]
-    first, last = content_bounds(code, step, state, row, state[row, S_PLACE], length, origin)
+    first, last = content_bounds(code, step, state, row, state[row, S_PLACE], length)
     if first > last or last <= 0:  # nowhere to search
         return flags & NEGATED != 0, False
     is_alone = flags & RELATIVE == 0
@@ -350,12 +350,12 @@ def step_back(state, row):
 
 
 @kernel
-def run_programs(code, bounds, pool, buffer, which, spans, fresh, origins, limit, rows, is_begun, state):
+def run_programs(code, bounds, pool, buffer, which, spans, fresh, limit, rows, is_begun, state):
     """Runs or goes on with candidates until each holds, fails or asks.
 
     Args:
         code: int64[steps, 11].  bounds: int64[programs, 2], steps of each.  pool: uint8[...], bytes of contents.
-        which: int64[n], program of each candidate.  spans: int64[n, 2].  fresh, origins: int64[n], as Inspector.inspect.
+        which: int64[n], program of each candidate.  spans: int64[n, 2].  fresh: int64[n], as Inspector.inspect.
         limit: steps that a candidate may take.
         rows: int64[m], candidates to be run.  is_begun: 0, or 1 for candidates that have asked and are answered.
         state: int64[n, STATE_COLUMNS], of any content for candidates that are not begun.
@@ -385,9 +385,7 @@ def run_programs(code, bounds, pool, buffer, which, spans, fresh, origins, limit
                     break
                 operation, flags = code[step, OP], code[step, FLAGS]
                 if operation == CONTENT:
-                    holds, is_final = step_content(
-                        code, step, pool, buffer, begin, length, state, row, origins[row], fresh[row]
-                    )
+                    holds, is_final = step_content(code, step, pool, buffer, begin, length, state, row, fresh[row])
                 elif operation == IS_DATA_AT:
                     wanted = number_of(code[step, A], state, row)
                     needed = wanted + (state[row, S_PLACE] if flags & RELATIVE else 1)

@@ -54,32 +54,27 @@ class Inspector:
         for inner in self._inner.values():  # per program in base64
             inner.begin()
 
-    def inspect(
-        self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows
-    ) -> NDArray[np.bool_]:
+    def inspect(self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows) -> NDArray[np.bool_]:
         """bool[n]: whether each candidate's program holds on its bytes.
 
         Args:
             which: int64[n], programs.  spans: int64[n, 2], bounds in the buffer; an empty one does not hold.
             fresh: int64[n], from where in the span bytes are new; something must match behind it.
-            origins: int64[n], place of the span's first byte in its stream.
         """
         self.programs.need(which)
         held = np.zeros(len(which), np.bool_)
         for first in range(0, len(which), BLOCK):  # per block
             block = slice(first, first + BLOCK)
-            held[block] = self._run(buffer, which[block], spans[block], fresh[block], origins[block])
+            held[block] = self._run(buffer, which[block], spans[block], fresh[block])
         return held
 
-    def _run(
-        self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows, origins: Rows
-    ) -> NDArray[np.bool_]:
+    def _run(self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows) -> NDArray[np.bool_]:
         if len(self._state) < len(which):
             self._state = np.empty((BLOCK if len(which) > 1 else 1, STATE_COLUMNS), np.int64)
         state = self._state[: len(which)]
         state[:, S_RESULT] = 0
         waiting = rows = np.flatnonzero(spans[:, 1] > spans[:, 0])
-        arrays = [np.ascontiguousarray(one) for one in (which, spans, fresh, origins)]
+        arrays = [np.ascontiguousarray(one) for one in (which, spans, fresh)]
         programs = self.programs
         while len(waiting):  # per round of questions
             kernels.run_programs(
@@ -148,7 +143,7 @@ class Inspector:
         bytes_ = np.frombuffer(decoded, np.uint8).copy()
         zero = np.zeros(1, np.int64)
         inner = self._inner[step]
-        held = bool(inner.inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero, zero)[0])
+        held = bool(inner.inspect(bytes_, zero, np.array([[0, len(decoded)]], np.int64), zero)[0])
         kinds = ((self.gave_up, inner.gave_up), (self.failed, inner.failed), (self.untried, inner.untried))
         for own, its in kinds:  # per kind of failure
             if its:

@@ -5,6 +5,7 @@ Input: the steps of each inspection. Output: Programs, whose arrays the kernel r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -30,11 +31,12 @@ from detector.rules.signature import (
 CODE_COLUMNS = 11
 CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER_SIZE, BASE64 = range(1, 10)
 NONE, VARIABLE = 1 << 61, 1 << 60
-NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, BOTH = (1 << bit for bit in range(9))
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED = (1 << bit for bit in range(8))
 COMPARISONS = ("<", ">", "=", "<=", ">=", "&", "^")
 OPERATIONS = ("+", "-", "*", "/", "<<", ">>")
 ORIGINS = ("", "beginning", "end")
 MOST_VARIABLES = 16
+ANCHOR = re.compile(r"(?<!\[)\^|\\A")  # in an expression
 
 
 class Programs:
@@ -54,6 +56,12 @@ class Programs:
         self.code = np.zeros((0, CODE_COLUMNS), np.int64)
         self.bounds = np.full((count, 2), -1, np.int64)
         self.pool = np.zeros(1, np.uint8)
+        self._placed = np.zeros(count, np.bool_)
+
+    def is_placed(self, which: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool[n]: of programs, whether it matters where their bytes begin."""
+        self.need(which)
+        return self._placed[which]
 
     def need(self, which: NDArray[np.int64]) -> None:
         """Makes those of some programs that are not made yet."""
@@ -62,7 +70,9 @@ class Programs:
             return
         for program in missing.tolist():  # per program
             first = len(self._rows)
-            self._compile(self._steps_of(program))
+            steps = self._steps_of(program)
+            self._compile(steps)
+            self._placed[program] = are_placed(steps)
             self.bounds[program] = first, len(self._rows)
         self.code = np.array(self._rows, np.int64).reshape(-1, CODE_COLUMNS)
         self.pool = np.frombuffer(bytes(self._pool) or b"\0", np.uint8).copy()
@@ -112,8 +122,6 @@ class Programs:
                     | RELATIVE * step.is_relative
                 )
                 depth = len(step.pattern) if step.startswith else step.depth
-                if depth is not None and step.offset is not None:
-                    row[1] |= BOTH
                 row[2:4] = self._text(step), len(step.pattern)
                 row[10] = int(WEIGHTS[np.frombuffer(step.sought, np.uint8)].argmax())
                 row[4:8] = number(step.offset), number(depth), number(step.distance), number(step.within)
@@ -178,6 +186,30 @@ def mask(bitmask: int | None) -> tuple[int, int]:
 def is_relative(step: Step) -> bool:
     """Whether a step counts from the match before."""
     return not isinstance(step, BufferSize) and step.is_relative
+
+
+def are_placed(steps: Sequence[Step]) -> bool:
+    """Whether it matters where the bytes begin: a step counts from there, or asks for what is nowhere in them.
+
+    On a stream Suricata's begin where it looked last; all others are found whatever the bytes before them were.
+    """
+    for step in steps:  # per step
+        match step:
+            case Content():
+                placed = not step.is_relative and (
+                    step.is_negated or step.startswith or (step.offset, step.depth) != (None, None)
+                )
+            case Pcre():
+                placed = not step.is_relative and (
+                    step.is_negated or ANCHOR.search(step.pattern) is not None or "A" in step.flags
+                )
+            case ByteJump():
+                placed = step.origin == "beginning" or not step.is_relative
+            case _:
+                placed = not is_relative(step)
+        if placed:
+            return True
+    return False
 
 
 def followed_by_relative(steps: Sequence[Step]) -> set[int]:

@@ -335,19 +335,19 @@ class Signatures:
             if not len(having):
                 return candidates
             which = self._first[candidates.rules[having]] + nth
-            spans, fresh, origins = self._bytes(packets, about, candidates, having, which)
+            spans, fresh = self._bytes(packets, about, candidates, having, which)
             held = np.ones(len(candidates.rules), np.bool_)
-            held[having] = self.inspector.inspect(packets.batch.buffer, which, spans, fresh, origins)
+            held[having] = self.inspector.inspect(packets.batch.buffer, which, spans, fresh)
             candidates = candidates.chosen(held)
             nth += 1
 
     def _bytes(
         self, packets: PacketTable, about: Followed, candidates: Candidates, having: Rows, which: Rows
-    ) -> tuple[Rows, Rows, Rows]:
-        """(spans, fresh, origins) of the bytes that some candidates' programs look into; a span of nothing never holds."""
+    ) -> tuple[Rows, Rows]:
+        """(spans, fresh) of the bytes that some candidates' programs look into; a span of nothing never holds."""
         rows = candidates.rows[having]
         spans = np.zeros((len(rows), 2), np.int64)
-        fresh, origins = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        fresh = np.zeros(len(rows), np.int64)
         buffers = self._buffer_of[which]
         structure, windows = packets.structure, about.windows
         is_payload = np.isin(buffers, IN_PAYLOAD)
@@ -361,7 +361,10 @@ class Signatures:
             spans[at] = about.copy_windows(packets, chosen)[back]
             cells = windows.cells[candidates.windows[having[at]]]
             fresh[at] = cells[:, Window.TAIL]
-            origins[at] = cells[:, Window.POSITION] - cells[:, Window.TAIL]
+            before = cells[:, Window.BASE] - cells[:, Window.POSITION] + cells[:, Window.TAIL]
+            ahead = np.maximum(0, before) * self.inspector.programs.is_placed(which[at])
+            spans[at, 0] += ahead
+            fresh[at] -= ahead
         for buffer in set(buffers[~is_payload].tolist()):  # per kind of buffer
             at = np.flatnonzero(buffers == buffer)
             column = packets.own_span(SPANS[Buffer(buffer)])
@@ -372,7 +375,7 @@ class Signatures:
                 spans[at, 1] = np.minimum(
                     spans[at, 1], spans[at, 0] + icmp_header_bytes(packets.batch.buffer, spans[at], buffer)
                 )
-        return spans, fresh, origins
+        return spans, fresh
 
     def _by_place(self, held: Candidates) -> dict[int, Rows]:
         """Rows of candidates by the place of their rules, each once, ascending."""

@@ -113,12 +113,13 @@ class Chunk(IntEnum):
     POSITION = (
         7  # bytes of the stream before this chunk, counted from where it was first seen, those that are missing too
     )
+    BASE = 8  # POSITION of the first byte that Suricata has not looked at: from there payload rules count places
 
 
 class Chunks(NamedTuple):
     """Bytes of TCP streams in stream order, and whole UDP payloads, in the order of packet rows.
 
-    cells: int64[chunks, 8], columns Chunk.
+    cells: int64[chunks, 9], columns Chunk.
     repeats: int64[repeats, 5], columns Repeat, in the order of packet rows.
     """
 
@@ -136,10 +137,10 @@ class Repeat(IntEnum):
     POSITION = 4
 
 
-CHUNK_CELLS, REPEAT_CELLS = 8, 5
+CHUNK_CELLS, REPEAT_CELLS = 9, 5
 
 # The same as plain numbers, which kernels need.
-ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM, POSITION = map(int, Chunk)
+ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM, POSITION, BASE = map(int, Chunk)
 R_ROW, R_STREAM, R_START, R_STOP, R_POSITION = map(int, Repeat)
 
 
@@ -154,9 +155,10 @@ class Window(IntEnum):
     PREVIOUS = 5  # window of the chunk before it in this batch, -1: what is known before it is in the stream's tail
     TAIL = 6  # bytes right before the chunk that are known; 0 at the stream's beginning and behind a gap
     KEPT = 7  # number of the stream's tail
+    BASE = 8  # as Chunk's
 
 
-WINDOW_CELLS = 8
+WINDOW_CELLS = 9
 
 # The same as plain numbers, which kernels need.
-W_ROW, W_STREAM, W_START, W_STOP, W_POSITION, W_PREVIOUS, W_TAIL, W_KEPT = map(int, Window)
+W_ROW, W_STREAM, W_START, W_STOP, W_POSITION, W_PREVIOUS, W_TAIL, W_KEPT, W_BASE = map(int, Window)

@@ -298,17 +298,13 @@ def take_rst(now, is_meant, past_next):
 
 
 @kernel
-def takes_stamp(state, slot, own, is_next, stamp, now_s):
-    """Whether a timestamp is not older than the last one of its side (RFC 7323 5.3), which it then becomes."""
+def is_stale(state, slot, own, is_next, stamp, now_s):
+    """Whether a timestamp is older than the last one of its side by more than 1, as Suricata 7 has it (RFC 7323 5.3)."""
     last = state[slot, own + STAMP]
-    if last == 0:
-        return True
-    if past(stamp, last) < 0 and now_s - state[slot, own + STAMPED] <= PAWS_SECONDS:
-        return False
-    if is_next:
-        state[slot, own + STAMP] = stamp
-        state[slot, own + STAMPED] = now_s
-    return True
+    is_older = past(stamp + 1, last) < 0 or stamp == 0
+    if now_s - state[slot, own + STAMPED] > PAWS_SECONDS:
+        return not is_next and (is_older or last != 0)
+    return is_older
 
 
 @kernel
@@ -316,7 +312,7 @@ def learn(
     state, slot, side, own, other, learned, now, following, sequence, acknowledged, length, window, scale, stamp, now_s
 ):
     """Keeps what a segment tells; events of a queue that is full."""
-    end, found = (sequence + length) & MASK, 0
+    end, found, was_next = (sequence + length) & MASK, 0, state[slot, own + NEXT]
     state[slot, T_STATE] = following
     if learned & TAKE_ANSWER:
         answer(state, slot, own, other, sequence, window, scale, stamp, now_s)
@@ -358,6 +354,12 @@ def learn(
             state[slot, own + LIMIT] = (state[slot, own + ACKED] + window) & MASK
         if side == 1 and now >= RECEIVED:
             state[slot, T_BITS] |= CONFIRMED
+    if learned & TAKE_ACK and stamp >= 0 and state[slot, T_BITS] & STAMPS:
+        state[slot, own + STAMPED] = now_s
+        # The end of a handshake moves it by its own number; later segments by what is next behind them, so none with data.
+        at = was_next if now == RECEIVED and side == 0 else state[slot, own + NEXT]
+        if sequence == at:
+            state[slot, own + STAMP] = stamp
     return found
 
 
@@ -425,12 +427,7 @@ def take_segment(
             found |= odd.PKT_SPURIOUS_RETRANSMISSION
         if end_past_next <= 0 and OPEN < now < CLOSED and now != TIME_WAIT:
             found |= odd.PKT_RETRANSMISSION
-    if (
-        stamp >= 0
-        and flags & SYN == 0
-        and bits & STAMPS
-        and not takes_stamp(state, slot, own, past_next == 0, stamp, now_s)
-    ):
+    if stamp >= 0 and flags & SYN == 0 and bits & STAMPS and is_stale(state, slot, own, past_next == 0, stamp, now_s):
         return found | odd.PKT_INVALID_TIMESTAMP
     if now == CLOSED or (now == SENT and flags & (SYN | RST) == 0) or (is_plain and flags & ACK == 0):
         return found

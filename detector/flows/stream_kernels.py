@@ -19,6 +19,7 @@ from detector import arena_kernels as arena
 from detector.bytes_kernels import be16
 from detector.errors import PacketAnomaly as Odd
 from detector.flows.columns import (
+    BASE,
     DIRECTION,
     FLOW,
     IS_DATAGRAM,
@@ -58,8 +59,8 @@ from detector.packets.rows import (
 
 SYN, RST, ACK, URG = 2, 4, 16, 32
 # Columns of state. NEXT is the sequence number of the first byte that was not passed on, with FRESH and LOST beside it;
-# POSITION how many bytes of the stream come before it.
-S_FLOW, S_NEXT, S_ACKED, S_PIECE, S_WAITING, S_COUNT, S_POSITION = 0, 1, 2, 3, 4, 5, 6
+# POSITION how many bytes of the stream come before it. BASE is the position from which Suricata has still to look at bytes.
+S_FLOW, S_NEXT, S_ACKED, S_PIECE, S_WAITING, S_COUNT, S_POSITION, S_BASE = 0, 1, 2, 3, 4, 5, 6, 7
 UNKNOWN = -1
 MASK = 0xFFFFFFFF
 FRESH = 1 << 33  # nothing was passed on yet
@@ -80,6 +81,12 @@ LARGEST_WINDOW = 1 << 20  # bytes by which a RST may be ahead; receivers take on
 CUT = np.uint64(1 << Odd.IPV4_TRUNC_PKT | 1 << Odd.IPV6_TRUNC_PKT)
 NO_PAYLOAD = np.uint64(1 << Odd.TCP_PKT_TOO_SMALL | 1 << Odd.TCP_HLEN_TOO_SMALL)  # nor a usable sequence number
 MOST_WAITING = 128  # pieces of a stream
+LOOKED_AT = (
+    2560  # bytes that Suricata lets be acknowledged before it looks at them (stream.reassembly.toserver-chunk-size)
+)
+MOST_LOOKED_AT = (
+    4096  # bytes of a stream that places are counted over where nothing is acknowledged: as far as windows reach back
+)
 FURTHEST = 1 << 26
 DESTINATION = 2  # word of rows: the receiver's address
 
@@ -130,6 +137,7 @@ def begin_streams(streams, slot, number):
         streams.state[stream, S_ACKED] = UNKNOWN
         streams.state[stream, S_PIECE] = -1
         streams.state[stream, S_POSITION] = 0
+        streams.state[stream, S_BASE] = 0
 
 
 @kernel
@@ -274,7 +282,7 @@ def keep(streams, words, row, stream, sequence, buffer, start, stop):
 
 
 @kernel
-def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram, position):
+def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram, position, base):
     """One chunk."""
     out[found, ROW] = row
     out[found, STREAM] = stream
@@ -284,7 +292,18 @@ def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram, po
     out[found, IS_GAP] = is_gap
     out[found, IS_DATAGRAM] = is_datagram
     out[found, POSITION] = position
+    out[found, BASE] = base
     return found + 1
+
+
+@kernel
+def look(state, stream):
+    """Moves BASE behind the bytes that Suricata looks at with a packet of this stream, if they are enough."""
+    following = state[stream, S_NEXT]
+    if following != UNKNOWN and state[stream, S_ACKED] != UNKNOWN:
+        acknowledged = state[stream, S_POSITION] + min(0, ahead(state[stream, S_ACKED], following & MASK))
+        if acknowledged - state[stream, S_BASE] >= LOOKED_AT:
+            state[stream, S_BASE] = acknowledged
 
 
 @kernel
@@ -294,7 +313,9 @@ def pass_on(state, out, found, row, stream, start, stop):
     state[stream, S_NEXT] = ((following & MASK) + stop - start) & MASK
     state[stream, S_POSITION] = position + stop - start
     is_first, is_gap = np.int64(following & FRESH != 0), np.int64(following & LOST != 0)
-    return emit(out, found, row, stream, start, stop, is_first, is_gap, 0, position)
+    if is_gap or position - state[stream, S_BASE] > MOST_LOOKED_AT:
+        state[stream, S_BASE] = position
+    return emit(out, found, row, stream, start, stop, is_first, is_gap, 0, position, state[stream, S_BASE])
 
 
 @kernel
@@ -433,7 +454,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         flows: int64[rows, 15], FlowColumns.cells; marks rows whose payload entered a stream.
         streams: streams.Streams.
         limit: bytes that may wait in one stream.
-        out: int64[capacity, 8], columns Chunk.
+        out: int64[capacity, 9], columns Chunk.
         repeats: int64[rows, 5], columns Repeat.
 
     Returns:
@@ -450,7 +471,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             if cells[UDP, row] >= 0 and stop > start:
                 if found == len(out):
                     return row, found, used, repeated
-                found = emit(out, found, row, stream, start, stop, 0, 0, 1, 0)
+                found = emit(out, found, row, stream, start, stop, 0, 0, 1, 0, 0)
             continue
         if found + 4 * MOST_WAITING + 8 > len(out) or len(buffer) - used < state[stream, S_WAITING] + stop - start:
             return row, found, used, repeated
@@ -472,6 +493,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             acknowledged, known = np.int64(words[row, SEQUENCE] & np.uint64(MASK)), state[stream ^ 1, S_ACKED]
             if known == UNKNOWN or ahead(acknowledged, known) > 0:
                 state[stream ^ 1, S_ACKED] = acknowledged
+        look(state, stream)
         sequence = np.int64(words[row, SEQUENCE] >> np.uint64(32))
         following = state[stream, S_NEXT]
         if flags & SYN:

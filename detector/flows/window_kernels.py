@@ -16,6 +16,7 @@ import numpy as np
 from detector.bytes_kernels import copy_bytes
 from detector.errors import PacketAnomaly
 from detector.flows.columns import (
+    BASE,
     IS_DATAGRAM,
     IS_FIRST,
     IS_GAP,
@@ -30,6 +31,7 @@ from detector.flows.columns import (
     START,
     STOP,
     STREAM,
+    W_BASE,
     W_KEPT,
     W_POSITION,
     W_PREVIOUS,
@@ -146,10 +148,10 @@ def follow_windows(chunks, repeats, words, buffer, tails, out):
     """Windows of all TCP chunks, in their order; how many. Marks rows whose repeated bytes differ from the first.
 
     Args:
-        chunks: int64[chunks, 8], columns Chunk.
+        chunks: int64[chunks, 9], columns Chunk.
         repeats: int64[repeats, 5], columns Repeat.
         tails: windows.Tails.
-        out: int64[chunks, 8], columns Window.
+        out: int64[chunks, 9], columns Window.
     """
     state, owners, size = tails.state, tails.owners, tails.size
     found, repeat = 0, 0
@@ -175,6 +177,7 @@ def follow_windows(chunks, repeats, words, buffer, tails, out):
         out[found, W_PREVIOUS] = previous if known else -1
         out[found, W_TAIL] = known
         out[found, W_KEPT] = tail
+        out[found, W_BASE] = chunks[chunk, BASE]
         state[stream, T_KNOWN] = min(size, known + chunks[chunk, STOP] - chunks[chunk, START])
         found += 1
         state[stream, T_WINDOW] = found

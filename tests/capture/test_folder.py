@@ -530,8 +530,11 @@ class Limited:
         self._source.stop()
 
 
-def feed(command: list[str], source: FolderSource, count: int, pieces: int) -> list[int]:
-    """Numbers that come through a capturing program which reads packets from its standard input."""
+def feed(command: list[str], source: FolderSource, count: int, pieces: int, in_step: bool = False) -> list[int]:
+    """Numbers that come through a capturing program which reads packets from its standard input.
+
+    in_step: the next piece is sent when the last one was read, so that a ring is never turned faster than it is read.
+    """
     seen: list[int] = []
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -542,10 +545,10 @@ def feed(command: list[str], source: FolderSource, count: int, pieces: int) -> l
             data = pcap_bytes((at, data.ljust(800, b"\0")) for at, data in frames(piece * each, each))
             program.stdin.write(data if piece == 0 else data[24:])
             program.stdin.flush()
-            seen += numbers(read_on(source, 0, rest=0.06))
+            seen += numbers(read_on(source, each * in_step, 60, rest=0.06))
         program.stdin.close()
         assert program.wait(timeout=20) == 0
-    return seen + numbers(read_on(source, count - len(seen), rest=0.1))
+    return seen + numbers(read_on(source, count - len(seen), 60, rest=0.1))
 
 
 def test_tcpdump_rotates_by_size(tmp_path: Path) -> None:
@@ -564,7 +567,7 @@ def test_tcpdump_in_a_ring(tmp_path: Path, compress: bool, monkeypatch: pytest.M
     monkeypatch.setattr(folder_module, "PACKED_SECONDS", 1.0)  # gzip may be slow to begin
     source = source_of(tmp_path)
     command = ["tcpdump", "-r", "-", "-w", str(tmp_path / "t.pcap"), "-C", "1", "-W", "3", "-Z", "root", "-U"]
-    assert feed(command + ["-z", "gzip"] * compress, source, 8000, 20) == [*range(8000)]
+    assert feed(command + ["-z", "gzip"] * compress, source, 8000, 20, in_step=True) == [*range(8000)]
     assert len(list(tmp_path.iterdir())) == (6 if compress else 3)
     assert source.report.warnings == []
 
@@ -574,6 +577,6 @@ def test_dumpcap_in_a_ring(tmp_path: Path) -> None:
     require_tool("dumpcap")
     source = source_of(tmp_path)
     command = ["dumpcap", "-q", "-i", "-", "-w", str(tmp_path / "d.pcapng"), "-b", "filesize:1000", "-b", "files:3"]
-    assert feed(command, source, 8000, 20) == [*range(8000)]
+    assert feed(command, source, 8000, 20, in_step=True) == [*range(8000)]
     assert len(list(tmp_path.iterdir())) == 3
     assert source.report.warnings == []

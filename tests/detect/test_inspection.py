@@ -31,10 +31,10 @@ def inspector(steps: Sequence[Step], limit: int = 3000) -> Inspector:
     return Inspector(Programs(1, lambda _: steps), limit)
 
 
-def holds(steps: Sequence[Step], data: bytes, fresh: int = 0, origin: int = 0, made: Inspector | None = None) -> bool:
+def holds(steps: Sequence[Step], data: bytes, fresh: int = 0, made: Inspector | None = None) -> bool:
     buffer, zero = np.frombuffer(b"<" + data + b">", np.uint8).copy(), np.zeros(1, np.int64)
     made = made or inspector(steps)
-    return bool(made.inspect(buffer, zero, np.array([[1, 1 + len(data)]], np.int64), zero + fresh, zero + origin)[0])
+    return bool(made.inspect(buffer, zero, np.array([[1, 1 + len(data)]], np.int64), zero + fresh)[0])
 
 
 CASES: list[tuple[list[Step], bytes, bool]] = [
@@ -139,13 +139,6 @@ def test_what_is_all_old_does_not_hold() -> None:
     assert not holds([Content(b"abc")], b"abcXXXX", 4)
     assert not holds([Pcre("abc")], b"abcXXXX", 4)
     assert holds([Content(b"zzz", is_negated=True)], b"abcXXXX", 4), "that nothing is there is as true as before"
-
-
-def test_depth_counts_from_the_start_of_the_stream() -> None:
-    steps = [Content(b"abc", depth=6)]
-    assert holds(steps, b"abcdef", origin=2)
-    assert not holds(steps, b"xxabc", origin=2)
-    assert not holds([Content(b"abc", startswith=True)], b"abc", origin=1)
 
 
 def test_work_is_bounded() -> None:

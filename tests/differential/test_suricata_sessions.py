@@ -88,6 +88,26 @@ def regular(seed: int) -> list[tuple[int, str, int, int | None, int, int]]:
     return made
 
 
+def stamped(seeds: Sequence[int]) -> tuple[Wire, list[str]]:
+    """Connections whose segments have timestamps that step back, stand still and pass 2**32, or none; what each packet is."""
+    wire, names = Wire(), []
+    for seed in seeds:
+        generator = random.Random(seed)
+        first = generator.choice((0, 1, 100, 2**31 - 4, 2**32 - 12))
+        talk = Conversation(wire, (CLIENT[0], CLIENT[1] + seed), SERVER)
+        parts = [(0, "S", 0, 0), (1, "SA", 0, 0), (0, "A", generator.choice((0, 4)), generator.randrange(1, 40))]
+        for _ in range(generator.randrange(2, 10)):
+            step = generator.choice((*range(40), 2**31, generator.randrange(2**32)))
+            parts.append((generator.randrange(2), "A", generator.randrange(6), step))
+        for side, flags, size, step in parts:
+            stamp = (first + step) % 2**32
+            options = [("Timestamp", (stamp, 0))] if "S" in flags or generator.random() < 0.95 else []
+            shift = 0 if "S" in flags or generator.random() < 0.9 else 3
+            talk.send(side, flags, b"x" * size, shift, options=options)
+            names.append(f"seed {seed}, side {side}, {flags}, {size} bytes, shifted by {shift}: {options}")
+    return wire, names
+
+
 def theirs(path: Path, folder: Path) -> dict[int, tuple[set[str], dict[str, int]]]:
     """{packet: (events, sizes)} as Suricata's rules tell them."""
     rules = folder / "sessions.rules"
@@ -137,6 +157,11 @@ def differences(
     for number, (name, segments_) in enumerate(parts):
         send(wire, number, segments_)
         names += [f"{name}, segment {place}: {segment}" for place, segment in enumerate(segments_, 1)]
+    return compared(wire, names, folder)
+
+
+def compared(wire: Wire, names: Sequence[str], folder: Path) -> list[str]:
+    """What differs, packet by packet; names say what the packets are."""
     path = wire.write(folder / "sessions.pcap")
     mine, their = ours(path), theirs(path, folder)
     return [
@@ -154,3 +179,9 @@ def test_segments_that_do_not_fit(tmp_path: Path) -> None:
 def test_segments_that_fit(tmp_path: Path) -> None:
     """Conversations as they are on a network, some of whose segments were not captured."""
     assert differences([(f"seed {seed}", regular(seed)) for seed in range(1500)], tmp_path) == []
+
+
+def test_timestamps(tmp_path: Path) -> None:
+    """A segment that is older than the last one of its side by its timestamp is not taken (RFC 7323 5.3)."""
+    wire, names = stamped(range(600))
+    assert compared(wire, names, tmp_path) == []

@@ -107,7 +107,7 @@ def test_windows_are_the_stream_before_the_chunk_whatever_the_batch(seed: int) -
 
 
 def test_positions_count_what_is_missing() -> None:
-    """`depth` counts from the stream's beginning, of which 7 bytes never came: 2 + 7 = 9."""
+    """Seven bytes never came: 2 + 7 = 9."""
     frames = [tcp(CLIENT, SERVER, SYN, 2**32 - 5), tcp(CLIENT, SERVER, ACK, 2**32 - 4, 1, b"ab"),
               tcp(SERVER, CLIENT, ACK, 1, 10), tcp(CLIENT, SERVER, ACK, 5, 1, b"cd"),
               tcp(CLIENT, SERVER, ACK | FIN, 7, 1, b"e")]  # fmt: skip

@@ -153,7 +153,7 @@ def test_by_hand_from_nothing_to_an_alert_in_elasticsearch_and_a_graph(elasticse
     def run(command: str) -> subprocess.CompletedProcess[str]:
         words = f"{here(command)} --config {config}" if command.startswith("detector ") else here(command)
         return subprocess.run(
-            words, shell=True, cwd=ROOT, env=surroundings, text=True, capture_output=True, timeout=120, check=False
+            words, shell=True, cwd=ROOT, env=surroundings, text=True, capture_output=True, timeout=300, check=False
         )
 
     try:
@@ -162,7 +162,7 @@ def test_by_hand_from_nothing_to_an_alert_in_elasticsearch_and_a_graph(elasticse
                 words = ["detector", "run", "--config", str(config)]
                 with (root / "log").open("wb") as log:
                     daemon = subprocess.Popen(words, env=surroundings, stdout=log, stderr=log)
-                until(lambda: run("detector status").returncode == 0, 60, "the daemon")
+                until(lambda: run("detector status").returncode == 0, 300, "the daemon, whose kernels may be cold")
                 continue
             done = run(command)
             assert done.returncode == 0, f"{command}:\n{done.stdout}{done.stderr}"
@@ -170,7 +170,7 @@ def test_by_hand_from_nothing_to_an_alert_in_elasticsearch_and_a_graph(elasticse
         ask = commands[-1]
         promised = json.loads("".join(block_after("The last two lines are an attack")))
         assert ask.startswith("curl ")
-        until(lambda: json.loads(run(ask).stdout) == promised, 30, f"the alert; the last answer was {run(ask).stdout}")
+        until(lambda: json.loads(run(ask).stdout) == promised, 120, f"the alert; the last answer was {run(ask).stdout}")
         assert "healthy\n" in shown["detector status"] and "not healthy" not in shown["detector status"]
         assert re.search(r"^  elasticsearch  delivered$", shown["detector test-alert"], re.MULTILINE)
         (target,) = yaml.safe_load(
@@ -193,8 +193,8 @@ def graph_has_data(root: Path, target: dict[str, Any]) -> None:
         server.start({address: target["labels"]})
         server.wait_for_targets()
         labels = 'sensor="first",namespace="default"'
-        until(lambda: server.query(f"detector_packets_seen_total{{{labels}}} > 0"), 30, "packets in a graph")
-        until(lambda: server.query(f"detector_sink_delivered_total{{{labels}}} > 0"), 30, "alerts in a graph")
+        until(lambda: server.query(f"detector_packets_seen_total{{{labels}}} > 0"), 120, "packets in a graph")
+        until(lambda: server.query(f"detector_sink_delivered_total{{{labels}}} > 0"), 120, "alerts in a graph")
     finally:
         server.stop()
 

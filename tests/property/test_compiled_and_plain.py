@@ -23,6 +23,8 @@ from tests.differential.suricata.rules import all_rules, write_rules
 from tests.differential.suricata.wire import MACS, SECOND
 from tests.differential.test_modbus import built as built_modbus
 from tests.differential.test_packet_fields import built_capture
+from tests.differential.test_suricata_policies import conversations
+from tests.differential.test_suricata_sessions import stamped
 from tests.pcapng import blocks, interface, option, packet, section
 from tests.rough import disordered, repeated, split_and_wrapped, torn
 from tests.runs import ROOT, SCENARIOS, frames_of, pcap_bytes
@@ -50,6 +52,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for name, frames in pieces.items():
         made.append(folder / f"{name}.pcap")
         made[-1].write_bytes(pcap_bytes(frames))
+    made += [conversations().write(folder / "policies.pcap"), stamped(range(30))[0].write(folder / "stamped.pcap")]
     return [*made, many_links(folder / "links.pcapng")]
 
 

@@ -22,7 +22,7 @@ from detector.packets.table import PacketTable
 from detector.pipeline import Decoding, PipelineSettings
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
-from tests.differential.suricata.exemptions import Exemption, exemption_of
+from tests.differential.suricata.exemptions import Exemption, exemption_of, exemption_of_meaning
 from tests.differential.suricata.program import events, run
 from tests.differential.suricata.rules import ADDRESSES, PORTS
 
@@ -219,7 +219,9 @@ class Table:
             if same(a, b, sid in streams):
                 self.agreed += 1
                 self.both.update(keywords)
-            elif (exemption := exemption_of(capture, sid)) is not None:
+            elif exemption := exemption_of(capture, sid) or (
+                exemption_of_meaning(options, set(a), set(b)) if sid in streams else None
+            ):
                 self.exempt.update(keywords)
                 self.needed.add(exemption)
             else:
