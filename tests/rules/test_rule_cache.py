@@ -158,8 +158,12 @@ def test_old_files_go(rules: Path) -> None:
 
 def test_an_engine_needs_nothing_of_the_rest(rules: Path) -> None:
     """The time it takes to start with a large ruleset is the time that this would take for each rule."""
+    rules.write_text(
+        RULES.replace('content:"a"', 'content:"longer text"').replace("byte_test", 'content:"other text"; byte_test')
+    )
     cached(rules, Context({"HOME_NET": "10.0.0.0/8"}), load_suricata)
     found = cached(rules, Context({"HOME_NET": "10.0.0.0/8"}), Maker()).rules
+    assert len(found) == 2
     Engine(Ruleset(found))
     assert not any(is_read(rule, "position") or is_read(rule.signature, "inspections") for rule in found)
     assert found[0].position.line == 1 and is_read(found[0], "position")
