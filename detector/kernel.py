@@ -70,6 +70,41 @@ def _njit() -> Callable[..., Any]:
     return import_module("numba").njit  # type: ignore[no-any-return]
 
 
+@cache
+def _for_callers() -> type:
+    """Numba's compiler, whose result is there for callers to take in alone: they optimize it, as part of themselves."""
+    codegen, compiler = import_module("numba.core.codegen"), import_module("numba.core.compiler")
+
+    class Library(codegen.JITCodeLibrary):  # type: ignore[name-defined, misc]
+        """A kernel as LLVM's text, from which no machine code is made."""
+
+        def _optimize_final_module(self) -> None:
+            """Left to callers."""
+
+        def _finalize_final_module(self) -> None:
+            self._finalize_dynamic_globals()
+            self._finalized = True
+
+        def get_pointer_to_function(self, name: str) -> int:
+            self._ensure_finalized()
+            return 0
+
+        @property
+        def codegen(self) -> Library:
+            """Asked for `set_env` alone."""
+            return self
+
+        def set_env(self, name: str, environment: object) -> None:
+            """Python objects of a function, by its machine code's name: kernels have none."""
+
+    class Compiler(compiler.Compiler):  # type: ignore[name-defined, misc]
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.state.library = Library(self.state.targetctx.codegen(), "kernel for callers")
+
+    return Compiler
+
+
 def kernel(loop: Loop) -> Loop:
     """The loop compiled by Numba: cached on disk, with bounds checks, without the interpreter lock.
 
@@ -92,14 +127,14 @@ def unchecked(loop: Loop) -> Loop:
 def compiled(loop: Loop, is_checked: bool) -> Loop:
     """The loop as Numba's, compiled at its first call.
 
-    What other kernels call is a twin that takes constants for the numbers they are, and has no entry from Python or C and
-    no place on disk. Left alone, Numba compiles a kernel anew for each constant that it is called with, and makes both
-    entries for each: all kernels take two and a half times as long.
+    What other kernels call is a twin that takes constants for the numbers they are, and has no entry from Python or C, no
+    place on disk, and no machine code of its own (`_for_callers`). Left alone, Numba compiles a kernel anew for each
+    constant that it is called with, and makes all of these for each: all kernels take XXX times as long.
     """
     make = _njit()
     made = make(**OPTIONS, cache=True, boundscheck=is_checked)(loop)
     if hasattr(made, "get_call_template"):  # not with NUMBA_DISABLE_JIT
-        twin = make(**OPTIONS, no_cpython_wrapper=True, boundscheck=is_checked)(loop)
+        twin = make(**OPTIONS, no_cpython_wrapper=True, boundscheck=is_checked, pipeline_class=_for_callers())(loop)
         plain = import_module("numba").types.unliteral
         made.get_call_template = lambda args, named: twin.get_call_template(
             tuple(map(plain, args)), {name: plain(kind) for name, kind in named.items()}

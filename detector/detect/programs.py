@@ -31,12 +31,14 @@ from detector.rules.signature import (
 CODE_COLUMNS = 11
 CONTENT, IS_DATA_AT, BYTE_TEST, BYTE_JUMP, BYTE_EXTRACT, BYTE_MATH, PCRE, BUFFER_SIZE, BASE64 = range(1, 10)
 NONE, VARIABLE = 1 << 61, 1 << 60
-NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED = (1 << bit for bit in range(8))
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, LAST_CHANCE = (1 << bit for bit in range(9))
 COMPARISONS = ("<", ">", "=", "<=", ">=", "&", "^")
 OPERATIONS = ("+", "-", "*", "/", "<<", ">>")
 ORIGINS = ("", "beginning", "end")
 MOST_VARIABLES = 16
 ANCHOR = re.compile(r"(?<!\[)\^|\\A")  # in an expression
+# Whether such an expression matches may depend on where its bytes begin.
+LOOKS_AROUND = re.compile(r"\^|\\[AbBG]|\(\?<[=!]")
 
 
 class Programs:
@@ -81,10 +83,10 @@ class Programs:
         """The rows of one program."""
         names: dict[str, int] = {}
         first = len(self._rows)
-        followed = followed_by_relative(steps)
+        followed, last_chances = followed_by_relative(steps), sought_to_the_end(steps)
         for number, step in enumerate(steps):  # per step
             row = [0] * CODE_COLUMNS
-            row[1] = RELATIVE_NEXT if number in followed else 0
+            row[1] = RELATIVE_NEXT * (number in followed) | LAST_CHANCE * (number in last_chances)
             self._fill(row, step, names)
             if row[0] in (PCRE, BASE64):
                 assert isinstance(step, Pcre | Base64)
@@ -224,4 +226,23 @@ def followed_by_relative(steps: Sequence[Step]) -> set[int]:
             last = number
         elif isinstance(step, ByteTest | ByteJump | ByteExtract | ByteMath):
             last = -1
+    return found
+
+
+def sought_to_the_end(steps: Sequence[Step]) -> set[int]:
+    """Relative contents and expressions whose absence ends the program: they are searched up to the end of the buffer, and
+    what matched before them can only match further behind. Without this 1400 like bytes take a thousand searches."""
+    found = set()
+    for number, step in enumerate(steps):  # per step
+        if isinstance(step, IsDataAt | BufferSize):
+            continue
+        if isinstance(step, Pcre) and step.is_relative and not step.is_negated:
+            if "A" not in step.flags and not LOOKS_AROUND.search(step.pattern):
+                found.add(number)
+        if not isinstance(step, Content) or any(
+            isinstance(one, str) for one in (step.offset, step.depth, step.distance, step.within)
+        ):
+            break  # what it matches at, or counts from, may lie further in front
+        if step.is_relative and not step.is_negated and step.depth is None and step.within is None:
+            found.add(number)
     return found

@@ -22,12 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from detector.cache import read_own, write_own
+from detector.errors import InputError
 from detector.kernel import cache_root
+from detector.lists import LARGEST_LIST, read_bounded
 from detector.rules.keywords import Context
 from detector.rules.model import Rule
 from detector.rules.shelf import Shelf, Shelved, rest_of, shelved, taken
 from detector.rules.signature import Signature
 from detector.rules.suricata import Loaded, no_collection
+from detector.rules.suricata_text import LARGEST_FILE
 
 PACKAGE = Path(__file__).parent
 DIGEST, LENGTH = 32, 8
@@ -59,9 +62,13 @@ def cached(path: Path, context: Context, make: Callable[[Path, Context], Loaded]
 
 
 def name_of(path: Path, context: Context) -> str:
-    """The cache file: a hash of the rules, of the lists they name, of the variables and of our own code."""
+    """The cache file: a hash of the rules, of the lists they name, of the variables and of our own code.
+
+    Raises:
+        InputError: the file is too large.  OSError: it cannot be read.
+    """
     digest = hashlib.sha256(code())
-    data = path.read_bytes()
+    data = read_bounded(path, LARGEST_FILE)
     digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape"))
     digest.update(data)
     for field in (one for one in fields(context) if one.compare):
@@ -70,8 +77,8 @@ def name_of(path: Path, context: Context) -> str:
         digest.update(f"{field.name}={shown!r}\0".encode(errors="surrogateescape"))
     for named in sorted({found for pattern in NAMED_FILES for found in pattern.findall(data)}):
         digest.update(named)
-        with suppress(OSError, ValueError):
-            digest.update((Path(context.folder) / os.fsdecode(named)).read_bytes())
+        with suppress(OSError, ValueError, InputError):
+            digest.update(read_bounded(Path(context.folder) / os.fsdecode(named), LARGEST_LIST))
     return f"{digest.hexdigest()[:40]}.rules"
 
 
