@@ -1,10 +1,11 @@
-# make demo: see it work.  make test: everything the tests need, then the tests.  make bench: speed beside Suricata.  make soak: 20 minutes live.
+# make demo: see it work.  make test: everything the tests need, then the tests (test-long: all of what is
+# sampled otherwise).  make bench: speed beside Suricata.  make soak: 20 minutes live.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench bench-payload soak captures dashboards docs clean
+.PHONY: demo test test-long lint types bench bench-payload soak captures dashboards docs clean
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
@@ -21,9 +22,13 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	tests/install_tools.sh
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not alone'
+	$(BIN)/detector warm
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
+
+test-long: export DETECTOR_LONG = 1
+test-long: test
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check detector tests replay_pcaps docs dashboards compose

@@ -36,7 +36,7 @@ PACKAGE = Path(__file__).parent
 DIGEST, LENGTH = 32, 8
 # What is looked at of every rule when a ruleset is loaded or its engine made; the rest stays on the shelf.
 KEPT: dict[type[Shelved], tuple[str, ...]] = {
-    Signature: ("header", "where", "states", "suppressions", "gid", "sid", "rev", "buffers", "sought", "is_one_content"),
+    Signature: ("header", "where", "states", "suppressions", "gid", "sid", "rev", "order", "buffers", "sought", "is_one_content"),
     Rule: ("id", "name", "title", "level", "table", "test", "correlation", "new_value", "fields", "silent", "inactive", "signature"),
 }  # fmt: skip
 MOST_FILES = 16  # the newest are kept

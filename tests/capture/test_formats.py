@@ -16,6 +16,7 @@ from detector.capture import open_source
 from detector.errors import InputError
 from tests.differential import tshark
 from tests.pcapng import OLD, SIMPLE, blocks, interface, option, packet, section
+from tests.samples import IS_LONG, sample
 
 SECOND = 10**9
 PACKETS = [bytes([number]) * (20 + number) for number in range(5)]
@@ -189,12 +190,13 @@ def test_a_missing_file_and_an_empty_folder_are_said(tmp_path: Path) -> None:
         open_source([str(tmp_path)])
 
 
+@pytest.mark.slow
 @pytest.mark.differential
 def test_times_and_lengths_of_every_real_capture_are_tsharks(captures: Path) -> None:
-    """Packet by packet: time to the nanosecond, captured and original length, over all captures at hand."""
+    """Packet by packet: time to the nanosecond, captured and original length, over captures at hand, the long way over all."""
     tshark.require_tool("tshark")
     compared = 0
-    for path in sorted(captures.glob("*/*.pcap*")):
+    for path in sample(sorted(captures.glob("*/*.pcap*")), 60):
         fields = ["frame.time_epoch", "frame.cap_len", "frame.len"]
         theirs = [
             (int(values[fields[0]][0].replace(".", "")), *(int(values[name][0]) for name in fields[1:]))
@@ -204,4 +206,4 @@ def test_times_and_lengths_of_every_real_capture_are_tsharks(captures: Path) -> 
         assert ours == theirs, path
         compared += len(ours)
     print(f"{compared} packets compared")
-    assert compared > 5000
+    assert compared > (5000 if IS_LONG else 500)

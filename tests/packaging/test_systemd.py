@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from detector.kernel import cache_folder
 from tests.differential.tshark import require_tool
 from tests.runs import ROOT
 from tests.servers.ports import free_ports, wait_until
@@ -91,6 +92,7 @@ def namespace_script(tmp_path: Path) -> Iterator[Path]:
     yield script
 
 
+@pytest.mark.slow
 def test_it_starts_without_root_and_ends_up_without_capabilities(namespace_script: Path) -> None:
     """User and capabilities as the unit gives them, and its environment: the interface is opened, then nothing is left."""
     folder = Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
@@ -100,7 +102,9 @@ def test_it_starts_without_root_and_ends_up_without_capabilities(namespace_scrip
         f"metrics: {{listen: '127.0.0.1:{port}'}}\nrun_as: {{user: nobody}}\nrules: [{ROOT}/rules/network]\n"
     )
     (folder / "state").mkdir()
-    for path in (folder, folder / "state"):
+    if cache_folder().is_dir():  # or it compiles for minutes
+        shutil.copytree(cache_folder(), folder / "cache" / cache_folder().name)
+    for path in (folder, *folder.rglob("*")):
         shutil.chown(path, "nobody")
     capabilities = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in values("AmbientCapabilities"))
     environment = [word for word in values("Environment") if not word.startswith("DETECTOR_CACHE=")]

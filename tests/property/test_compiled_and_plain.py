@@ -113,6 +113,7 @@ def kernels() -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_columns_and_alerts_are_the_same(files: list[Path], payloads: list[object]) -> None:
     """A byte that wraps in one of the two, or a division that rounds otherwise, would be a rule that fires by chance."""
     compiled, plain = digests([*files, *payloads], False), digests([*files, *payloads], True)
