@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+WIDEST = 240  # characters that are shown of a line
+
 
 @dataclass(frozen=True, order=True)
 class Position:
@@ -41,9 +43,14 @@ class InputError(Exception):
             return self.problem + (f" (hint: {self.hint})" if self.hint else "")
         lines = [f"{self.position}: {self.problem}"]
         if self.position.text:
-            number = f"{self.position.line:>6}"
-            caret = " " * (self.position.column - 1) + "^" * max(1, self.position.length)
-            lines += [f"{number} | {shown(self.position.text)}", f"{'':>6} | {caret}"]
+            text, before = self.position.text, self.position.column - 1
+            length = max(1, min(self.position.length, WIDEST // 2))
+            if len(text) > WIDEST:  # what is shown of it begins a little before the place
+                start = max(0, min(before - WIDEST // 4, len(text) - WIDEST))
+                cut = text[start : start + WIDEST]
+                text = f"{'…' if start else cut[0]}{cut[1:-1]}{'…' if start + WIDEST < len(text) else cut[-1]}"
+                before -= start
+            lines += [f"{self.position.line:>6} | {shown(text)}", f"{'':>6} | {' ' * before}{'^' * length}"]
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)

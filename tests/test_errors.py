@@ -41,6 +41,15 @@ def test_the_mark_stands_below_its_character_and_a_line_steers_no_terminal(text:
     assert line[mark.index("^") : mark.rindex("^") + 1] == "key"
 
 
+@pytest.mark.parametrize("at", [0, 100, 5000, 8180])
+def test_of_a_long_line_what_stands_around_the_place_is_shown(at: int) -> None:
+    """A rule may have 8,191 characters, and a screen has some 200."""
+    text = "a" * at + "wrong" + "b" * (8185 - at)
+    _, line, mark = str(InputError("p", position=Position("a", 1, at + 1, 5, text))).splitlines()
+    assert len(line) < 260 and "…" in line
+    assert line[mark.index("^") : mark.rindex("^") + 1] == "wrong"
+
+
 def test_several_mistakes_are_told_one_after_the_other() -> None:
     several = InputErrors([InputError("first"), InputError("second", hint="h")])
     assert str(several) == "first\nsecond (hint: h)"

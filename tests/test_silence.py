@@ -154,7 +154,7 @@ def test_what_payload_rules_ran_into(tmp_path: Path) -> None:
 alert udp any any -> any any (msg:"ways"; content:"start"; content:"a"; %scontent:"z"; within:1; sid:2;)
 """ % ('content:"a"; distance:0; ' * 8)
     (tmp_path / "a.rules").write_text(text)
-    frames = [(number, datagram(b"start" + b"a" * 1000)) for number in range(6)]
+    frames = [(number, datagram(b"start" + b"a" * 2000)) for number in range(6)]
     (tmp_path / "a.pcap").write_bytes(pcap_bytes(frames))
     pipeline = Pipeline(load_rules([tmp_path / "a.rules"]))
     for alerts, _ in pipeline.run(open_source([str(tmp_path / "a.pcap")])):

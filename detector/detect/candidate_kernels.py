@@ -160,7 +160,7 @@ def pair_rows(rules, looks, needs_payload, headers_of, masks, flows, cells, wind
         rules: int64[n].  looks: int64[n].  needs_payload: bool[n].  headers_of: int64[n].  masks: bool[headers, rows].
 
     Returns:
-        candidates; more than len(out): nothing was left out but what has no room.
+        candidates; there is room for each rule in every row and window.
     """
     found = 0
     for i in range(len(rules)):
@@ -169,17 +169,15 @@ def pair_rows(rules, looks, needs_payload, headers_of, masks, flows, cells, wind
             if not masks[header, row] or (needs_payload[i] and cells[PAYLOAD_STOP, row] <= cells[PAYLOAD_START, row]):
                 continue
             if looks[i] & IN_PACKET or (looks[i] & IN_WINDOW and flows[row, PEER] & PEER_ENTERED == 0):
-                if found < len(out):
-                    out[found, C_RULE] = rules[i]
-                    out[found, C_ROW] = row
-                    out[found, C_WINDOW] = -1
+                out[found, C_RULE] = rules[i]
+                out[found, C_ROW] = row
+                out[found, C_WINDOW] = -1
                 found += 1
         if looks[i] & IN_WINDOW:
             for window in range(len(windows)):
                 if masks[header, windows[window, W_ROW]]:
-                    if found < len(out):
-                        out[found, C_RULE] = rules[i]
-                        out[found, C_ROW] = windows[window, W_ROW]
-                        out[found, C_WINDOW] = window
+                    out[found, C_RULE] = rules[i]
+                    out[found, C_ROW] = windows[window, W_ROW]
+                    out[found, C_WINDOW] = window
                     found += 1
     return found

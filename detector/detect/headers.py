@@ -76,9 +76,11 @@ class Headers:
 
     def __init__(self, headers: Sequence[Header]) -> None:
         numbers: dict[Header, int] = {}
-        self.of = np.array([numbers.setdefault(header, len(numbers)) for header in headers], np.int64)
+        by_object = {id(header): header for header in headers}  # few: a file's headers that say the same are one object
+        number_of = {one: numbers.setdefault(header, len(numbers)) for one, header in by_object.items()}
+        self.of = np.array([number_of[id(header)] for header in headers], np.int64)
         self.distinct = tuple(numbers)
-        self.is_both_ways = np.array([header.is_both_ways for header in headers], np.bool_)
+        self.is_both_ways = np.array([header.is_both_ways for header in numbers], np.bool_)[self.of]
         addresses, ports = Groups(), Groups()
         cells = [
             (

@@ -32,8 +32,20 @@ OP, FLAGS, A, B, C, D, E, F, G, H, RARE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 CODE_COLUMNS = 11
 NONE, VARIABLE = 1 << 61, 1 << 60
 LARGEST = 1 << 59  # numbers from bytes that are larger count as this; only byte_test sees all 64 bits
-# FLAGS.
-NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED = 1, 2, 4, 8, 16, 32, 64, 128
+# FLAGS. LAST_CHANCE: a content that is not there ends the program, whatever matched before.
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, LAST_CHANCE = (
+    1,
+    2,
+    4,
+    8,
+    16,
+    32,
+    64,
+    128,
+    256,
+)
+NOT_FINAL, FINAL_IF_NEW, FINAL = 0, 1, 2  # whether a failure ends the program: where all bytes are new, or at any rate
+QUESTION_STEPS = 10  # a step that Python answers counts as so many
 # content: A B bytes in the pool and their number, C offset, D depth, E distance, F within, RARE place of its rarest byte.
 # is_data_at: A position.  buffer_size: A low, B high.  pcre: A pattern.  base64: A question.
 # byte_*: A size, B base (0: binary), C offset; E bitmask (0: none), F how far it is shifted.
@@ -207,11 +219,11 @@ def content_bounds(code, step, state, row, place, length):
 
 @kernel
 def step_content(code, step, pool, buffer, begin, length, state, row, fresh):
-    """One content; (whether it holds, whether its failure is for good)."""
+    """One content; (whether it holds, whether its failure is final)."""
     flags, size = code[step, FLAGS], code[step, B]
     first, last = content_bounds(code, step, state, row, state[row, S_PLACE], length)
     if first > last or last <= 0:  # nowhere to search
-        return flags & NEGATED != 0, False
+        return flags & NEGATED != 0, FINAL if flags & LAST_CHANCE else NOT_FINAL
     is_alone = flags & RELATIVE == 0
     first = max(first, state[row, S_FROM])
     found = np.int64(-1)
@@ -219,7 +231,7 @@ def step_content(code, step, pool, buffer, begin, length, state, row, fresh):
         found = find_content(
             buffer, begin + first, begin + last, pool, code[step, A], size, code[step, RARE], flags & NOCASE
         )
-        return found < 0 or found - begin + size != last - first, False
+        return found < 0 or found - begin + size != last - first, NOT_FINAL
     if flags & ENDSWITH == 0:
         found = find_content(
             buffer, begin + first, begin + last, pool, code[step, A], size, code[step, RARE], flags & NOCASE
@@ -229,16 +241,19 @@ def step_content(code, step, pool, buffer, begin, length, state, row, fresh):
             buffer, begin + last - size, begin + last, pool, code[step, A], size, code[step, RARE], flags & NOCASE
         )
     if flags & NEGATED:
-        return found < 0, is_alone and code[step, C] == NONE and code[step, D] == NONE
+        is_final = is_alone and code[step, C] == NONE and code[step, D] == NONE
+        return found < 0, FINAL_IF_NEW if is_final else NOT_FINAL
+    if found < 0 and flags & LAST_CHANCE:  # where it was there before, what followed it may be new in another place
+        return False, FINAL if state[row, S_FROM] == 0 else FINAL_IF_NEW
     if found < 0:
-        return False, is_alone and state[row, S_FROM] == 0
+        return False, FINAL_IF_NEW if is_alone and state[row, S_FROM] == 0 else NOT_FINAL
     start = found - begin
     # Bytes that are new may hold it again, whether or not something counts from it.
     if flags & RELATIVE_NEXT or start + size <= fresh:
         choose(state, row, step, start + 1 if flags & RELATIVE_NEXT else max(start, fresh - size) + 1)
     state[row, S_PLACE] = start + size
     state[row, S_END] = max(state[row, S_END], start + size)
-    return True, False
+    return True, NOT_FINAL
 
 
 @kernel
@@ -372,7 +387,7 @@ def run_programs(code, bounds, pool, buffer, which, spans, fresh, limit, rows, i
         state[row, S_RESULT] = FAILS
         while True:
             step = state[row, S_STEP]
-            holds, is_final = True, False
+            holds, is_final = True, NOT_FINAL
             if step == last:
                 if fresh[row] == 0 or state[row, S_END] == NO_END or state[row, S_END] > fresh[row]:
                     state[row, S_RESULT] = HOLDS
@@ -395,14 +410,19 @@ def run_programs(code, bounds, pool, buffer, which, spans, fresh, limit, rows, i
                 elif operation == BUFFER_SIZE:
                     holds = (code[step, A] <= length <= code[step, B]) != (flags & NEGATED != 0)
                 elif operation == PCRE or operation == BASE64:
+                    was_tried = state[row, S_FROM] != 0
                     is_answered, holds = step_asked(code, step, state, row, fresh[row])
+                    if flags & LAST_CHANCE:
+                        is_final = FINAL_IF_NEW if was_tried else FINAL
                     if not is_answered:
+                        state[row, S_SPENT] += QUESTION_STEPS - 1
                         state[row, S_RESULT] = ASKS
                         break
+                    state[row, S_SPENT] -= 1  # it was counted when it was asked
                 else:
                     holds = step_bytes(code, step, buffer, begin, length, state, row)
             if holds:
                 state[row, S_STEP] += 1
                 state[row, S_FROM] = 0
-            elif (is_final and fresh[row] == 0) or not step_back(state, row):
+            elif is_final == FINAL or (is_final == FINAL_IF_NEW and fresh[row] == 0) or not step_back(state, row):
                 break

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from collections import Counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.detect.budget import Budget
 from detector.detect.programs import Programs
 from detector.kernel import Kernels
 from detector.rules.expressions import Search, compile_pattern
-from detector.rules.signature import Base64, Buffer, Pcre
+from detector.rules.signature import Base64, Pcre
 
 kernels = Kernels("detector.detect.inspect_kernels")
 
@@ -20,8 +22,6 @@ STATE_COLUMNS = 122  # and the columns that follow, as inspect_kernels.py names 
 S_STEP, S_FROM, S_ANSWER, S_START, S_STOP, S_RESULT = 0, 5, 6, 7, 8, 9
 HOLDS, ASKS, GAVE_UP = 1, 3, 4
 NO, YES = 1, 2
-MOST_EXPIRED = 4  # searches of one rule in a batch that may take too long
-PAUSE = 32  # batches after such a one in which the rule's expressions are not tried
 STEPS = 3000  # that one candidate may take: Suricata's inspection-recursion-limit
 BLOCK = 4096  # candidates at once, for memory
 NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
@@ -31,28 +31,26 @@ Rows = NDArray[np.int64]
 class Inspector:
     """Programs with what answers their questions.
 
-    gave_up: candidates by program that ran into the limit of steps.  failed: by program, expressions that took too long.
-    untried: by program, questions that were not asked after that: bytes made for it would take 0.1 s each, for ever.
+    gave_up: candidates by program that ran into the limit of steps.  failed: by program, how often expressions took too
+    long, one search or all of a batch.  untried: by program, questions that were not asked after that.
     """
 
-    def __init__(self, programs: Programs, limit: int = STEPS) -> None:
+    def __init__(self, programs: Programs, limit: int = STEPS, budget: Budget | None = None, rule: int = -1) -> None:
+        """budget, rule: of the rule that all programs are a part of, where they are part of one."""
         self.programs = programs
         self._limit = limit
+        self._rule = rule
+        self._budget = budget or Budget()
         self._searches: dict[int, Search] = {}
         self._inner: dict[int, Inspector] = {}
         self.gave_up: Counter[int] = Counter()
         self.failed: Counter[int] = Counter()
         self.untried: Counter[int] = Counter()
-        self._expired: Counter[int] = Counter()  # of this batch
-        self._pauses: dict[int, int] = {}  # batches for which a program's expressions are not tried
         self._state = np.empty((0, STATE_COLUMNS), np.int64)
 
     def begin(self) -> None:
         """A batch begins."""
-        self._expired.clear()
-        self._pauses = {program: left - 1 for program, left in self._pauses.items() if left > 1}
-        for inner in self._inner.values():  # per program in base64
-            inner.begin()
+        self._budget.begin()
 
     def inspect(self, buffer: NDArray[np.uint8], which: Rows, spans: Rows, fresh: Rows) -> NDArray[np.bool_]:
         """bool[n]: whether each candidate's program holds on its bytes.
@@ -106,19 +104,22 @@ class Inspector:
             if self._decoded_holds(program, step, question, data):
                 state[S_ANSWER], state[S_STOP] = YES, start + len(data)
             return
-        if program in self._pauses:
+        failing = YES if question.is_negated else NO  # a step that fails holds in no way
+        rule = program if self._rule < 0 else self._rule
+        if not self._budget.admits(rule):
             self.untried[program] += 1
-            state[S_ANSWER] = YES if question.is_negated else NO  # a step that fails holds in no way
+            state[S_ANSWER] = failing
             return
+        search, began = self._search(step, question), time.thread_time_ns()
         try:
-            found = self._search(step, question)(data, max(0, int(state[S_FROM]) - start))
+            found = search(data, max(0, int(state[S_FROM]) - start))
         except TimeoutError:
             self.failed[program] += 1
-            self._expired[program] += 1
-            if self._expired[program] == MOST_EXPIRED:
-                self._pauses[program] = PAUSE + 1
-            state[S_ANSWER] = YES if question.is_negated else NO
+            self._budget.spend(rule, time.thread_time_ns() - began, len(data))
+            state[S_ANSWER] = failing
             return
+        if self._budget.spend(rule, time.thread_time_ns() - began, len(data)):
+            self.failed[program] += 1
         if found is not None:
             state[S_ANSWER], state[S_START], state[S_STOP] = YES, start + found[0], start + found[1]
 
@@ -139,7 +140,7 @@ class Inspector:
         if not question.steps:
             return False  # as in Suricata, where base64_data is what looks at it
         if step not in self._inner:
-            self._inner[step] = Inspector(Programs([(Buffer.PAYLOAD, question.steps)]), self._limit)
+            self._inner[step] = Inspector(Programs(1, lambda _: question.steps), self._limit, self._budget, program)
         bytes_ = np.frombuffer(decoded, np.uint8).copy()
         zero = np.zeros(1, np.int64)
         inner = self._inner[step]

@@ -7,7 +7,8 @@ in every row and window that the header admits. With another condition: looked a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -27,13 +28,13 @@ from detector.packets.rows import Cell, Layer, PacketRows
 from detector.packets.table import PacketTable
 from detector.rules.expressions import compile_pattern
 from detector.rules.model import Rule
-from detector.rules.signature import Buffer, Content, Inspection, IsDataAt, Pcre, Signature, Step, Where
+from detector.rules.signature import IN_PAYLOAD, Buffer, Content, Inspection, IsDataAt, Pcre, Signature, Step, Where
 
 kernels = Kernels("detector.detect.candidate_kernels")
 
 Rows = NDArray[np.int64]
 Owned = NDArray[np.bool_] | None
-IN_PAYLOAD = (Buffer.PAYLOAD, Buffer.STREAM)
+MOST_AT_ONCE = 1 << 18  # candidates, some 30 MB with all that is noted of them
 WAITING_COLUMNS, FIRST_HIT = 18, 2  # of hits in turn: the user of a literal, and the place in its stream
 SPANS = {Buffer.IPV4_HDR: "ip", Buffer.IPV6_HDR: "ipv6", Buffer.TCP_HDR: "tcp", Buffer.UDP_HDR: "udp",
          Buffer.ICMPV4_HDR: "icmp", Buffer.ICMPV6_HDR: "icmpv6"}  # fmt: skip
@@ -89,12 +90,6 @@ def stops_of_ipv6(structure: PacketRows, rows: Rows, stops: Rows) -> Rows:
     return np.where(structure.layer(Layer.IPV6_EXT)[rows] >= 0, np.maximum(stops, behind), stops)
 
 
-def is_one_content(inspections: Sequence[Inspection]) -> bool:
-    """Whether a rule is one content and nothing else: what comes later adds nothing."""
-    steps = [step for one in inspections for step in one.steps]
-    return len(steps) == 1 and isinstance(steps[0], Content) and not steps[0].endswith
-
-
 def holds_on_nothing(inspections: Sequence[Inspection]) -> bool:
     """Whether a rule holds where there is not a byte: it asks only for what is not there.
 
@@ -123,7 +118,7 @@ def inspects_streams(rules: Sequence[Rule]) -> bool:
 
 def is_of_streams(signature: Signature) -> bool:
     """Whether a signature looks at streams."""
-    return bool(signature.where & Where.STREAM) and any(one.buffer in IN_PAYLOAD for one in signature.inspections)
+    return bool(signature.where & Where.STREAM) and any(one in IN_PAYLOAD for one in signature.buffers)
 
 
 class Signatures:
@@ -135,20 +130,19 @@ class Signatures:
         self.number = {place: number for number, place in enumerate(self.places.tolist())}
         found = [rules[place] for place in self.places.tolist()]
         signatures = [rule.signature for rule in found if rule.signature is not None]
-        self._inspections = [signature.inspections for signature in signatures]
-        self._needs_payload = np.array(
-            [any(one.buffer in IN_PAYLOAD for one in found) for found in self._inspections], np.bool_
-        )
+        self._signatures: list[Signature] = signatures
         self._looks = np.array([signature.where for signature in signatures], np.int64)
         self.headers = Headers([signature.header for signature in signatures])
-        patterns = fast_patterns(self._inspections)
+        patterns = fast_patterns([signature.sought for signature in signatures])
         self.search = Search(patterns, traffic_groups(self.headers.distinct, self.headers.of))
         self._users_of, self._users = self._make_users(patterns.of, len(patterns.literals))
-        programs = [(one.buffer, one.steps) for inspections in self._inspections for one in inspections]
-        self.inspector = Inspector(Programs(programs))
-        self._count = np.array([len(inspections) for inspections in self._inspections], np.int64)
+        self._count = np.array([len(signature.buffers) for signature in signatures], np.int64)
         self._first = np.cumsum(self._count) - self._count
-        self._buffer_of = np.array([buffer for buffer, _ in programs], np.int64)
+        self._buffer_of = np.array([buffer for signature in signatures for buffer in signature.buffers], np.int64)
+        self._number_of = np.repeat(np.arange(len(signatures)), self._count)  # the rule of each program
+        self.inspector = Inspector(Programs(len(self._number_of), self._steps_of))
+        self._needs_payload = np.zeros(len(signatures), np.bool_)
+        self._needs_payload[self._number_of[np.isin(self._buffer_of, IN_PAYLOAD)]] = True
         self._is_tested = np.array([is_tested(rule) for rule in found], np.bool_) & (patterns.of < 0)
         free = (patterns.of < 0) & ~self._is_tested
         self._everywhere = np.flatnonzero(free & (self._count > 0))
@@ -208,13 +202,18 @@ class Signatures:
 
     def _place_of(self, program: int) -> int:
         """The place of the rule that a program is of."""
-        return int(self.places[np.searchsorted(self._first, program, "right") - 1])
+        return int(self.places[self._number_of[program]])
+
+    def _steps_of(self, program: int) -> Sequence[Step]:
+        """The steps of a program."""
+        number = int(self._number_of[program])
+        return self._signatures[number].inspections[program - int(self._first[number])].steps
 
     def _make_users(self, of: Rows, literals: int) -> tuple[Rows, Rows]:
         """(int64[literals + 1], int64[n, 4]): the rules that need each literal; a rule of one step does not wait for more."""
         numbers = np.flatnonzero(of >= 0)
         numbers = numbers[np.argsort(of[numbers], kind="stable")]
-        waits = [not is_one_content(self._inspections[number]) for number in numbers.tolist()]
+        waits = [not self._signatures[number].is_one_content for number in numbers.tolist()]
         users = np.stack((numbers, self._looks[numbers], np.array(waits, np.int64), self.headers.of[numbers]), axis=1)
         offsets = np.zeros(literals + 1, np.int64)
         np.cumsum(np.bincount(of[numbers], minlength=literals), out=offsets[1:])
@@ -226,8 +225,8 @@ class Signatures:
             return {}
         self.inspector.begin()
         about = followed(packets)
-        parts = [self._hit(packets, about, owned), self._paired(packets, about, owned)]
-        held = self._checked(packets, about, joined(parts))
+        parts = chain(self._hit(packets, about, owned), self._paired(packets, about, owned))
+        held = joined((NO_CANDIDATES, *(self._checked(packets, about, part) for part in parts)))
         if len(self._of_nothing):
             ends = np.flatnonzero(about.flows.cells[:, FlowCell.PEER] & Peer.ENDS)
             rules = np.repeat(self._of_nothing, len(ends))
@@ -274,61 +273,65 @@ class Signatures:
         counts = self.headers.count(packets, np.full(len(rows), number), rows, np.full(len(rows), -1))
         return np.repeat(rows, np.maximum(1, counts))
 
-    def _hit(self, packets: PacketTable, about: Followed, owned: Owned) -> Candidates:
-        """Candidates of the search."""
+    def _hit(self, packets: PacketTable, about: Followed, owned: Owned) -> Iterator[Candidates]:
+        """Candidates of the search, in parts: a batch may be full of what many rules look for."""
         if not len(self._users):
-            return NO_CANDIDATES
+            return
         windows, lines = about.windows, (self.headers.arrays, row_arrays(packets))
         if windows is not None and len(self._is_waiting) != about.streams:
             self._waiting = np.zeros((about.streams, WAITING_COLUMNS), np.int64)
             self._is_waiting = np.zeros(about.streams, np.bool_)
         row_hits, window_hits = self.search.hits(packets, about, owned)
-        out = np.empty((max(1024, len(self._users) + 64, len(row_hits) + len(window_hits)), 3), np.int64)
+        hits = min(len(row_hits) + len(window_hits), MOST_AT_ONCE)
+        out = np.empty((max(1024, len(self._users) + 64, hits), 3), np.int64)
         seen = np.zeros(len(self._users), np.int64)
         found = at = 0
-        while True:  # per growth of the output
+        while True:  # per part
             found, at = kernels.take_rows(row_hits, self._users_of, self._users, *lines, seen, out, found, at)
             if at == len(row_hits):
                 break
-            out = np.concatenate((out, np.empty_like(out)))
+            yield Candidates(*out[:found].T.copy())
+            found = 0
         if windows is not None:
             seen[:] = 0
             window = hit = 0
-            while True:  # per growth of the output
+            while True:  # per part
                 found, window, hit = kernels.take_windows(
                     window_hits, windows.cells, self._users_of, self._users, *lines, seen, self._waiting, self._is_waiting,
                     self._gave_way, out, found, window, hit,
                 )  # fmt: skip
                 if window == len(windows.cells):
                     break
-                out = np.concatenate((out, np.empty_like(out)))
-        return Candidates(*out[:found].T)
+                if found:
+                    yield Candidates(*out[:found].T.copy())
+                else:  # no room for one window
+                    out = np.empty((2 * len(out), 3), np.int64)
+                found = 0
+        yield Candidates(*out[:found].T.copy())
 
-    def _paired(self, packets: PacketTable, about: Followed, owned: Owned) -> Candidates:
-        """Candidates of rules without a literal and without a test."""
+    def _paired(self, packets: PacketTable, about: Followed, owned: Owned) -> Iterator[Candidates]:
+        """Candidates of rules without a literal and without a test, in parts."""
         if not len(self._everywhere) and not len(self._bare):
-            return NO_CANDIDATES
+            return
         of = self.headers.of
         masks = self.headers.masks(packets, np.unique(of[np.concatenate((self._everywhere, self._bare))]))
         if owned is not None:
-            masks &= owned
-        parts = []
+            masks &= owned  # so that what is named below is of owned rows
+        parts = [NO_CANDIDATES]
         for number in self._bare.tolist():  # per rule of a header alone
             rows = np.flatnonzero(masks[of[number]])
             parts.append(Candidates(np.full(len(rows), number), rows, np.full(len(rows), -1)))
-        if len(self._everywhere):
-            cells = NO_WINDOWS if about.windows is None else about.windows.cells
-            out = np.empty((4096, 3), np.int64)
-            while True:  # per growth of the output
-                found = kernels.pair_rows(
-                    self._everywhere, self._looks[self._everywhere], self._needs_payload[self._everywhere], of[self._everywhere], masks, about.flows.cells,
-                    packets.structure.cells, cells, out,
-                )  # fmt: skip
-                if found <= len(out):
-                    break
-                out = np.empty((found, 3), np.int64)
-            parts.append(Candidates(*out[:found].T))
-        return self._named(packets, joined(parts), None)  # the masks are of owned rows
+        yield self._named(packets, joined(parts), None)
+        cells = NO_WINDOWS if about.windows is None else about.windows.cells
+        places = packets.rows + len(cells)
+        step = max(1, MOST_AT_ONCE // places)
+        out = np.empty((min(step, len(self._everywhere)) * places, 3), np.int64)
+        for first in range(0, len(self._everywhere), step):  # per some rules
+            rules = self._everywhere[first : first + step]
+            found = kernels.pair_rows(
+                rules, self._looks[rules], self._needs_payload[rules], of[rules], masks, about.flows.cells, packets.structure.cells, cells, out,
+            )  # fmt: skip
+            yield self._named(packets, Candidates(*out[:found].T.copy()), None)
 
     def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates) -> Candidates:
         """The candidates at which all inspections hold."""

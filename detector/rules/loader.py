@@ -24,6 +24,7 @@ from detector.rules.model import LEVELS, STATUSES, And, Correlation, Limit, NewV
 from detector.rules.overrides import Override, apply_overrides, read_overrides, refuse_contradictions
 from detector.rules.payload import KEYS as PAYLOAD_KEYS
 from detector.rules.payload import read_payload, together
+from detector.rules.remembered import never_set
 from detector.rules.rule_cache import cached
 from detector.rules.suricata import NO_LIMIT, Loaded, load_suricata, newest
 from detector.rules.suricata_config import SuricataConfig, read_suricata_yaml
@@ -102,7 +103,9 @@ def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | No
     )
     count = sum(len(file.rules) + len(file.refused) for file in loaded.values())
     ruleset = Ruleset(tuple(rules), tuple(warnings), tuple(refused), count)
-    return with_bases(apply_overrides(ruleset, changes, today))
+    ruleset = apply_overrides(ruleset, changes, today)
+    unset = map(str, never_set(ruleset.rules))
+    return with_bases(replace(ruleset, warnings=(*ruleset.warnings, *unset)))
 
 
 def paths_of(given: Sequence[str], shipped: Path, suricata_yaml: Path | str | None) -> list[Path]:
@@ -148,6 +151,8 @@ def in_order(files: Sequence[Path], written: Sequence[Rule], imported: Mapping[P
 
 def with_bases(ruleset: Ruleset) -> Ruleset:
     """The ruleset with correlations that are inactive where a rule is that they count."""
+    if all(rule.correlation is None for rule in ruleset.rules):
+        return ruleset
     why = {rule.id: rule.inactive for rule in ruleset.rules}
     rules = []
     for rule in ruleset.rules:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from detector.errors import InputError, Position
+from detector.rules.shelf import Shelved
 from detector.rules.signature import Signature
 
 # --- operands -------------------------------------------------------------------------------------------------------
@@ -197,8 +198,8 @@ class RuleTest:
     learn_packets: int = 0
 
 
-@dataclass(frozen=True)
-class Rule:
+@dataclass(frozen=True, slots=True)
+class Rule(Shelved):
     """One rule, ready to be matched. `table` is the table whose rows are tested ("packet", "modbus", ...).
 
     `test` alone: a signature; with `new_value`: which rows are looked at; with `correlation`: which of the rows of its

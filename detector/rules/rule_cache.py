@@ -1,36 +1,48 @@
 """What came of .rules files, kept on disk under a hash of all that it was made of, so that a large ruleset starts quickly.
 
-A file is a pickle, which can run code: it is read only where it, and its folder, belong to this user or to root and nobody
-else can write them, and even then it can name classes of rules only. What is broken or foreign is made anew.
+A file is pickles, which can run code: it is read only where it, and its folder, belong to this user or to root and nobody
+else can write them, and even then it can name classes of rules only. What is broken or foreign is made anew. Of a rule only
+what loading needs is read at once (shelf.py).
 """
 
 from __future__ import annotations
 
-import copyreg
 import hashlib
 import io
 import os
 import pickle
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from detector.cache import read_own, write_own
+from detector.errors import InputError
 from detector.kernel import cache_root
+from detector.lists import LARGEST_LIST, read_bounded
 from detector.rules.keywords import Context
 from detector.rules.model import Rule
-from detector.rules.signature import ByteJump, ByteTest, Content, Header, Pcre, Signature
+from detector.rules.shelf import Shelf, Shelved, rest_of, shelved, taken
+from detector.rules.signature import Signature
 from detector.rules.suricata import Loaded, no_collection
+from detector.rules.suricata_text import LARGEST_FILE
 
 PACKAGE = Path(__file__).parent
-SPARSE = (Rule, Signature, Content, Pcre, ByteTest, ByteJump, Header)
+DIGEST, LENGTH = 32, 8
+# What is looked at of every rule when a ruleset is loaded or its engine made; the rest stays on the shelf.
+KEPT: dict[type[Shelved], tuple[str, ...]] = {
+    Signature: ("header", "where", "states", "suppressions", "gid", "sid", "rev", "order", "buffers", "sought", "is_one_content"),
+    Rule: ("id", "name", "title", "level", "table", "test", "correlation", "new_value", "fields", "silent", "inactive", "signature"),
+}  # fmt: skip
 MOST_FILES = 16  # the newest are kept
-NAMED_FILES = re.compile(rb"\b(?:load|state)[\s:]+([^\s,;]+)")
+NAMED_FILES = [
+    re.compile(word + rb"(?<=\b" + word + rb")[\s:]+([^\s,;]+)") for word in (b"load", b"state")
+]  # fast to search
 MODULES = ("detector.rules.", "detector.errors", "detector.columns")
 PLAIN = {("builtins", "set"), ("builtins", "frozenset"), ("pathlib", "PosixPath"), ("copyreg", "_reconstructor"), ("builtins", "object")}  # fmt: skip
 
@@ -50,19 +62,23 @@ def cached(path: Path, context: Context, make: Callable[[Path, Context], Loaded]
 
 
 def name_of(path: Path, context: Context) -> str:
-    """The cache file: a hash of the rules, of the lists they name, of the variables and of our own code."""
+    """The cache file: a hash of the rules, of the lists they name, of the variables and of our own code.
+
+    Raises:
+        InputError: the file is too large.  OSError: it cannot be read.
+    """
     digest = hashlib.sha256(code())
-    data = path.read_bytes()
+    data = read_bounded(path, LARGEST_FILE)
     digest.update(f"{path}\0{len(data)}\0".encode(errors="surrogateescape"))
     digest.update(data)
     for field in (one for one in fields(context) if one.compare):
         value = getattr(context, field.name)
         shown = sorted(value.items()) if isinstance(value, dict) else value
         digest.update(f"{field.name}={shown!r}\0".encode(errors="surrogateescape"))
-    for named in sorted({found[1] for found in NAMED_FILES.finditer(data)}):
+    for named in sorted({found for pattern in NAMED_FILES for found in pattern.findall(data)}):
         digest.update(named)
-        with suppress(OSError, ValueError):
-            digest.update((Path(context.folder) / os.fsdecode(named)).read_bytes())
+        with suppress(OSError, ValueError, InputError):
+            digest.update(read_bounded(Path(context.folder) / os.fsdecode(named), LARGEST_LIST))
     return f"{digest.hexdigest()[:40]}.rules"
 
 
@@ -89,32 +105,49 @@ class Rules(pickle.Unpickler):
 def read(path: Path) -> Loaded | None:
     """The content of a cache file; None where there is none that can be trusted."""
     data = read_own(path)
-    if data is None:
-        return None
-    if hashlib.sha256(data[32:]).digest() != data[:32]:
+    if data is None or hashlib.sha256(data[DIGEST:]).digest() != data[:DIGEST]:
         return None
     try:
         with no_collection():
-            found = Rules(io.BytesIO(data[32:])).load()
+            return loaded_of(memoryview(data)[DIGEST:])
     except Exception:  # noqa: BLE001 - pickle raises whatever a broken file leads to; the rules are read anew
         return None
-    return found if isinstance(found, Loaded) else None
+
+
+def unpickled(data: bytes | memoryview) -> Any:
+    """What was pickled, where it is a part of rules."""
+    return Rules(io.BytesIO(data)).load()
+
+
+def loaded_of(data: memoryview) -> Loaded:
+    """Rules on shelves, which are the file: its index, then its blocks."""
+    size = int.from_bytes(data[:LENGTH], "little")
+    index = unpickled(data[LENGTH : LENGTH + size])
+    blocks = data[LENGTH + size :]
+    made: list[list[Any]] = []
+    for kind, names in KEPT.items():  # per class
+        count, columns, offsets = index[kind.__name__]
+        shelf = Shelf(rest_of(kind, names), [blocks[a:b] for a, b in pairwise(offsets)], unpickled)
+        if kind is Rule:
+            columns["signature"] = made[0]
+        made.append(taken(kind, count, columns, shelf))
+    return Loaded(tuple(made[1]), index["refused"], index["warnings"])
 
 
 def dumped(loaded: Loaded) -> bytes:
-    """The pickle. What a dataclass has as its default is its class's attribute, and is left out."""
-    file = io.BytesIO()
-    pickler = pickle.Pickler(file, pickle.HIGHEST_PROTOCOL)
-    pickler.dispatch_table = dict.fromkeys(SPARSE, sparse)
-    pickler.dump(loaded)
-    return file.getvalue()
-
-
-def sparse(value: Any) -> tuple[Any, tuple[type], dict[str, Any]]:
-    """How pickle makes a dataclass anew: without what is the default anyway."""
-    defaults = type(value).__dict__
-    state = {name: one for name, one in value.__dict__.items() if name not in defaults or defaults[name] != one}
-    return copyreg.__newobj__, (type(value),), state  # type: ignore[attr-defined]
+    """The content of a cache file, without its sum."""
+    index: dict[str, Any] = {"refused": loaded.refused, "warnings": loaded.warnings}
+    blocks: list[bytes] = []
+    at = 0
+    for kind, names in KEPT.items():  # per class
+        objects: Sequence[Any] = loaded.rules if kind is Rule else [rule.signature for rule in loaded.rules]
+        columns = {name: [getattr(one, name) for one in objects] for name in names if name != "signature"}
+        mine = list(shelved(objects, rest_of(kind, names)))
+        offsets = [at, *(at := at + len(block) for block in mine)]
+        index[kind.__name__] = len(objects), columns, offsets
+        blocks += mine
+    table = pickle.dumps(index, pickle.HIGHEST_PROTOCOL)
+    return b"".join((len(table).to_bytes(LENGTH, "little"), table, *blocks))
 
 
 def write(folder: Path, name: str, loaded: Loaded) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from typing import Literal
 
+from detector.rules.shelf import Shelved
+
 # --- which packets --------------------------------------------------------------------------------------------------
 
 FIRST_ADDRESS, LAST_ADDRESS = 0, 2**128 - 1
@@ -93,6 +95,9 @@ class Buffer(IntEnum):
     def label(self) -> str:
         """As rules spell it."""
         return self.name.lower().replace("_", ".")
+
+
+IN_PAYLOAD = (Buffer.PAYLOAD, Buffer.STREAM)
 
 
 @dataclass(frozen=True)
@@ -310,11 +315,14 @@ class Tag:
     subject: Subject = Subject.FLOW
 
 
-@dataclass(frozen=True)
-class Signature:
+@dataclass(frozen=True, slots=True)
+class Signature(Shelved):
     """All that a payload rule has beside Rule's fields. order: Suricata's order of rules on one packet, smaller is first.
 
     silent rules (noalert) set states only. target: who is attacked, for the alert.
+    What a search for its bytes needs to know of its inspections stands beside them. buffers: of each; sought: (bytes as they
+    are compared, nocase) of the contents that must occur in a payload or stream; is_one_content: it has no other step, and
+    bytes that come later change nothing.
     """
 
     header: Header
@@ -333,3 +341,19 @@ class Signature:
     target: Literal["", "src_ip", "dest_ip"] = ""
     metadata: tuple[tuple[str, str], ...] = ()
     order: tuple[int, ...] = field(default=())
+    buffers: tuple[Buffer, ...] = field(init=False, compare=False, repr=False)
+    sought: tuple[tuple[bytes, bool], ...] = field(init=False, compare=False, repr=False)
+    is_one_content: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        steps = [(one.buffer, step) for one in self.inspections for step in one.steps]
+        sought = [
+            (step.sought, step.nocase)
+            for buffer, step in steps
+            if type(step) is Content and not step.is_negated and buffer in IN_PAYLOAD
+        ]
+        last = steps[-1][1] if steps else None
+        set_field = object.__setattr__  # the class is frozen
+        set_field(self, "buffers", tuple(one.buffer for one in self.inspections))
+        set_field(self, "sought", tuple(sought))
+        set_field(self, "is_one_content", len(steps) == 1 and type(last) is Content and not last.endswith)

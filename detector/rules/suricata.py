@@ -26,6 +26,7 @@ from detector.rules.suricata_text import Unreadable, glimpse, read_rules, readab
 
 NAMESPACE = uuid.UUID("3f0c8a52-9d1e-4f6b-8a7c-5e2d40b1c973").bytes
 EVERY_ROW = And(())  # one for all rules without a test
+MOST_MISTAKES = 10_000  # of one file: it is something else
 NO_LIMIT = Limit((), 2**31, 1)
 DAY = re.compile(r"([0-9]{4})[_-]([0-9]{2})[_-]([0-9]{2})")
 
@@ -71,20 +72,24 @@ def load_suricata(path: Path, context: Context) -> Loaded:
 
 
 def load_texts(path: Path, context: Context) -> Texts:
-    """The rules of a .rules file, with their texts. Raises InputError where it cannot be read."""
+    """The rules of a .rules file, with their texts. Raises InputError where it cannot be read, or hardly is one."""
     rules: list[Rule] = []
     texts: list[RuleText] = []
     refused: list[Refused] = []
     warnings: list[str] = []
+    mistakes = 0
     with no_collection():
         for text in read_rules(path):  # per rule
-            if isinstance(text, Unreadable):
-                refused.append(refusal(text.error, text.text, None))
-                continue
             try:
+                if isinstance(text, Unreadable):
+                    raise text.error
                 compiled = compile_rule(text, context)
             except InputError as error:
-                refused.append(refusal(error, text.text, text))
+                refused.append(refusal(error, text))
+                mistakes += refused[-1].why == "mistake"
+                if mistakes > MOST_MISTAKES:
+                    raise InputError(f"more than {MOST_MISTAKES:,} mistakes: the rest is not read",
+                                     position=refused[-1].position, hint="is it a file of Suricata's rules?") from None  # fmt: skip
                 continue
             rules.append(rule_of(text, compiled, context.classifications))
             texts.append(text)
@@ -104,9 +109,10 @@ def no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def refusal(error: InputError, text: str, taken_apart: RuleText | None) -> Refused:
+def refusal(error: InputError, text: RuleText | Unreadable) -> Refused:
     """Why a rule is not loaded."""
-    gid, sid, title = glimpse(text)
+    gid, sid, title = glimpse(text.text)
+    taken_apart = text if isinstance(text, RuleText) else None
     position = error.position or (taken_apart.position(0, 1) if taken_apart else Position("", 1, 1))
     if isinstance(error, Unsupported):
         return Refused("unsupported", position, gid, sid, title, error.keyword, error.problem, error.hint)

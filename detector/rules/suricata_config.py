@@ -22,6 +22,7 @@ from detector.rules.suricata_tables import CLASSIFICATIONS, REFERENCES
 
 LARGEST_FILE = 64 * 2**20
 MOST_INCLUDES = 32
+MOST_MISTAKES = 100  # of one file of lines
 OTHER_HOSTS = (("0.0.0.0/0", "bsd"), ("::/0", "bsd"))  # where host-os-policy says nothing
 HINT = "--suricata-yaml names a suricata.yaml"
 FILES = ("classification-file", "reference-config-file", "threshold-file")
@@ -206,7 +207,8 @@ class ConfigReader:
 
 
 def config_lines(path: Path, errors: list[InputError]) -> Iterator[tuple[str, Position]]:
-    """(text, position) of each line that says something; a backslash at its end continues it."""
+    """(text, position) of each line that says something; a backslash at its end continues it. Ends where more of them are
+    mistakes than anybody would read."""
     try:
         text = read_bounded(path, LARGEST_FILE).decode("utf-8-sig", "replace")
     except OSError as error:
@@ -215,7 +217,7 @@ def config_lines(path: Path, errors: list[InputError]) -> Iterator[tuple[str, Po
     except InputError as error:
         errors.append(error)
         return
-    joined, began = "", 0
+    joined, began, before = "", 0, len(errors)
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         if not joined and (not line.strip() or line.lstrip()[0] == "#"):
@@ -227,7 +229,14 @@ def config_lines(path: Path, errors: list[InputError]) -> Iterator[tuple[str, Po
             continue
         shown = lines[began - 1]
         column = len(shown) - len(shown.lstrip()) + 1
-        yield joined, Position(str(path), began, column, max(1, len(shown.strip())), shown)
+        position = Position(str(path), began, column, max(1, len(shown.strip())), shown)
+        if len(errors) - before == MOST_MISTAKES:
+            errors.append(
+                InputError(f"more than {MOST_MISTAKES} mistakes: the rest is not read", position=position,
+                           hint="is it the file that was meant?")
+            )  # fmt: skip
+            return
+        yield joined, position
         joined = ""
 
 

@@ -31,10 +31,10 @@ SNORT_3 = re.compile(r"\s*,\s*(?:nocase|offset|depth|distance|within|fast_patter
 OPTION = re.compile(r"\s*([^\s:;]+)\s*(?::\s*([^;]*(?:(?<=\\);[^;]*)*))?;")
 QUOTE = re.compile(r'(?<!\\)(?:\\\\)*"')
 END = re.compile(r"\s*\)\s*")
-FIRST = re.compile(r"(?<=\s)[\w.]+(?=\s*:[^;]*;)")
+FIRST = re.compile(r"(?<=\s)[\w.]+(?=\s*:)")
 SID = re.compile(r"[;(\s]sid\s*:\s*([0-9]+)")
 GID = re.compile(r"[;(\s]gid\s*:\s*([0-9]+)")
-MSG = re.compile(r'[;(\s]msg\s*:\s*"((?:[^";\\]|\\.)*)')
+MSG = re.compile(r'[;(\s]msg\s*:\s*"((?:[^";\\]++|\\.)*+)')
 
 option = Option._make  # a third of the time that naming its parts takes
 
@@ -105,11 +105,9 @@ def rules_of(text: str, path: str) -> Iterator[RuleText | Unreadable]:
 
 def rule_lines(text: str, path: str) -> Iterator[tuple[str, Places]]:
     """(text, places) of each rule: lines joined that a backslash continues, comments and empty lines left out."""
-    lines = text.removesuffix("\n").split("\n")
-    number, is_comment = 0, False
-    while number < len(lines):
-        line = lines[number].rstrip()
-        number += 1
+    lines = numbered(text)
+    is_comment = False
+    for number, line in lines:
         if not line or line[0] == "#" or (is_comment and line[0].isspace()):
             is_comment = line.endswith("\\")  # what is set in under a comment that goes on belongs to it
             continue
@@ -117,15 +115,26 @@ def rule_lines(text: str, path: str) -> Iterator[tuple[str, Places]]:
         if line[-1] != "\\":
             yield line, Places(path, ((0, number, line),))
             continue
-        joined, parts = "", []
-        while True:
-            parts.append((len(joined), number, line))
-            joined += line.removesuffix("\\")
-            if line[-1:] != "\\" or number == len(lines):
-                break
-            line = lines[number].rstrip()
-            number += 1
+        joined, parts = line[:-1], [(0, number, line)]
+        while line[-1:] == "\\" and (following := next(lines, None)):
+            number, line = following
+            if len(joined) <= LONGEST_RULE and len(parts) <= LONGEST_RULE:  # of more it is refused, by its first line
+                parts.append((len(joined), number, line))
+                joined += line.removesuffix("\\")
+            elif len(joined) <= LONGEST_RULE:
+                joined = joined.ljust(LONGEST_RULE + 1)
         yield joined + ("\\" if line[-1:] == "\\" else ""), Places(path, tuple(parts))
+
+
+def numbered(text: str) -> Iterator[tuple[int, str]]:
+    """(number, line) of a file's lines, without the blanks at their ends. Not all at once: a file may be nothing but lines."""
+    at, number = 0, 0
+    while at < len(text):  # per line
+        stop = text.find("\n", at)
+        stop = len(text) if stop < 0 else stop
+        number += 1
+        yield number, text[at:stop].rstrip()
+        at = stop + 1
 
 
 def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleText:
@@ -136,7 +145,7 @@ def take_apart(text: str, places: Places, headers: dict[str, Header]) -> RuleTex
     """
     if len(text) > LONGEST_RULE:
         first = places(0, 1)  # without the line, which nobody wants to see
-        raise InputError(f"the rule has {len(text):,} characters, {LONGEST_RULE:,} are the most", position=Position(first.path, first.line, first.column),
+        raise InputError(f"the rule is longer than {LONGEST_RULE:,} characters", position=Position(first.path, first.line, first.column),
                          hint="Suricata has the same bound; put long lists into a variable or a dataset")  # fmt: skip
     opening = text.find("(")
     header = headers.get(text[:opening]) if opening > 0 else None
@@ -265,7 +274,7 @@ def refuse_quotes(value: str, at: int, keyword: str, places: Places) -> None:
 
 def no_opening(text: str, places: Places) -> InputError:
     """A rule without its (."""
-    if found := FIRST.search(text):
+    if found := FIRST.search(text, 0, text.rfind(";") + 1):
         return InputError("the ( before the options is missing", position=places(found.start(), len(found.group())), hint=HINT)  # fmt: skip
     return InputError("the rule has no options", position=places(len(text.rstrip("\\")) - 1, 1), hint=HINT)
 
@@ -299,6 +308,7 @@ def no_end(text: str, at: int, places: Places) -> InputError:
 
 def glimpse(text: str) -> tuple[int, int, str]:
     """(gid, sid, msg) of a rule that may be no rule, as far as they can be made out: 1, 0 and an empty text where not."""
+    text = text[:LONGEST_RULE]
     gid, sid, msg = GID.search(text), SID.search(text), MSG.search(text)
     return (
         int(gid[1][:9]) if gid else 1,

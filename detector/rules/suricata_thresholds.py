@@ -25,6 +25,8 @@ def apply_thresholds(
     Raises:
         InputError: addresses that are none.
     """
+    if not entries:
+        return list(rules), []
     places: dict[tuple[int, int], int] = {
         (rule.signature.gid, rule.signature.sid): place
         for place, rule in enumerate(rules)

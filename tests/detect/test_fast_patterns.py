@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from detector.detect.fast_patterns import Literal, fast_patterns
-from detector.rules.signature import Buffer, Content, Inspection
+from detector.rules.signature import Buffer, Content, Header, Inspection, Signature
+
+
+def needed(*contents: Content, buffer: Buffer = Buffer.PAYLOAD) -> Sequence[tuple[bytes, bool]]:
+    return Signature(Header(), (Inspection(buffer, contents),)).sought
 
 
 def of(*contents: Content, buffer: Buffer = Buffer.PAYLOAD) -> Literal | None:
-    found = fast_patterns([[Inspection(buffer, contents)]])
+    found = fast_patterns([needed(*contents, buffer=buffer)])
     assert found.of.tolist() == [0 if found.literals else -1]
     return found.literals[0] if found.literals else None
 
@@ -36,7 +42,7 @@ def test_at_most_sixteen_bytes_and_those_that_tell_most() -> None:
 
 def test_it_ends_where_the_ruleset_has_least_of_the_same() -> None:
     texts = (b"user agent: abc", b"user agent: qzx", b"user agent: wvk", b"common tail user agent: ")
-    found = fast_patterns([[Inspection(Buffer.PAYLOAD, (Content(text),))] for text in texts])
+    found = fast_patterns([needed(Content(text)) for text in texts])
     assert not found.literals[3].text.endswith(b"agent: ")
 
 
@@ -46,6 +52,6 @@ def test_headers_are_not_searched() -> None:
 
 def test_rules_share_literals() -> None:
     first, second = Content(b"first text"), Content(b"second text")
-    found = fast_patterns([[Inspection(Buffer.PAYLOAD, (one,))] for one in (first, second, first, Content(b"a"))])
+    found = fast_patterns([needed(one) for one in (first, second, first, Content(b"a"))])
     assert found.literals == (Literal(b"first text", False), Literal(b"second text", False))
     assert found.of.tolist() == [0, 1, 0, -1]

@@ -11,7 +11,6 @@ from detector.detect.inspection import Inspector, decode_base64
 from detector.detect.programs import Programs, followed_by_relative
 from detector.rules.signature import (
     Base64,
-    Buffer,
     BufferSize,
     ByteExtract,
     ByteJump,
@@ -29,7 +28,7 @@ WORD, TEXT = Numeral(2), Numeral(2, base=10)
 
 
 def inspector(steps: Sequence[Step], limit: int = 3000) -> Inspector:
-    return Inspector(Programs([(Buffer.PAYLOAD, steps)]), limit)
+    return Inspector(Programs(1, lambda _: steps), limit)
 
 
 def holds(steps: Sequence[Step], data: bytes, fresh: int = 0, made: Inspector | None = None) -> bool:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from detector.rules.expressions import LONGEST_PATTERN, Refused, compile_pattern
+from detector.rules.expressions import (
+    LONGEST_BACKTRACKING,
+    LONGEST_PATTERN,
+    MOST_PLAIN,
+    Refused,
+    by_regex,
+    compile_pattern,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,12 +42,37 @@ def test_finds_what_pcre_finds(pattern: str, flags: str, data: bytes, wanted: tu
     assert compile_pattern(pattern, flags)(data, 0) == wanted
 
 
+@pytest.mark.parametrize(
+    "pattern", ["$", "a*$", "a*?$", ".*$", ".*?$", "^a?$", "(a|b)+$", "[ab\\n]*$", "[|]?b$", r"a\n$", r"\s*$", "(?i)B$", r"\\*$", "(?:a|ab)(?:c|bcd)?$"]
+)  # fmt: skip
+@pytest.mark.parametrize("flags", ["", "s", "i", "A"])
+def test_the_end_before_a_last_line_feed_in_linear_time(pattern: str, flags: str) -> None:
+    """A $ at the end, in some way in half of all rules' expressions, would otherwise be searched for by backtracking: beside
+    the library that does so."""
+    for data in (b"", b"\n", b"a", b"aa\n", b"ba\n\n", b"ab", b"b\n", b"abcd\n", b"\\\\", b"|b\n", b"B"):
+        text = rf"\A(?:{pattern})" if "A" in flags else pattern
+        assert compile_pattern(pattern, flags)(data, 0) == by_regex(text, flags)(data, 0), data
+
+
 def test_searches_from_a_place_on() -> None:
     assert compile_pattern("a", "")(b"aXa", 1) == (2, 3)
     assert compile_pattern("(?=a)a", "")(b"aXa", 1) == (2, 3)
 
 
-@pytest.mark.parametrize("pattern", ["(", "[a", "a{2,1}", r"(?R)", r"(*ACCEPT)", r"\C", "a" * (LONGEST_PATTERN + 1)])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(",
+        "[a",
+        "a{2,1}",
+        r"(?R)",
+        r"(*ACCEPT)",
+        r"\C",
+        "a" * (LONGEST_PATTERN + 1),
+        "b" + "a" * MOST_PLAIN + "(?=c)",
+        "(?=c)" + r"\x61" * (LONGEST_BACKTRACKING // 4),
+    ],
+)
 def test_refuses(pattern: str) -> None:
     with pytest.raises(Refused):
         compile_pattern(pattern, "")
@@ -50,3 +82,5 @@ def test_an_exponential_expression_ends() -> None:
     assert compile_pattern("(a+)+b", "")(b"a" * 100_000, 0) is None
     with pytest.raises(TimeoutError):
         compile_pattern("(a+)+(?=b)c", "")(b"a" * 5000, 0)
+    for pattern in ("(a+)+$", "(a|aa)+$"):  # not those that RE2 can say
+        assert compile_pattern(pattern, "")(b"a" * 60_000 + b"b", 0) is None

@@ -132,7 +132,7 @@ def unknown(draft: Draft, option: Option) -> InputError:
     position = draft.text.position(option.at, len(option.keyword))
     if option.keyword in OTHER_KEYWORDS:
         return Unsupported(option.keyword, f"the keyword {option.keyword} is not supported", position=position,
-                           hint="which are: docs/suricata.md")  # fmt: skip
+                           hint="what is supported, and why not all: docs/suricata.md")  # fmt: skip
     if option.keyword in SNORT_KEYWORDS:
         return InputError(f"{option.keyword} is a keyword of Snort, and none of Suricata's", position=position,
                           hint="leave it out if the rule means the same without it")  # fmt: skip

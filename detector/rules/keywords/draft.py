@@ -17,6 +17,7 @@ from detector.rules.signature import (
     Buffer,
     FlowCondition,
     FlowInt,
+    Header,
     Number,
     PortGroup,
     Signature,
@@ -44,7 +45,7 @@ class Context:
     """What rules refer to. variables: NAME -> the text of its address or port group; classifications: name ->
     (description, priority); references: system -> what its addresses begin with; folder: where files of datasets lie.
 
-    The groups of a header are kept by their text: a large ruleset has few.
+    What was read is kept by its text: a large ruleset has few headers, groups of addresses, `flow` and `threshold` options.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -53,10 +54,12 @@ class Context:
     folder: Path = Path()
     addresses: dict[str, Group] = field(default_factory=dict, repr=False, compare=False)
     ports: dict[str, PortGroup] = field(default_factory=dict, repr=False, compare=False)
+    headers: dict[tuple[Any, ...], tuple[Header, str]] = field(default_factory=dict, repr=False, compare=False)
+    conditions: dict[str, tuple[FlowCondition, bool, bool]] = field(default_factory=dict, repr=False, compare=False)
+    thresholds: dict[str, Threshold] = field(default_factory=dict, repr=False, compare=False)
 
 
-@dataclass(frozen=True)
-class CompiledRule:
+class CompiledRule(NamedTuple):
     """A rule that was understood. test: what its header fields must be, None for nothing; fields: those it names; silent: it
     only remembers (noalert); inactive: why it cannot run, "" where it can; warnings: what is left out of what its author wrote."""
 

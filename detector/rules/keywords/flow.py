@@ -33,6 +33,21 @@ def flow(draft: Draft, value: str) -> None:
     """flow:established,to_server;"""
     if draft.flow is not None:
         raise draft.mistake("flow is given twice", "write both in one: flow:established,to_server")
+    known = draft.context.conditions.get(value)
+    if known is None:
+        known = draft.context.conditions[value] = read_condition(draft, value)
+    draft.flow, is_stream, is_packet = known
+    draft.needs_stream |= is_stream
+    draft.needs_packet |= is_packet
+    draft.is_ip_only = False
+
+
+def read_condition(draft: Draft, value: str) -> tuple[FlowCondition, bool, bool]:
+    """(the condition, whether it asks for streams only, for packets only).
+
+    Raises:
+        InputError: a word that is unknown, or does not go with another.
+    """
     words = [word.strip().lower() for word in value.split(",")]
     condition = FlowCondition(0)
     for place, word in enumerate(words):
@@ -51,10 +66,7 @@ def flow(draft: Draft, value: str) -> None:
         condition |= WORDS.get(word, FlowCondition(0))
     if len(words) > MOST_WORDS:
         raise draft.mistake(f"flow has {len(words)} options", f"Suricata knows {MOST_WORDS} at most")
-    draft.flow = condition
-    draft.needs_stream |= "only_stream" in words
-    draft.needs_packet |= "no_stream" in words
-    draft.is_ip_only = False
+    return condition, "only_stream" in words, "no_stream" in words
 
 
 def age(draft: Draft, value: str) -> None:

@@ -95,7 +95,25 @@ def read_protocol(draft: Draft) -> Protocol:
 
 
 def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
-    """(the header, why it cannot be used: a variable is not set, or "").
+    """(the header, why it cannot be used: a variable is not set, or ""). Headers that say the same in the same words are one.
+
+    Raises:
+        InputError: a group that is none, or that nothing is in.
+    """
+    flow = FlowCondition(0) if draft.flow is None else draft.flow
+    if draft.layers or any(draft.chains.get(buffer) for buffer in TRANSPORT_BUFFERS):
+        flow |= FlowCondition.WHOLE
+    if draft.chains.get(Buffer.PAYLOAD) or draft.dsize:
+        flow |= FlowCondition.BYTES
+    key = (draft.text.header, draft.protocol, int(flow), draft.is_syn_only, draft.is_ip_only)
+    known = draft.context.headers.get(key)
+    if known is None:
+        known = draft.context.headers[key] = make_header(draft, protocol, flow)
+    return known
+
+
+def make_header(draft: Draft, protocol: Protocol, flow: FlowCondition) -> tuple[Header, str]:
+    """A header that was not read before. flow: what the options ask for.
 
     A rule that asks for addresses and ports only looks at the first packet of each direction of a flow, unless an address
     in it is negated: so has it Suricata.
@@ -130,15 +148,10 @@ def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
     family = FAMILIES.get(draft.protocol)
     if family is not None:
         groups = [of_family(group, family) for group in groups]
-    flow = FlowCondition(0) if draft.flow is None else draft.flow
     if draft.is_syn_only and ports[0].is_any and not ports[1].is_any and not flow & BOTH_DIRECTIONS:
         flow |= FlowCondition.TO_SERVER  # Suricata: a lone SYN to some port begins a connection there
     if draft.is_ip_only and not has_negation:
         flow |= FlowCondition.FIRST_IN_DIRECTION
-    if draft.layers or any(draft.chains.get(buffer) for buffer in TRANSPORT_BUFFERS):
-        flow |= FlowCondition.WHOLE
-    if draft.chains.get(Buffer.PAYLOAD) or draft.dsize:
-        flow |= FlowCondition.BYTES
     is_both_ways = words[4] == "<>" and (groups[0], ports[0]) != (groups[1], ports[1])  # alike, there is one way only
     return Header(protocol, groups[0], ports[0], is_both_ways, groups[1], ports[1], flow), inactive
 

@@ -161,9 +161,13 @@ def counted(draft: Draft, value: str, kinds: tuple[str, ...], subjects: tuple[st
 def threshold(draft: Draft, value: str) -> None:
     """threshold:type limit, track by_src, count 1, seconds 60;"""
     refuse_two(draft)
-    given = counted(draft, value, ("limit", "threshold", "both"), tuple(THRESHOLDS))
-    kind = cast(Literal["limit", "threshold", "both"], given["type"])
-    draft.threshold = Threshold(kind, THRESHOLDS[given["track"]], int(given["count"]), int(given["seconds"]))
+    known = draft.context.thresholds.get(value)
+    if known is None:
+        given = counted(draft, value, ("limit", "threshold", "both"), tuple(THRESHOLDS))
+        kind = cast(Literal["limit", "threshold", "both"], given["type"])
+        known = Threshold(kind, THRESHOLDS[given["track"]], int(given["count"]), int(given["seconds"]))
+        draft.context.thresholds[value] = known
+    draft.threshold = known
 
 
 def detection_filter(draft: Draft, value: str) -> None:
