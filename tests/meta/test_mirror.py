@@ -159,6 +159,7 @@ def test_every_test_has_its_module() -> None:
         "capture/test_live.py",
         "rules/test_cases.py",
         "rules/test_messages.py",
+        "rules/test_promised_keywords.py",
         "service/test_workers.py",
     }
     orphans = [
