@@ -228,7 +228,7 @@ class Signatures:
         parts = chain(self._hit(packets, about, owned), self._paired(packets, about, owned))
         held = joined((NO_CANDIDATES, *(self._checked(packets, about, part) for part in parts)))
         if len(self._of_nothing):
-            ends = np.flatnonzero(about.flows.cells[:, FlowCell.PEER] & Peer.ENDS)
+            ends = np.flatnonzero(about.flows.cells[:, FlowCell.PEER] & Peer.LOOKS)
             rules = np.repeat(self._of_nothing, len(ends))
             held = joined((held, self._ending(packets, rules, np.tile(ends, len(self._of_nothing)), owned)))
         return self._by_place(held)
@@ -251,7 +251,7 @@ class Signatures:
             parts.append(Candidates(np.full(len(inside), number), of_windows[inside], inside))
         held = self._checked(packets, about, self._named(packets, joined(parts), owned))
         if self._holds_on_nothing[number]:
-            ends = rows[about.flows.cells[rows, FlowCell.PEER] & Peer.ENDS > 0]
+            ends = rows[about.flows.cells[rows, FlowCell.PEER] & Peer.LOOKS > 0]
             held = joined((held, self._ending(packets, np.full(len(ends), number), ends, owned)))
         return self._by_place(held).get(place, NO_ROWS)
 

@@ -67,7 +67,8 @@ class Peer(IntFlag):
     ALONE = 32  # Suricata keeps no flow for it (IGMP, GRE ...): it goes to a server, is neither established nor not, and first
     RESYN = 64  # TCP: a SYN with another number on a connection that was not over
     OPEN = 128  # TCP: the session is established, or was, once this packet has been seen
-    ENDS = 256  # TCP: it ends an established session (FIN, RST), brings no data, and its sender sent some before
+    LOOKS = 256  # TCP: it brings no data, and Suricata looks at its sender's with it: it ends an established session (FIN, RST), or
+    # enough has been acknowledged
 
 
 # The same as plain numbers, which kernels need.
@@ -80,7 +81,7 @@ class Peer(IntFlag):
     PEER_ALONE,
     PEER_RESYN,
     PEER_OPEN,
-    PEER_ENDS,
+    PEER_LOOKS,
 ) = map(int, Peer)
 
 

@@ -19,10 +19,10 @@ import numpy as np
 from detector.errors import PacketAnomaly
 from detector.flows.columns import (
     PEER_ALONE,
-    PEER_ENDS,
     PEER_ESTABLISHED,
     PEER_FIRST,
     PEER_FOLLOWED,
+    PEER_LOOKS,
     PEER_OPEN,
     PEER_TO_CLIENT,
 )
@@ -200,7 +200,7 @@ def follow_peer(small, slot, end, bases, own, cells, words, buffer, row, is_mids
                 small[slot, PEER_SEEN] |= 4 << end
             elif np.int64(cells[TCP_FLAGS, row]) & (FIN | RST) and small[slot, PEER_SEEN] & (4 << end):
                 small[slot, PEER_SEEN] &= ~(4 << end)
-                bits |= PEER_ENDS
+                bits |= PEER_LOOKS
     if small[slot, PEER_SEEN] & (1 << end) == 0:
         small[slot, PEER_SEEN] |= 1 << end
         bits |= PEER_FIRST

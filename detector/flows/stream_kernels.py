@@ -28,6 +28,7 @@ from detector.flows.columns import (
     PEER,
     PEER_ENTERED,
     PEER_FOLLOWED,
+    PEER_LOOKS,
     PEER_RESYN,
     POSITION,
     R_POSITION,
@@ -298,12 +299,14 @@ def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram, po
 
 @kernel
 def look(state, stream):
-    """Moves BASE behind the bytes that Suricata looks at with a packet of this stream, if they are enough."""
+    """Moves BASE behind the bytes that Suricata looks at with a packet of this stream, if they are enough; whether it did."""
     following = state[stream, S_NEXT]
     if following != UNKNOWN and state[stream, S_ACKED] != UNKNOWN:
         acknowledged = state[stream, S_POSITION] + min(0, ahead(state[stream, S_ACKED], following & MASK))
         if acknowledged - state[stream, S_BASE] >= LOOKED_AT:
             state[stream, S_BASE] = acknowledged
+            return True
+    return False
 
 
 @kernel
@@ -493,7 +496,8 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             acknowledged, known = np.int64(words[row, SEQUENCE] & np.uint64(MASK)), state[stream ^ 1, S_ACKED]
             if known == UNKNOWN or ahead(acknowledged, known) > 0:
                 state[stream ^ 1, S_ACKED] = acknowledged
-        look(state, stream)
+        if look(state, stream) and stop <= start:
+            flows[row, PEER] |= PEER_LOOKS
         sequence = np.int64(words[row, SEQUENCE] >> np.uint64(32))
         following = state[stream, S_NEXT]
         if flags & SYN:
@@ -501,7 +505,8 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             if following == UNKNOWN or (following & FRESH and following & MASK != sequence):
                 forget(streams, stream)
                 following = state[stream, S_NEXT] = sequence | FRESH
-        if stop > start:
+        is_repeat = stop - start == 1 and following != UNKNOWN and sequence == (following - 1) & MASK  # a keep-alive
+        if stop > start and not is_repeat:
             flows[row, PEER] |= PEER_ENTERED
             if flags & URG:
                 note(words, row, streams.counts, O_URGENT)
@@ -510,6 +515,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             continue
         if following == UNKNOWN:
             if stop - start == 1 and state[stream, S_ACKED] == (sequence + 1) & MASK:
+                flows[row, PEER] &= ~PEER_ENTERED
                 continue  # a keep-alive repeats the last byte before the capture began
             following = state[stream, S_NEXT] = sequence | FRESH
         if sequence == following & MASK and stop > start and cut == 0 and state[stream, S_PIECE] < 0:

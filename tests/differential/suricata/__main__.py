@@ -35,6 +35,8 @@ def main() -> int:
             comparison.capture(path)
             if wanted.random:
                 comparison.random(path, wanted.random, wanted.seed)
+        for name in comparison.unreadable:
+            print(f"{name}: Suricata cannot read it")
         for line in comparison.table.differences + comparison.chance.differences:
             print(line)
         print(comparison.table.text())

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 
+class UnreadableCapture(Exception):
+    """Suricata does not know the link type."""
+
+
 def run(yaml: str, arguments: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
     """Suricata in single mode; its files go into the folder."""
     path = folder / "suricata.yaml"
@@ -33,6 +37,8 @@ def events(yaml: str, rules: Path, capture: Path, folder: Path, *, may_refuse: b
     log = folder / "eve.json"
     log.unlink(missing_ok=True)
     done = run(yaml, ["-S", rules, "-r", capture], folder)
+    if "datalink type" in done.stderr:
+        raise UnreadableCapture(capture)
     assert done.returncode == 0, done.stderr[-2000:]
     assert may_refuse or "rror parsing signature" not in done.stdout + done.stderr, done.stderr[-2000:]
     return [json.loads(line) for line in log.read_text().splitlines()]

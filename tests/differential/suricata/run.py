@@ -13,6 +13,7 @@ from tests.conftest import captures_folder
 from tests.differential.suricata.captures import CAPTURES, frames_of
 from tests.differential.suricata.compare import Table, load_ours, ours, refused_by_suricata, theirs
 from tests.differential.suricata.generator import Maker, Payload, payload_of
+from tests.differential.suricata.program import UnreadableCapture
 from tests.differential.suricata.rules import all_rules, keywords_of, text_of
 from tests.runs import SCENARIOS
 
@@ -68,6 +69,7 @@ class Comparison:
 
     refused: rules that one side takes for a mistake and the other does not. Those that Suricata refuses are compared in
     that only. unsupported: rules that we say we cannot do, by keyword.
+    unreadable: captures of link types that Suricata does not know.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -76,6 +78,7 @@ class Comparison:
         self.path = folder / "compared.rules"
         lines = [text_of(sid, rule) for sid, rule in all_rules().items()] + quickdraw()
         self.refused: list[str] = []
+        self.unreadable: list[str] = []
         self.unsupported: Counter[str] = Counter()
         self.ruleset, kept = self.agreed(lines, self.path)
         self.rules = sids_of(kept)
@@ -99,8 +102,12 @@ class Comparison:
     def capture(self, path: Path) -> None:
         """Compares all rules on a capture."""
         name = path.parent.name + "/" + path.name if path.name == "capture.pcap" else path.name
+        try:
+            their = [seen for seen in theirs(path, self.path, self.folder) if seen.sid in self.rules]
+        except UnreadableCapture:
+            self.unreadable.append(name)
+            return
         mine = [seen for seen in ours(path, self.ruleset) if seen.sid in self.rules]
-        their = [seen for seen in theirs(path, self.path, self.folder) if seen.sid in self.rules]
         self.table.add(name, self.rules, mine, their)
 
     def random(self, path: Path, count: int, seed: int) -> None:
