@@ -73,7 +73,7 @@ class Screen:
         except OSError:  # the terminal has no writer left
             pass
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = 180) -> None:
         """Until a text comes from now on."""
         start, until = len(self._written), time.monotonic() + seconds
         while text.encode() not in self._written[start:]:
@@ -84,7 +84,7 @@ class Screen:
         """Ctrl-C; the exit code."""
         self.program.send_signal(signal.SIGINT)
         try:
-            return self.program.wait(timeout=60)
+            return self.program.wait(timeout=180)
         finally:
             self.program.kill()
             self._reading.join()

@@ -86,7 +86,7 @@ def test_a_worker_that_is_killed_or_stands_still(tmp_path: Path) -> None:
         first, second = workers_of(daemon)
         os.kill(first, signal.SIGSTOP)
         packets = cable.replay(capture_of(tmp_path, 2000), "--pps", "4000").packets
-        until(lambda: daemon.metric("detector_alerts_total") > 0, 20, "alerts of the other")
+        until(lambda: daemon.metric("detector_alerts_total") > 0, 60, "alerts of the other")
         assert accounted(daemon) < packets, "half of the flows wait with the one that stands still"
         assert "is behind" in daemon.log_text()
         os.kill(first, signal.SIGCONT)
