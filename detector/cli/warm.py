@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{cache_folder()}: cannot keep kernels: {error.strerror}",
                          hint="DETECTOR_CACHE names another folder") from None  # fmt: skip
     todo = steps()
-    gc.disable()  # compiling makes millions of objects that last: looking for garbage among them takes a sixth of the time
+    gc.disable()  # compiling makes millions of objects that last, among which there is little garbage
     try:
         for _, step in track(todo, "compiling kernels", console=Console(stderr=True), disable=not sys.stderr.isatty()):
             step()

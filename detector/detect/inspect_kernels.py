@@ -33,17 +33,7 @@ CODE_COLUMNS = 11
 NONE, VARIABLE = 1 << 61, 1 << 60
 LARGEST = 1 << 59  # numbers from bytes that are larger count as this; only byte_test sees all 64 bits
 # FLAGS. LAST_CHANCE: a content that is not there ends the program, whatever matched before.
-NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, LAST_CHANCE = (
-    1,
-    2,
-    4,
-    8,
-    16,
-    32,
-    64,
-    128,
-    256,
-)
+NEGATED, NOCASE, ENDSWITH, RELATIVE, RELATIVE_NEXT, LITTLE, ALIGNED, NAMED, LAST_CHANCE = (1 << bit for bit in range(9))
 NOT_FINAL, FINAL_IF_NEW, FINAL = 0, 1, 2  # whether a failure ends the program: where all bytes are new, or at any rate
 QUESTION_STEPS = 10  # a step that Python answers counts as so many
 # content: A B bytes in the pool and their number, C offset, D depth, E distance, F within, RARE place of its rarest byte.

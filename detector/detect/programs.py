@@ -74,7 +74,7 @@ class Programs:
             first = len(self._rows)
             steps = self._steps_of(program)
             self._compile(steps)
-            self._placed[program] = are_placed(steps)
+            self._placed[program] = any(map(counts_from_the_start, steps))
             self.bounds[program] = first, len(self._rows)
         self.code = np.array(self._rows, np.int64).reshape(-1, CODE_COLUMNS)
         self.pool = np.frombuffer(bytes(self._pool) or b"\0", np.uint8).copy()
@@ -190,28 +190,21 @@ def is_relative(step: Step) -> bool:
     return not isinstance(step, BufferSize) and step.is_relative
 
 
-def are_placed(steps: Sequence[Step]) -> bool:
-    """Whether it matters where the bytes begin: a step counts from there, or asks for what is nowhere in them.
+def counts_from_the_start(step: Step) -> bool:
+    """Whether it matters to a step where the bytes begin: it counts from there, or asks for what is nowhere in them.
 
     On a stream Suricata's begin where it looked last; all others are found whatever the bytes before them were.
     """
-    for step in steps:  # per step
-        match step:
-            case Content():
-                placed = not step.is_relative and (
-                    step.is_negated or step.startswith or (step.offset, step.depth) != (None, None)
-                )
-            case Pcre():
-                placed = not step.is_relative and (
-                    step.is_negated or ANCHOR.search(step.pattern) is not None or "A" in step.flags
-                )
-            case ByteJump():
-                placed = step.origin == "beginning" or not step.is_relative
-            case _:
-                placed = not is_relative(step)
-        if placed:
+    match step:
+        case ByteJump(origin="beginning"):
             return True
-    return False
+        case _ if is_relative(step):
+            return False
+        case Content():
+            return step.is_negated or step.startswith or (step.offset, step.depth) != (None, None)
+        case Pcre():
+            return step.is_negated or ANCHOR.search(step.pattern) is not None or "A" in step.flags
+    return True
 
 
 def followed_by_relative(steps: Sequence[Step]) -> set[int]:

@@ -93,7 +93,7 @@ def stops_of_ipv6(structure: PacketRows, rows: Rows, stops: Rows) -> Rows:
 def holds_on_nothing(inspections: Sequence[Inspection]) -> bool:
     """Whether a rule holds where there is not a byte: it asks only for what is not there.
 
-    Suricata looks into a stream with a packet that ends it too, and then into the nothing that this one carries.
+    Suricata looks into a stream with a packet without data too (Peer.LOOKS), and then into the nothing that this one carries.
     Not so where the bytes that it searches for first are those that must not occur: it then searches the stream alone.
     """
     if not all(step_holds_on_nothing(step) for one in inspections for step in one.steps):
@@ -228,9 +228,9 @@ class Signatures:
         parts = chain(self._hit(packets, about, owned), self._paired(packets, about, owned))
         held = joined((NO_CANDIDATES, *(self._checked(packets, about, part) for part in parts)))
         if len(self._of_nothing):
-            ends = np.flatnonzero(about.flows.cells[:, FlowCell.PEER] & Peer.LOOKS)
-            rules = np.repeat(self._of_nothing, len(ends))
-            held = joined((held, self._ending(packets, rules, np.tile(ends, len(self._of_nothing)), owned)))
+            looking = np.flatnonzero(about.flows.cells[:, FlowCell.PEER] & Peer.LOOKS)
+            rules = np.repeat(self._of_nothing, len(looking))
+            held = joined((held, self._looking(packets, rules, np.tile(looking, len(self._of_nothing)), owned)))
         return self._by_place(held)
 
     def check(self, place: int, packets: PacketTable, mask: NDArray[np.bool_], owned: Owned) -> Rows:
@@ -251,12 +251,12 @@ class Signatures:
             parts.append(Candidates(np.full(len(inside), number), of_windows[inside], inside))
         held = self._checked(packets, about, self._named(packets, joined(parts), owned))
         if self._holds_on_nothing[number]:
-            ends = rows[about.flows.cells[rows, FlowCell.PEER] & Peer.LOOKS > 0]
-            held = joined((held, self._ending(packets, np.full(len(ends), number), ends, owned)))
+            looking = rows[about.flows.cells[rows, FlowCell.PEER] & Peer.LOOKS > 0]
+            held = joined((held, self._looking(packets, np.full(len(looking), number), looking, owned)))
         return self._by_place(held).get(place, NO_ROWS)
 
-    def _ending(self, packets: PacketTable, rules: Rows, rows: Rows, owned: Owned) -> Candidates:
-        """Of rules that hold on nothing, each with a row that ends a stream, those whose header holds."""
+    def _looking(self, packets: PacketTable, rules: Rows, rows: Rows, owned: Owned) -> Candidates:
+        """Of rules that hold on nothing, each with a row of Peer.LOOKS, those whose header holds."""
         return self._named(packets, Candidates(rules, rows, np.full(len(rows), -1)), owned)
 
     def _named(self, packets: PacketTable, candidates: Candidates, owned: Owned) -> Candidates:

@@ -67,8 +67,7 @@ class Peer(IntFlag):
     ALONE = 32  # Suricata keeps no flow for it (IGMP, GRE ...): it goes to a server, is neither established nor not, and first
     RESYN = 64  # TCP: a SYN with another number on a connection that was not over
     OPEN = 128  # TCP: the session is established, or was, once this packet has been seen
-    LOOKS = 256  # TCP: it brings no data, and Suricata looks at its sender's with it: it ends an established session (FIN, RST), or
-    # enough has been acknowledged
+    LOOKS = 256  # TCP: no data comes with it, and Suricata looks at its sender's: it ends a session, or enough was acknowledged
 
 
 # The same as plain numbers, which kernels need.
@@ -160,6 +159,7 @@ class Window(IntEnum):
 
 
 WINDOW_CELLS = 9
+WINDOW_BYTES = 4096  # of a stream that are known before a chunk
 
 # The same as plain numbers, which kernels need.
 W_ROW, W_STREAM, W_START, W_STOP, W_POSITION, W_PREVIOUS, W_TAIL, W_KEPT, W_BASE = map(int, Window)

@@ -42,6 +42,7 @@ from detector.flows.columns import (
     START,
     STOP,
     STREAM,
+    WINDOW_BYTES,
 )
 from detector.kernel import kernel
 from detector.packets.rows import (
@@ -82,12 +83,8 @@ LARGEST_WINDOW = 1 << 20  # bytes by which a RST may be ahead; receivers take on
 CUT = np.uint64(1 << Odd.IPV4_TRUNC_PKT | 1 << Odd.IPV6_TRUNC_PKT)
 NO_PAYLOAD = np.uint64(1 << Odd.TCP_PKT_TOO_SMALL | 1 << Odd.TCP_HLEN_TOO_SMALL)  # nor a usable sequence number
 MOST_WAITING = 128  # pieces of a stream
-LOOKED_AT = (
-    2560  # bytes that Suricata lets be acknowledged before it looks at them (stream.reassembly.toserver-chunk-size)
-)
-MOST_LOOKED_AT = (
-    4096  # bytes of a stream that places are counted over where nothing is acknowledged: as far as windows reach back
-)
+# Bytes that Suricata lets be acknowledged before it looks at them (stream.reassembly.toserver-chunk-size).
+LOOKED_AT = 2560
 FURTHEST = 1 << 26
 DESTINATION = 2  # word of rows: the receiver's address
 
@@ -298,6 +295,15 @@ def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram, po
 
 
 @kernel
+def repeats_last_byte(state, stream, sequence, length):
+    """Whether a segment is a keep-alive of one byte: the last that was passed on, or that was acknowledged before the capture began."""
+    following = state[stream, S_NEXT]
+    if following == UNKNOWN:
+        following = state[stream, S_ACKED]
+    return length == 1 and following != UNKNOWN and sequence == (following - 1) & MASK
+
+
+@kernel
 def look(state, stream):
     """Moves BASE behind the bytes that Suricata looks at with a packet of this stream, if they are enough; whether it did."""
     following = state[stream, S_NEXT]
@@ -316,7 +322,7 @@ def pass_on(state, out, found, row, stream, start, stop):
     state[stream, S_NEXT] = ((following & MASK) + stop - start) & MASK
     state[stream, S_POSITION] = position + stop - start
     is_first, is_gap = np.int64(following & FRESH != 0), np.int64(following & LOST != 0)
-    if is_gap or position - state[stream, S_BASE] > MOST_LOOKED_AT:
+    if is_gap or position - state[stream, S_BASE] > WINDOW_BYTES:  # farther windows do not reach back
         state[stream, S_BASE] = position
     return emit(out, found, row, stream, start, stop, is_first, is_gap, 0, position, state[stream, S_BASE])
 
@@ -505,8 +511,8 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             if following == UNKNOWN or (following & FRESH and following & MASK != sequence):
                 forget(streams, stream)
                 following = state[stream, S_NEXT] = sequence | FRESH
-        is_repeat = stop - start == 1 and following != UNKNOWN and sequence == (following - 1) & MASK  # a keep-alive
-        if stop > start and not is_repeat:
+        is_keep_alive = repeats_last_byte(state, stream, sequence, stop - start)
+        if stop > start and not is_keep_alive:
             flows[row, PEER] |= PEER_ENTERED
             if flags & URG:
                 note(words, row, streams.counts, O_URGENT)
@@ -514,9 +520,8 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         if stop <= start and cut == 0 and state[stream, S_PIECE] < 0:
             continue
         if following == UNKNOWN:
-            if stop - start == 1 and state[stream, S_ACKED] == (sequence + 1) & MASK:
-                flows[row, PEER] &= ~PEER_ENTERED
-                continue  # a keep-alive repeats the last byte before the capture began
+            if is_keep_alive:
+                continue
             following = state[stream, S_NEXT] = sequence | FRESH
         if sequence == following & MASK and stop > start and cut == 0 and state[stream, S_PIECE] < 0:
             found = pass_on(state, out, found, row, stream, start, stop)

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from detector.capture.batch import Batch
 from detector.errors import PacketAnomaly
-from detector.flows.columns import SHARDS, WINDOW_CELLS, Chunks
+from detector.flows.columns import SHARDS, WINDOW_BYTES, WINDOW_CELLS, Chunks
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
 from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.window_kernels")
 
-WINDOW_BYTES = 4096  # of a stream that are known before a chunk
 STATE_COLUMNS = 4  # as window_kernels.py names them
 
 

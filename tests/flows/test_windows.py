@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from detector.flows.columns import Chunk, Window
+from detector.flows.columns import WINDOW_BYTES, Chunk, Window
 from detector.flows.streams import StreamSettings, StreamTable
 from detector.flows.table import FlowSettings, FlowTable
-from detector.flows.windows import WINDOW_BYTES, WindowTable
+from detector.flows.windows import WindowTable
 from detector.packets.decode import PacketDecoder
 from tests.flows.frames import ACK, CLIENT, FIN, SECOND, SERVER, SYN, batches, tcp, udp
 
