@@ -15,6 +15,10 @@ Array = NDArray[Any]
 BLOCK_BYTES = 16 * 2**10
 
 
+class NoState(RuntimeError):
+    """The state cannot be had now."""
+
+
 class UnfitState(ValueError):
     """State of a run with other ceilings, or of another version."""
 

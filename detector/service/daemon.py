@@ -33,7 +33,7 @@ from detector.sinks.destination import Record
 from detector.sinks.jsonl import encoded
 from detector.sinks.reader import Place
 from detector.sinks.spool import Spool
-from detector.snapshot import UnfitState
+from detector.snapshot import NoState, UnfitState
 from detector.workers import WorkerError
 
 log = logging.getLogger(__name__)
@@ -241,7 +241,11 @@ class Checkpoints:
         place, position = self._spool.end, source.position
         header = {"format": FORMAT, "position": position, "spool": list(place), "written": time.time(),
                   "spooled": sorted(self.spooled)}  # fmt: skip
-        frozen = state.freeze(header, self._pipeline.state())
+        try:
+            frozen = state.freeze(header, self._pipeline.state())
+        except NoState as problem:
+            self._failed(str(problem))
+            return
         self._thread = threading.Thread(target=self._save, args=(frozen, place, source), name="checkpoint")
         self._thread.start()
         if is_last:

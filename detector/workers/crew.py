@@ -6,6 +6,7 @@ What crosses flows lies with it: the judge of the rules, and the occurrences tha
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from multiprocessing.connection import Connection, wait
@@ -21,7 +22,7 @@ from detector.packets.decode import PacketDecoder
 from detector.pipeline import Counts, Decoding, FlowTotals, PipelineSettings, Totals
 from detector.protocols import PROTOCOLS
 from detector.rules.model import Rule, Ruleset
-from detector.snapshot import UnfitState
+from detector.snapshot import NoState, UnfitState
 from detector.workers.messages import Restore, Restored, Save, Saved, Sparing
 from detector.workers.processes import Process, load
 from detector.workers.shared import Slot
@@ -29,6 +30,7 @@ from detector.workers.worker import load_kernels
 
 log = logging.getLogger(__name__)
 
+MOST_SECONDS = 5.0
 MOST_FAILURES = 5  # workers in a row that die before they have said anything: they cannot work here at all
 
 
@@ -94,6 +96,7 @@ class Crew:
         self._occurrences = Occurrences()
         self._ready: list[Alert] = []
         self._replies: dict[int, Saved | Restored] = {}
+        self._asked: dict[int, Process] = {}  # workers that have not answered
         self._failures = 0
         self._clock: Clock | None = None
         self._shed: frozenset[str] = frozenset()
@@ -160,9 +163,9 @@ class Crew:
     def _sparing(self) -> Sparing:
         return Sparing(self._shed, is_measured=self._clock is not None)
 
-    def _saved(self) -> dict[str, Any]:
-        """What every checkpoint of workers keeps: theirs, the judge's, and what was counted."""
-        self._ask(lambda number: Save())
+    def _saved(self, patience: float | None = None) -> dict[str, Any]:
+        """What every checkpoint of workers keeps: theirs, the judge's, and what was counted. NoState: as of _ask."""
+        self._ask(lambda number: Save(), patience)
         return {
             "workers": self.workers,
             "feed": self.feed_name,
@@ -194,16 +197,27 @@ class Crew:
         self._occurrences = state["occurrences"]
         return self.engine.restore(state["judge"])
 
-    def _ask(self, question: Callable[[int], object]) -> None:
-        """Asks every worker, and waits for all answers; a worker that dies of it is asked anew."""
+    def _ask(self, question: Callable[[int], object], patience: float | None = None) -> None:
+        """Asks every worker, and waits for all answers; a worker that dies of it is asked anew.
+
+        Raises:
+            NoState: a worker has not answered after so many seconds. It is asked no more until it has.
+        """
+        end = None if patience is None else time.monotonic() + patience
+        late = [number for number, process in self._asked.items() if process is self._processes[number]]
+        if late:
+            raise NoState(f"worker {late[0]} still does not answer")
         self._replies = {}
-        asked: dict[int, Process] = {}
+        self._asked = {}
         while len(self._replies) < self.workers:
             for number in range(self.workers):  # per worker
-                if number not in self._replies and asked.get(number) is not self._processes[number]:
-                    asked[number] = self._processes[number]
+                if number not in self._replies and self._asked.get(number) is not self._processes[number]:
+                    self._asked[number] = self._processes[number]
                     self._send(number, question(number))
-            self._hear(None)
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise NoState(f"worker {min(self._asked)} has not answered for {patience:g} s")
+            self._hear(left)
 
     def _send_all(self, message: object) -> None:
         """Says something to every worker."""
@@ -218,9 +232,9 @@ class Crew:
             self._bury(number)
 
     def _hear(self, seconds: float | None) -> bool:
-        """Waits for workers and hears those that have something to say; whether there was any."""
+        """Waits for workers, MOST_SECONDS at the most, and hears those that have something to say; whether there was any."""
         by_connection = {process.connection: process for process in self._processes}
-        heard = wait(list(by_connection), seconds)
+        heard = wait(list(by_connection), MOST_SECONDS if seconds is None else min(seconds, MOST_SECONDS))
         for connection in heard:  # per worker
             process = by_connection[connection]  # type: ignore[index]
             try:
@@ -269,6 +283,7 @@ class Crew:
         """What a worker says."""
         if isinstance(message, Saved | Restored):
             self._replies[number] = message
+            self._asked.pop(number, None)
 
     def _advance(self) -> None:
         """Goes on with what workers have said."""

@@ -6,7 +6,8 @@ through all stages. It judges what they find, and is to the daemon both the run 
 
 Workers have clocks of their own, and each says up to which it has told everything: its watermark. What was found is judged
 in the order of clocks as far as all watermarks have come. Nobody is waited for longer than PATIENCE_SECONDS: what a worker
-finds later than that is judged at the clock that the others have reached, as a packet that comes late always is.
+finds later than that is judged at the clock that the others have reached, as a packet that comes late always is. Alerts that
+are asked for, and new rules, are waited for; but a worker that says nothing for STUCK_SECONDS gives its place to another.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from detector.errors import InputError
 from detector.packets.table import PacketTable
 from detector.pipeline import PipelineSettings, Prepared, ruleset_of
 from detector.rules.model import Ruleset
-from detector.workers.crew import Crew, PreparedJudge, WorkerError
+from detector.workers.crew import MOST_SECONDS, Crew, PreparedJudge, WorkerError
 from detector.workers.fanout_worker import main
 from detector.workers.messages import (
     Drafts,
@@ -53,6 +54,8 @@ from detector.workers.worker import unpickled
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 1.0
+STUCK_SECONDS = 120.0  # without a word after which a worker is taken for lost; each says something at every turn
+SAVE_SECONDS = 2.0  # that a worker may take to answer a checkpoint
 DRAIN_SECONDS = 10.0  # that workers may take for what has arrived when they are stopped
 LATEST = 2**62
 MOST_GROUPS = 65000  # fanout groups; each further interface takes the next one
@@ -67,7 +70,8 @@ class Opening(NamedTuple):
 
 @dataclass
 class Standing:
-    """What one worker has said of itself. done: packets that are judged and whose alerts are handed on."""
+    """What one worker has said of itself. done: packets that are judged and whose alerts are handed on. silence: seconds
+    in which it was listened to and said nothing."""
 
     watermark: int = 0
     done: int = 0
@@ -75,6 +79,7 @@ class Standing:
     unclaimed: Mapping[str, int] = field(default_factory=dict)
     has_ended: bool = False
     is_overdue: bool = False
+    silence: float = 0.0
 
     @property
     def packets(self) -> int:
@@ -133,6 +138,7 @@ class FanoutRun(Crew, OfInterfaces):
         self._rounds: deque[Round] = deque()
         self._number = 0
         self._judged = 0  # the latest clock that was judged
+        self._turned = time.monotonic()
         self._is_listening = self._is_ending = False
         self._listening: dict[int, Listening] = {}
         self._reports = {one.name: SourceReport() for one in interfaces}
@@ -214,8 +220,11 @@ class FanoutRun(Crew, OfInterfaces):
         """What a checkpoint keeps. Pickle it before the next turn.
 
         What was found and is not judged yet is not in it: packets of an interface that have passed are lost in a crash.
+
+        Raises:
+            NoState: a worker stands still. The others go on without it, and no checkpoint is written.
         """
-        return self._saved()
+        return self._saved(SAVE_SECONDS)
 
     # --- workers
 
@@ -237,6 +246,7 @@ class FanoutRun(Crew, OfInterfaces):
 
     def _take(self, number: int, message: object) -> None:
         """What a worker says."""
+        self._standings[number].silence = 0.0
         match message:
             case Seen():
                 self._see(number, message)
@@ -306,7 +316,14 @@ class FanoutRun(Crew, OfInterfaces):
     # --- judging
 
     def _advance(self) -> None:
-        """Judges what nobody can add to, in order, and hands on what is done."""
+        """Judges what nobody can add to, in order, and hands on what is done; replaces who has not been heard for long."""
+        now = time.monotonic()
+        turn, self._turned = min(now - self._turned, MOST_SECONDS), now  # also where this process itself stood still
+        for number, one in enumerate(self._standings):  # per worker
+            one.silence += turn
+            if one.silence > STUCK_SECONDS and number in self._listening and not one.has_ended:
+                log.error("worker %d has said nothing for %d s and is given up", number, STUCK_SECONDS)
+                self._bury(number)
         if self._held:
             self._judge(self._complete())
         while self._rounds and not self._rounds[0].silent:

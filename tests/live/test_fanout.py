@@ -13,6 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from detector.capture.interface import InterfaceSettings
+from detector.pipeline import PipelineSettings
+from detector.rules.model import Ruleset
+from detector.workers import fanout
 from tests.live.network import network, require_root
 from tests.live.test_daemon import ended, of_recording, recorded, seen, sensor
 from tests.runs import SCENARIOS, pcap_bytes
@@ -89,6 +95,12 @@ def test_a_worker_that_is_killed_or_stands_still(tmp_path: Path) -> None:
         until(lambda: daemon.metric("detector_alerts_total") > 0, 60, "alerts of the other")
         assert accounted(daemon) < packets, "half of the flows wait with the one that stands still"
         assert "is behind" in daemon.log_text()
+        alerts = daemon.metric("detector_alerts_total")
+        daemon.ask("checkpoint")
+        cable.replay(capture_of(tmp_path, 500, first=9000), "--pps", "4000")
+        until(lambda: daemon.metric("detector_alerts_total") > alerts, 20, "alerts behind a checkpoint that cannot be")
+        assert "no checkpoint could be written" in daemon.log_text() and "has not answered" in daemon.log_text()
+        packets += 500
         os.kill(first, signal.SIGCONT)
         until(lambda: accounted(daemon) == packets, 30, "all to be judged")
         until(lambda: daemon.metric("detector_alerts_total") == packets, 20, "all to alert")
@@ -164,3 +176,21 @@ def test_an_interface_that_is_not_there_ends_the_start(tmp_path: Path) -> None:
             assert daemon.process.wait(60) == 2
         assert "there is no network interface 'miror0'" in daemon.log_text()
         assert "did you mean mirror0?" in daemon.log_text()
+
+
+def test_one_that_says_nothing_any_more_gives_its_place_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some time in which it was listened to; the run goes on."""
+    require_root()
+    monkeypatch.setattr(fanout, "STUCK_SECONDS", 6.0)
+    with fanout.FanoutRun(Ruleset(()), PipelineSettings(), 2, [InterfaceSettings("lo")]) as run:
+        run.listen()
+        stuck, other = run.pids
+        os.kill(stuck, signal.SIGSTOP)
+        end = time.monotonic() + 30
+        for batch in run.batches():
+            run.feed(batch)
+            assert time.monotonic() < end, "the one that stands still is still waited for"
+            if run.decoding.counts.worker_restarts:
+                break
+        assert run.pids[0] != stuck and run.pids[1] == other
+        assert set(run.state()) and run.decoding.counts.worker_restarts == 1
