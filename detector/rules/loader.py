@@ -26,7 +26,8 @@ from detector.rules.payload import KEYS as PAYLOAD_KEYS
 from detector.rules.payload import read_payload, together
 from detector.rules.remembered import never_set
 from detector.rules.rule_cache import cached
-from detector.rules.suricata import NO_LIMIT, Loaded, load_suricata, newest
+from detector.rules.shares import make_pieces
+from detector.rules.suricata import NO_LIMIT, Loaded, newest
 from detector.rules.suricata_config import SuricataConfig, read_suricata_yaml
 from detector.rules.suricata_thresholds import apply_thresholds
 from detector.rules.variables import Variables, make_variables
@@ -78,10 +79,11 @@ def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | No
     loaded: dict[Path, Loaded] = {}
     files, found = expand([Path(path) for path in paths], errors)
     for file in files:
-        if file.suffix == RULES:
-            loaded[file] = load_suricata_file(file, context, errors)
-        else:
+        if file.suffix != RULES:
             drafts += load_file(file, values, context, errors)
+    for file, one in cached([file for file in files if file.suffix == RULES], context, make_pieces).items():
+        loaded[file] = one if isinstance(one, Loaded) else Loaded()
+        errors += [one] if isinstance(one, InputError) else []
     newer, left_out = newest(list(loaded.values()))
     imported = dict(zip(loaded, newer, strict=True))
     refuse_duplicates(drafts, errors, [rule for rules in newer for rule in rules])
@@ -130,15 +132,6 @@ def group_of(entries: Sequence[str]) -> str:
     """A variable's entries as Suricata writes a group; of a range of ports 1..9 it is 1:9, of addresses a-b."""
     parts = [entry.replace("..", ":" if entry[:1].isdecimal() and "." not in entry.replace("..", "") else "-") for entry in entries]  # fmt: skip
     return parts[0] if len(parts) == 1 else f"[{','.join(parts)}]"
-
-
-def load_suricata_file(path: Path, context: Context, errors: list[InputError]) -> Loaded:
-    """The rules of a .rules file."""
-    try:
-        return cached(path, context, load_suricata)
-    except InputError as error:
-        errors.append(error)
-        return Loaded()
 
 
 def in_order(files: Sequence[Path], written: Sequence[Rule], imported: Mapping[Path, tuple[Rule, ...]]) -> list[Rule]:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import repeat
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 BLOCK = 64  # objects that are pickled together: what they share is written once
@@ -62,10 +63,10 @@ def rest_of(kind: type[Shelved], columns: Sequence[str]) -> list[str]:
 
 
 def shelved(objects: Sequence[Shelved], names: Sequence[str]) -> Iterator[bytes]:
-    """The blocks of a shelf for some fields of objects."""
+    """The blocks of a shelf for some fields, two or more, of objects."""
+    values = attrgetter(*names)
     for first in range(0, len(objects), BLOCK):  # per block
-        values = [tuple(getattr(one, name) for name in names) for one in objects[first : first + BLOCK]]
-        yield pickle.dumps(values, pickle.HIGHEST_PROTOCOL)
+        yield pickle.dumps(list(map(values, objects[first : first + BLOCK])), pickle.HIGHEST_PROTOCOL)
 
 
 def taken(kind: type[Kind], count: int, columns: Mapping[str, Sequence[Any]], shelf: Shelf) -> list[Kind]:

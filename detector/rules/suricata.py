@@ -66,35 +66,50 @@ class Texts:
     texts: tuple[RuleText, ...]
 
 
-def load_suricata(path: Path, context: Context) -> Loaded:
-    """The rules of a .rules file. Raises InputError where it cannot be read."""
-    return load_texts(path, context).loaded
-
-
 def load_texts(path: Path, context: Context) -> Texts:
     """The rules of a .rules file, with their texts. Raises InputError where it cannot be read, or hardly is one."""
+    found = compiled(read_rules(path), context)
+    return Texts(joined([found.loaded]), found.texts)
+
+
+def compiled(found: Iterable[RuleText | Unreadable], context: Context) -> Texts:
+    """The rules that were found in a file, or in a piece of it. Behind one mistake more than are borne the rest is not read."""
     rules: list[Rule] = []
     texts: list[RuleText] = []
     refused: list[Refused] = []
     warnings: list[str] = []
     mistakes = 0
     with no_collection():
-        for text in read_rules(path):  # per rule
+        for text in found:  # per rule
             try:
                 if isinstance(text, Unreadable):
                     raise text.error
-                compiled = compile_rule(text, context)
+                rule = compile_rule(text, context)
             except InputError as error:
                 refused.append(refusal(error, text))
                 mistakes += refused[-1].why == "mistake"
                 if mistakes > MOST_MISTAKES:
-                    raise InputError(f"more than {MOST_MISTAKES:,} mistakes: the rest is not read",
-                                     position=refused[-1].position, hint="is it a file of Suricata's rules?") from None  # fmt: skip
+                    break
                 continue
-            rules.append(rule_of(text, compiled, context.classifications))
+            rules.append(rule_of(text, rule, context.classifications))
             texts.append(text)
-            warnings += [f"{rules[-1].position}: {warning}" for warning in compiled.warnings]
+            warnings += [f"{rules[-1].position}: {warning}" for warning in rule.warnings]
     return Texts(Loaded(tuple(rules), tuple(refused), tuple(warnings)), tuple(texts))
+
+
+def joined(pieces: Sequence[Loaded]) -> Loaded:
+    """What came of one file, of what came of its pieces.
+
+    Raises:
+        InputError: it hardly is a file of rules.
+    """
+    refused = tuple(one for piece in pieces for one in piece.refused)
+    mistakes = [one for one in refused if one.why == "mistake"]
+    if len(mistakes) > MOST_MISTAKES:
+        raise InputError(f"more than {MOST_MISTAKES:,} mistakes: the rest is not read",
+                         position=mistakes[MOST_MISTAKES].position, hint="is it a file of Suricata's rules?")  # fmt: skip
+    rules = tuple(rule for piece in pieces for rule in piece.rules)
+    return Loaded(rules, refused, tuple(one for piece in pieces for one in piece.warnings))
 
 
 @contextmanager

@@ -29,6 +29,7 @@ EVERY_PORT: Ranges = [(0, 65535)]
 DEEPEST = 64  # lists and variables inside each other: Suricata's own bound is the same
 TRANSPORT_BUFFERS = (Buffer.TCP_HDR, Buffer.UDP_HDR, Buffer.ICMPV4_HDR, Buffer.ICMPV6_HDR)
 BOTH_DIRECTIONS = FlowCondition.TO_SERVER | FlowCondition.TO_CLIENT
+WHOLE, BYTES = int(FlowCondition.WHOLE), int(FlowCondition.BYTES)
 NAME = re.compile(r"\$[A-Za-z_]\w*")
 PROTOCOLS: dict[str, Protocol] = {
     "ip": "ip", "ip4": "ip", "ip6": "ip", "ipv4": "ip", "ipv6": "ip", "tcp": "tcp", "tcp-pkt": "tcp", "tcp-stream": "tcp", "udp": "udp",
@@ -100,15 +101,15 @@ def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
     Raises:
         InputError: a group that is none, or that nothing is in.
     """
-    flow = FlowCondition(0) if draft.flow is None else draft.flow
+    flow = 0 if draft.flow is None else int(draft.flow)  # as a number: that class reckons slowly
     if draft.layers or any(draft.chains.get(buffer) for buffer in TRANSPORT_BUFFERS):
-        flow |= FlowCondition.WHOLE
+        flow |= WHOLE
     if draft.chains.get(Buffer.PAYLOAD) or draft.dsize:
-        flow |= FlowCondition.BYTES
-    key = (draft.text.header, draft.protocol, int(flow), draft.is_syn_only, draft.is_ip_only)
+        flow |= BYTES
+    key = (draft.text.header, draft.protocol, flow, draft.is_syn_only, draft.is_ip_only)
     known = draft.context.headers.get(key)
     if known is None:
-        known = draft.context.headers[key] = make_header(draft, protocol, flow)
+        known = draft.context.headers[key] = make_header(draft, protocol, FlowCondition(flow))
     return known
 
 
