@@ -32,7 +32,8 @@ from detector.rules.suricata_text import pieces, read_text, rules_of
 
 log = logging.getLogger(__name__)
 
-SHARED_FROM = 2**20  # bytes of files, about 4,000 rules, that one process reads before a partner could help
+SHARED_FROM = 2**21  # bytes of files for each partner, about 8,000 rules: of fewer, most are made before it is there
+GRACE_SECONDS = 60.0  # for the last piece, which takes a fifth of a second
 MOST_PARTNERS = 7  # each takes the memory of a Python
 PIPE = 2**20  # bytes: an answer is hardly ever larger, so that nobody waits for its reader
 Made = list[bytes] | InputError  # what came of the pieces of a file, packed; or why it cannot be read
@@ -56,6 +57,7 @@ class Work:
         self._mistakes: Counter[Path] = Counter()
         self._left = self._pieces(paths)
         self._returned: list[Piece] = []
+        self._failure: Exception | None = None
         self._lock = Lock()
 
     def _pieces(self, paths: Sequence[Path]) -> Iterator[Piece]:
@@ -73,7 +75,13 @@ class Work:
     def take(self) -> Piece | None:
         """The next piece; None where none is left."""
         with self._lock:
-            return self._returned.pop() if self._returned else next(self._left, None)
+            if self._returned:
+                return self._returned.pop()
+            try:
+                return next(self._left, None)
+            except Exception as error:  # noqa: BLE001 - no memory, say: whichever thread met it, it is raised with the result
+                self._failure = error
+                return None
 
     def give_back(self, piece: Piece) -> None:
         """Lets another one take a piece."""
@@ -87,7 +95,9 @@ class Work:
             self._made[piece.path][piece.number] = made
 
     def result(self) -> dict[Path, Made]:
-        """What came of each file."""
+        """What came of each file. Raises what went wrong while files were read."""
+        if self._failure is not None:
+            raise self._failure
         return {
             path: self._errors.get(path) or [made[number] for number in sorted(made)]
             for path, made in self._made.items()
@@ -98,10 +108,10 @@ class Partner:
     """Another process that makes rules, and the thread of this one that gives it pieces."""
 
     def __init__(self, work: Work, context: bytes) -> None:
-        """Starts the process. context: pickled. Raises OSError where it cannot be."""
+        """Starts both. context: pickled. Raises OSError where one cannot be."""
         self._work, self._context = work, context
         self._is_ready = self._is_dismissed = False
-        command = [sys.executable, "-I", "-B", "-X", f"utf8={sys.flags.utf8_mode}", "-c",
+        command = [sys.executable or "python3", "-I", "-B", "-X", f"utf8={sys.flags.utf8_mode}", "-c",
                    f"import sys; sys.path[:] = {sys.path!r}; from detector.rules.shares import serve; serve()"]  # fmt: skip
         self._process = subprocess.Popen(
             command,
@@ -111,7 +121,11 @@ class Partner:
             start_new_session=True,  # not Ctrl-C's
         )
         self._thread = Thread(target=self._run, name="detector-rules", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._stop()
+            raise OSError(str(error)) from None
 
     def _run(self) -> None:
         process = self._process
@@ -126,19 +140,27 @@ class Partner:
                 mistakes = int.from_bytes(receive(process.stdout), "little")
                 self._work.put(piece, mistakes, receive(process.stdout))
         except OSError as error:
-            if piece is not None:
-                self._work.give_back(piece)
             if not self._is_dismissed:
                 log.info(
                     "a process that was to share in loading rules has ended, this one goes on without it: %s", error
                 )
+
+        finally:
+            if piece is not None:
+                self._work.give_back(piece)
 
     def end(self, *, at_once: bool = False) -> None:
         """Waits until the process has made its last piece, if it has one. at_once: it need not finish that."""
         if at_once or not self._is_ready:
             self._is_dismissed = True
             self._process.kill()
+        self._thread.join(GRACE_SECONDS)
+        self._process.kill()
         self._thread.join()
+        self._stop()
+
+    def _stop(self) -> None:
+        self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             with suppress(OSError):
@@ -202,7 +224,7 @@ def make_pieces(paths: Sequence[Path], context: Context) -> dict[Path, Made]:
             for _ in range(partners_for(paths)):  # per partner
                 try:
                     partners.append(Partner(work, plain))
-                except (OSError, RuntimeError) as error:
+                except OSError as error:
                     log.info(
                         "no other process can be started to share in loading rules, this one does it alone: %s", error
                     )

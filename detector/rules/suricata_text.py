@@ -150,7 +150,9 @@ def rule_lines(text: str, path: str, before: int = 0) -> Iterator[tuple[str, Pla
                 joined += line.removesuffix("\\")
             elif len(joined) <= LONGEST_RULE:
                 joined = joined.ljust(LONGEST_RULE + 1)
-        yield joined + ("\\" if line[-1:] == "\\" else ""), Places(path, tuple(parts))
+        joined += "\\" if line[-1:] == "\\" else ""
+        if joined:  # a lone backslash and an empty line are nothing, in Suricata too
+            yield joined, Places(path, tuple(parts))
 
 
 def numbered(text: str, number: int = 0) -> Iterator[tuple[int, str]]:

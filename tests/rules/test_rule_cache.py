@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from detector.detect.engine import Engine
 from detector.rules import rule_cache
 from detector.rules.keywords import Context
 from detector.rules.model import Ruleset
-from detector.rules.rule_cache import cached
-from detector.rules.suricata import Loaded, load_suricata
+from detector.rules.packed import LENGTH
+from detector.rules.rule_cache import Make
+from detector.rules.shares import Made, make_pieces
+from detector.rules.suricata import Loaded
 
 RULES = """alert tcp any any -> $HOME_NET 80 (msg:"one"; content:"a"; nocase; offset:2; pcre:"/x+/i"; classtype:misc-attack; sid:1; rev:2;)
 alert tcp any any -> any any (msg:"two"; ttl:5; flowbits:set,x; byte_test:1,>,5,0; sid:2;)
@@ -28,9 +31,15 @@ class Maker:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, path: Path, context: Context) -> Loaded:
-        self.count += 1
-        return load_suricata(path, context)
+    def __call__(self, paths: Sequence[Path], context: Context) -> dict[Path, Made]:
+        self.count += len(paths)
+        return make_pieces(paths, context)
+
+
+def cached(path: Path, context: Context, make: Make) -> Loaded:
+    found = rule_cache.cached([path], context, make)[path]
+    assert isinstance(found, Loaded)
+    return found
 
 
 @pytest.fixture
@@ -139,7 +148,9 @@ def test_a_pickle_of_anything_else_does_nothing(rules: Path, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     make, context = Maker(), Context({})
     cached(rules, context, make)
-    data = pickle.dumps(Evil())
+    index = pickle.dumps(Evil())
+    piece = len(index).to_bytes(LENGTH, "little") + index
+    data = len(piece).to_bytes(LENGTH, "little") + piece
     kept(rules).write_bytes(hashlib.sha256(data).digest() + data)
     cached(rules, context, make)
     assert make.count == 2 and not (tmp_path / "evil").exists()
@@ -150,9 +161,24 @@ def test_a_folder_that_cannot_be_written_is_no_mistake(rules: Path, tmp_path: Pa
     assert len(cached(rules, Context({}), Maker()).rules) == 2
 
 
+def test_of_several_files_only_those_are_made_that_are_not_there(rules: Path, tmp_path: Path) -> None:
+    """And what cannot be read stops no other, and is not kept."""
+    make, context = Maker(), Context({"HOME_NET": "10.0.0.0/8"})
+    cached(rules, context, make)
+    other, none, broken = tmp_path / "b.rules", tmp_path / "none.rules", tmp_path / "c.rules"
+    other.write_text('alert tcp any any -> any any (content:"b"; sid:9;)\n')
+    broken.write_bytes(b"\xff\xfea\0")
+    for _ in range(2):
+        found = rule_cache.cached([none, other, rules, broken], context, make)
+        assert list(found) == [none, other, rules, broken]
+        assert "cannot be read" in str(found[none]) and "UTF-16" in str(found[broken])
+        assert [len(found[path].rules) for path in (other, rules)] == [1, 2]  # type: ignore[union-attr]
+    assert make.count == 1 + 3 + 2 and len(list(tmp_path.glob("cache/rules/*"))) == 2
+
+
 def test_old_files_go(rules: Path) -> None:
     for number in range(rule_cache.MOST_FILES + 5):
-        cached(rules, Context({"HOME_NET": f"10.0.0.{number}"}), load_suricata)
+        cached(rules, Context({"HOME_NET": f"10.0.0.{number}"}), make_pieces)
     assert len(list(rules.parent.glob("cache/rules/*"))) == rule_cache.MOST_FILES
 
 
@@ -161,7 +187,7 @@ def test_an_engine_needs_nothing_of_the_rest(rules: Path) -> None:
     rules.write_text(
         RULES.replace('content:"a"', 'content:"longer text"').replace("byte_test", 'content:"other text"; byte_test')
     )
-    cached(rules, Context({"HOME_NET": "10.0.0.0/8"}), load_suricata)
+    cached(rules, Context({"HOME_NET": "10.0.0.0/8"}), make_pieces)
     found = cached(rules, Context({"HOME_NET": "10.0.0.0/8"}), Maker()).rules
     assert len(found) == 2
     Engine(Ruleset(found))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 import subprocess
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
 from detector.errors import InputError
 from detector.rules.options import RuleText
-from detector.rules.suricata_text import LONGEST_RULE, Unreadable, glimpse, read_rules, readable, rules_of
+from detector.rules.suricata_text import LONGEST_RULE, Unreadable, glimpse, pieces, read_rules, readable, rules_of
 
 HEADER = "alert tcp any any -> any any"
 
@@ -104,6 +106,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         list(read_rules(tmp_path / "none.rules"))
 
 
+def test_a_lone_backslash_before_an_empty_line_is_nothing() -> None:
+    """Suricata 7.0.10 loads such a file without a word."""
+    (rule,) = rules(f"\\\n\n{HEADER} (sid:1;)\n\\\n\n")
+    assert rule.position(0, 5).line == 3
+
+
 def test_what_can_be_made_out_of_a_broken_rule() -> None:
     assert glimpse(f'{HEADER} (msg:"it \\"is\\""; gid:3; sid : 77;') == (3, 77, 'it "is"')
     assert glimpse("nonsense") == (1, 0, "")
@@ -172,3 +180,42 @@ def test_a_file_of_another_code(code: str, tmp_path: Path) -> None:
         list(read_rules(path))
     assert (caught.value.problem, caught.value.hint) == ("the file is in UTF-16", "save it as UTF-8, or as plain text")
     assert str(caught.value.position) == f"{path}:1:1"
+
+
+CUT = (
+    "",
+    "# a comment",
+    "# a comment that goes on \\",
+    "  \\",
+    "alert \\",
+    f"{HEADER} (sid:1;)",
+    f"{HEADER} (sid:2; \\  ",
+    "sid:3;)",
+    "\\",
+    "a\\\\",
+    "\x85",
+)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 40, 10**6])
+def test_a_file_in_pieces_is_the_same_file(size: int) -> None:
+    """Wherever it is cut, rules and places are those of the whole, which is read line by line."""
+    chance = random.Random(size)
+    for _ in range(300):
+        text = "\n".join(chance.choices(CUT, k=chance.randrange(30))) + chance.choice(("", "\n"))
+        cut = list(pieces(text, size))
+        assert "".join(piece for _, piece in cut) == text
+        starts = accumulate((len(piece) for _, piece in cut), initial=0)
+        assert [before for before, _ in cut] == [text.count("\n", 0, at) for at, _ in zip(starts, cut, strict=False)]
+        whole = list(rules_of(text, "a.rules"))
+        parts = [one for before, piece in cut for one in rules_of(piece, "a.rules", before)]
+        assert [shown(one) for one in parts] == [shown(one) for one in whole]
+    assert len(list(pieces("a\n" * 1000, 100))) == 20
+    assert list(pieces("a\\\nb\\\nc\nd", 1)) == [(0, "a\\\nb\\\nc\n"), (3, "d")]
+
+
+def shown(one: RuleText | Unreadable) -> str:
+    """Everything of a rule that was read."""
+    if isinstance(one, Unreadable):
+        return f"{one.text!r} {one.error}"
+    return f"{one.text!r} {one.header} {one.options} {[one.position(option.at, 3) for option in one.options]}"
