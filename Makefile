@@ -25,7 +25,7 @@ test: $(VENV)/installed
 	$(BIN)/detector warm
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -m kernel
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m kernel
 
 test-long: export DETECTOR_LONG = 1
 test-long: test

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from detector.cli.options import add_suricata_option, amount, rule_paths
@@ -13,6 +13,8 @@ from detector.rules.lint import lint_rules
 from detector.rules.loader import load_rules
 from detector.rules.model import Refused, Ruleset
 from detector.testing.literals import read_packets
+
+UNSET = " is not set"  # how the reason of an inactive rule ends
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,13 +48,21 @@ def run(arguments: argparse.Namespace) -> int:
     files = amount(sum(len(rule_paths(path)) for path in paths), "file")
     refused = f", {len(unsupported):,} refused: {by_keyword(unsupported)}" if unsupported else ""
     print(f"{amount(len(ruleset.rules), 'rule')} in {files}, {said}, {amount(len(warnings), 'warning')}{refused}")
+    if waiting := [rule.inactive.removesuffix(UNSET) for rule in ruleset.rules if rule.inactive.endswith(UNSET)]:
+        verb = "runs" if len(waiting) == 1 else "run"
+        print(f"{amount(len(waiting), 'rule')} {verb} only where variables are set (--home-net, --var): {counted(waiting)}")
     return 1 if mistakes else 0
 
 
 def by_keyword(refused: list[Refused]) -> str:
     """Rules counted by the keyword that is not supported, the most frequent first."""
-    counts = Counter(one.keyword for one in refused)
-    return ", ".join(f"{keyword} {count:,}" for keyword, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))  # fmt: skip
+    return counted(one.keyword for one in refused)
+
+
+def counted(names: Iterable[str]) -> str:
+    """How often each name is there, the most frequent first."""
+    counts = Counter(names)
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def mistakes_in_tests(ruleset: Ruleset) -> Iterator[InputError]:

@@ -20,7 +20,7 @@ from detector.detect.groups import Hashes, group_hashes, has_values, with_field
 from detector.detect.predicates import Atom, Compiler, Scope
 from detector.detect.selection import Counted, Found, Rows, Selection
 from detector.detect.signatures import Signatures, inspects_streams
-from detector.detect.subjects import Suppressions, has_subjects, subjects_of
+from detector.detect.subjects import Suppressions, asks_for_flow, has_subjects, subjects_of
 from detector.flows.followed import Watched
 from detector.flows.sessions import SESSION_FIELDS
 from detector.packets.rows import Cell
@@ -183,7 +183,7 @@ class Selector:
                 counted += self._count(other, scope, rows, hashing)
         signature, subjects, limits = rule.signature, None, None
         if signature is not None and has_subjects(signature):
-            subjects = subjects_of(*packet_rows_of(table, rows))
+            subjects = subjects_of(*packet_rows_of(table, rows), asks_for_flow(signature))
         if signature is not None and signature.threshold is not None and subjects is not None:
             limits = subjects[:, signature.threshold.subject]
         elif not rule.silent:

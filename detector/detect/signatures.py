@@ -35,6 +35,7 @@ kernels = Kernels("detector.detect.candidate_kernels")
 Rows = NDArray[np.int64]
 Owned = NDArray[np.bool_] | None
 MOST_AT_ONCE = 1 << 18  # candidates, some 30 MB with all that is noted of them
+ROW_BITS = 32
 WAITING_COLUMNS, FIRST_HIT = 18, 2  # of hits in turn: the user of a literal, and the place in its stream
 SPANS = {Buffer.IPV4_HDR: "ip", Buffer.IPV6_HDR: "ipv6", Buffer.TCP_HDR: "tcp", Buffer.UDP_HDR: "udp",
          Buffer.ICMPV4_HDR: "icmp", Buffer.ICMPV6_HDR: "icmpv6"}  # fmt: skip
@@ -142,7 +143,8 @@ class Signatures:
         self._number_of = np.repeat(np.arange(len(signatures)), self._count)  # the rule of each program
         self.inspector = Inspector(Programs(len(self._number_of), self._steps_of))
         self._needs_payload = np.zeros(len(signatures), np.bool_)
-        self._needs_payload[self._number_of[np.isin(self._buffer_of, IN_PAYLOAD)]] = True
+        self._is_payload = np.isin(self._buffer_of, IN_PAYLOAD)  # of each program
+        self._needs_payload[self._number_of[self._is_payload]] = True
         self._is_tested = np.array([is_tested(rule) for rule in found], np.bool_) & (patterns.of < 0)
         free = (patterns.of < 0) & ~self._is_tested
         self._everywhere = np.flatnonzero(free & (self._count > 0))
@@ -351,30 +353,30 @@ class Signatures:
         self, packets: PacketTable, about: Followed, candidates: Candidates, having: Rows, which: Rows
     ) -> tuple[Rows, Rows]:
         """(spans, fresh) of the bytes that some candidates' programs look into; a span of nothing never holds."""
-        rows = candidates.rows[having]
+        rows, of_windows = candidates.rows[having], candidates.windows[having]
         spans = np.zeros((len(rows), 2), np.int64)
         fresh = np.zeros(len(rows), np.int64)
-        buffers = self._buffer_of[which]
         structure, windows = packets.structure, about.windows
-        is_payload = np.isin(buffers, IN_PAYLOAD)
-        in_window = is_payload & (candidates.windows[having] >= 0)
+        is_payload = self._is_payload[which]
+        in_window = is_payload & (of_windows >= 0)
         at = np.flatnonzero(is_payload & ~in_window)
         spans[at, 0] = structure.cell(Cell.PAYLOAD_START)[rows[at]]
         spans[at, 1] = structure.cell(Cell.PAYLOAD_STOP)[rows[at]]
         if windows is not None and in_window.any():
             at = np.flatnonzero(in_window)
-            chosen, back = np.unique(candidates.windows[having[at]], return_inverse=True)
+            chosen, back = np.unique(of_windows[at], return_inverse=True)
             spans[at] = about.copy_windows(packets, chosen)[back]
-            cells = windows.cells[candidates.windows[having[at]]]
+            cells = windows.cells[of_windows[at]]
             fresh[at] = cells[:, Window.TAIL]
             before = cells[:, Window.BASE] - cells[:, Window.POSITION] + cells[:, Window.TAIL]
             ahead = np.maximum(0, before) * self.inspector.programs.is_placed(which[at])
             spans[at, 0] += ahead
             fresh[at] -= ahead
-        for buffer in set(buffers[~is_payload].tolist()):  # per kind of buffer
-            at = np.flatnonzero(buffers == buffer)
-            column = packets.own_span(SPANS[Buffer(buffer)])
-            spans[at] = column.values[rows[at]]
+        of_headers = np.flatnonzero(~is_payload)
+        buffers = self._buffer_of[which[of_headers]]
+        for buffer in set(buffers.tolist()):  # per kind of buffer
+            at = of_headers[buffers == buffer]
+            spans[at] = packets.own_span(SPANS[Buffer(buffer)]).values[rows[at]]
             if buffer == Buffer.IPV6_HDR:
                 spans[at, 1] = stops_of_ipv6(structure, rows[at], spans[at, 1])
             if buffer in (Buffer.ICMPV4_HDR, Buffer.ICMPV6_HDR):
@@ -387,7 +389,6 @@ class Signatures:
         """Rows of candidates by the place of their rules, each once, ascending."""
         if not len(held.rules):
             return {}
-        pairs = np.unique(np.stack((held.rules, held.rows), axis=1), axis=0)
-        numbers, firsts = np.unique(pairs[:, 0], return_index=True)
-        parts = np.split(pairs[:, 1], firsts[1:])
-        return dict(zip(self.places[numbers].tolist(), parts, strict=True))
+        rules, rows = np.divmod(np.unique(held.rules << ROW_BITS | held.rows), 1 << ROW_BITS)
+        firsts = np.flatnonzero(np.append(True, rules[1:] != rules[:-1]))
+        return dict(zip(self.places[rules[firsts]].tolist(), np.split(rows, firsts[1:]), strict=True))

@@ -16,10 +16,12 @@ from detector.flows.columns import Cell as FlowCell
 from detector.flows.followed import followed
 from detector.packets.rows import Cell, Word
 from detector.packets.table import PacketTable
-from detector.rules.signature import AddressGroup, Signature, Subject, Suppression
+from detector.rules.signature import AddressGroup, FlowInt, Signature, Subject, Suppression
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+SEEDS = np.array(LANES, np.uint64)
+ENDS = [Word.SOURCE_HIGH, Word.SOURCE_LOW, Word.DESTINATION_HIGH, Word.DESTINATION_LOW]
 ADDRESS = "S16"  # compares as 16 bytes do; zeros at its end count for nothing, as in a shorter one
 
 
@@ -28,34 +30,38 @@ def has_subjects(signature: Signature) -> bool:
     return bool(signature.states or signature.threshold or signature.detection_filter)
 
 
+def asks_for_flow(signature: Signature) -> bool:
+    """Whether a flow is among the subjects that a rule asks for."""
+    counts = [one for one in (signature.threshold, signature.detection_filter) if one is not None]
+    return any(isinstance(one, FlowInt) or one.subject == Subject.FLOW for one in (*signature.states, *counts))
+
+
 def hashed(words: NDArray[np.uint64]) -> Hashes:
     """uint64[rows, 2] of uint64[rows, words]."""
-    made = np.empty((len(words), 2), np.uint64)
-    for lane, seed in enumerate(LANES):  # per half of the hash
-        each = np.full(len(words), seed, np.uint64)
-        for word in range(words.shape[1]):  # per word
-            each = mixed(each * LANES[0] + words[:, word])
-        made[:, lane] = each
+    made = np.tile(SEEDS, (len(words), 1))
+    for word in range(words.shape[1]):  # per word
+        made = mixed(made * LANES[0] + words[:, word, None])
     return made
 
 
-def subjects_of(packets: PacketTable, rows: Rows) -> Hashes:
-    """uint64[rows, 5, 2], by Subject. RULE is one for all IP packets.
+def subjects_of(packets: PacketTable, rows: Rows, with_flow: bool = True) -> Hashes:
+    """uint64[rows, 5, 2], by Subject. RULE is one for all IP packets; FLOW is left out where nobody asks for it.
 
     A flow is its number, when it began and its hosts: workers that capture for themselves number their flows alike.
     """
     words = packets.structure.words[rows]
-    flows = followed(packets).flows.cells[rows]
-    source, destination = (hashed(words[:, at : at + 2]) for at in (Word.SOURCE_HIGH, Word.DESTINATION_HIGH))
-    pair = mixed(source + destination)
-    number, began = (flows[:, cell].astype(np.uint64)[:, None] for cell in (FlowCell.FLOW, FlowCell.BEGAN))
+    ends = hashed(words[:, ENDS].reshape(-1, 2)).reshape(-1, 2, 2)
+    pair = mixed(ends[:, 0] + ends[:, 1])
     made = np.zeros((len(rows), len(Subject), 2), np.uint64)
-    is_ip = packets.structure.cell(Cell.NETWORK)[rows] != 0
-    made[is_ip, Subject.RULE] = 1
-    made[is_ip, Subject.SOURCE], made[is_ip, Subject.DESTINATION] = source[is_ip], destination[is_ip]
-    made[is_ip, Subject.PAIR] = pair[is_ip]
-    has_flow = flows[:, FlowCell.FLOW] >= 0
-    made[has_flow, Subject.FLOW] = hashed(np.concatenate((number, began, pair), axis=1))[has_flow]
+    made[:, Subject.RULE] = 1
+    made[:, Subject.SOURCE : Subject.DESTINATION + 1] = ends
+    made[:, Subject.PAIR] = pair
+    made[packets.structure.cell(Cell.NETWORK)[rows] == 0] = 0
+    if with_flow:
+        flows = followed(packets).flows.cells[rows]
+        known = flows[:, (FlowCell.FLOW, FlowCell.BEGAN)].astype(np.uint64)
+        made[:, Subject.FLOW] = hashed(np.concatenate((known, pair), axis=1))
+        made[flows[:, FlowCell.FLOW] < 0, Subject.FLOW] = 0
     return made
 
 

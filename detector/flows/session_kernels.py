@@ -387,19 +387,12 @@ def take_segment(
             begin_session(state, slot, flags, sequence, acknowledged, length, window, scale, stamp, echoed, now_s)
         return found
     bits, end = state[slot, T_BITS], (sequence + length) & MASK
-    if now == OPEN and bits & ANSWERS and side == 1 and flags & (SYN | FIN | RST) == 0:
-        bits &= ~ANSWERS
-        state[slot, T_BITS] = bits
-        state[slot, own + WINDOW] = window << LARGEST_SCALE
-        state[slot, own + LIMIT] = (state[slot, own + ACKED] + (window << LARGEST_SCALE)) & MASK
     if now == RECEIVED and side == 0 and flags & SYN == 0:
         for place in range(state[slot, T_QUEUED]):
             if acknowledged == (state[slot, T_QUEUE + place] + 1) & MASK:
                 begin(state, slot, other, acknowledged, state[slot, other + WINDOW])
     past_next, end_past_next = past(sequence, state[slot, own + NEXT]), past(end, state[slot, own + NEXT])
     past_acked, end_past_acked = past(sequence, state[slot, own + ACKED]), past(end, state[slot, own + ACKED])
-    past_limit, end_past_limit = past(sequence, state[slot, own + LIMIT]), past(end, state[slot, own + LIMIT])
-    past_room = past_acked - state[slot, own + WINDOW]
     ack_past_acked, ack_past_next = (
         past(acknowledged, state[slot, other + ACKED]),
         past(acknowledged, state[slot, other + NEXT]),
@@ -431,6 +424,13 @@ def take_segment(
         return found | odd.PKT_INVALID_TIMESTAMP
     if now == CLOSED or (now == SENT and flags & (SYN | RST) == 0) or (is_plain and flags & ACK == 0):
         return found
+    if now == OPEN and bits & ANSWERS and side == 1 and is_plain:
+        bits &= ~ANSWERS
+        state[slot, T_BITS] = bits
+        state[slot, own + WINDOW] = window << LARGEST_SCALE
+        state[slot, own + LIMIT] = (state[slot, own + ACKED] + (window << LARGEST_SCALE)) & MASK
+    past_limit, end_past_limit = past(sequence, state[slot, own + LIMIT]), past(end, state[slot, own + LIMIT])
+    past_room = past_acked - state[slot, own + WINDOW]
     if flags & RST:
         event, following, learned = take_rst(now, is_meant, past_next)
     elif flags & FIN:

@@ -18,7 +18,7 @@ RULE = RULES / "modbus" / "modbus-write-from-unknown-master.yml"
 def test_the_shipped_rules_have_no_mistake() -> None:
     done = detector("lint", RULES)
     assert done.code == 0 and done.err == ""
-    assert re.fullmatch(r"\d+ rules in \d+ files, no mistakes, 0 warnings\n", done.out)
+    assert re.fullmatch(r"\d+ rules in \d+ files, no mistakes, 0 warnings\n\d+ rules run only where .*\n", done.out)
 
 
 def test_all_mistakes_at_once_with_their_places(tmp_path: Path) -> None:
@@ -106,3 +106,17 @@ def test_suricata_rules_are_listed_by_what_is_wrong(tmp_path: Path) -> None:
     done = detector("lint", path)
     assert done.code == 1 and "a.rules:2:35: rule 1:3: the option 'sid' does not end with ;" in done.out
     assert done.out.endswith("1 rule in 1 file, 1 mistake, 0 warnings\n")
+
+
+def test_rules_that_wait_for_variables_are_counted(tmp_path: Path) -> None:
+    """Whoever runs them elsewhere sees what has to be set; what a suricata.yaml sets is not asked for."""
+    path = tmp_path / "team.rules"
+    path.write_text(
+        'alert tcp $PLC any -> $HOME_NET 502 (msg:"a"; content:"abc"; sid:1;)\n'
+        'alert tcp $PLC any -> any 502 (msg:"b"; content:"abc"; sid:2;)\n'
+    )
+    said = "only where variables are set (--home-net, --var)"
+    assert detector("lint", path).out.splitlines()[-1] == f"2 rules run {said}: $PLC 2"
+    (tmp_path / "suricata.yaml").write_text('%YAML 1.1\n---\nvars:\n  address-groups:\n    PLC: "10.0.0.1"\n')
+    done = detector("lint", path, "--suricata-yaml", tmp_path / "suricata.yaml")
+    assert done.out.splitlines()[-1] == f"1 rule runs {said}: $HOME_NET 1"

@@ -837,6 +837,13 @@ def odd_streams(wire: Wire) -> None:
     talk.send(0, "F")
     talk.send(0, "P", b"no ack bit")
     talk.send(1, "A")
+    talk = begun()  # one side is heard alone; the other one answers later, with a small window
+    for _ in range(4):
+        talk.sequences[1] += 80
+        talk.send(0, "PA", b"a side that is heard alone", window=64000)
+    for _ in range(3):
+        talk.send(1, "PA", b"the other one, late", window=2000)
+        talk.send(0, "PA", b"as before", window=64000)
 
 
 CAPTURES: dict[str, Callable[[Wire], None]] = {

@@ -32,7 +32,6 @@ EXEMPTIONS: tuple[Exemption, ...] = (
     exempt("conformance-*.pcap", (843,), "all was inspected PDU by PDU, so nothing is left for the FIN to look at"),
     exempt("disordered_streams.pcap", (739, 741), "an overlapped segment's bytes: here the first always count"),
     exempt("*", (1033, 1058, 1060), "events of reassembly come with other packets, or of other reasons, than where bytes are taken as they come"),
-    exempt("odd_streams.pcap", (717, 720, 723, 724), "stream sizes of a connection that ends and begins again within a few packets"),
     exempt("flags.pcap", (79, 396, 876, 1036), "a SYN behind a FIN with SYN is a new flow there and the old one here"),
     exempt("profinet-failed.pcap", (850,), "of two segments the first is acknowledged and looked at alone there; here the second completes it"),
     exempt("browse-*.pcap", (717, 718, 719, 720, 722, 876, 877, 1045, 1046, 1053, 1054), "a connection's ports are used again at once: a new flow there and the old one here"),
