@@ -346,14 +346,16 @@ class Signature(Shelved):
     is_one_content: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        steps = [(one.buffer, step) for one in self.inspections for step in one.steps]
-        sought = [
-            (step.sought, step.nocase)
-            for buffer, step in steps
-            if type(step) is Content and not step.is_negated and buffer in IN_PAYLOAD
-        ]
-        last = steps[-1][1] if steps else None
+        sought: list[tuple[bytes, bool]] = []
+        last: Step | None = None
+        count = 0
+        for one in self.inspections:
+            is_searched = one.buffer in IN_PAYLOAD
+            for last in one.steps:
+                count += 1
+                if type(last) is Content and is_searched and not last.is_negated:
+                    sought.append((last.sought, last.nocase))
         set_field = object.__setattr__  # the class is frozen
         set_field(self, "buffers", tuple(one.buffer for one in self.inspections))
         set_field(self, "sought", tuple(sought))
-        set_field(self, "is_one_content", len(steps) == 1 and type(last) is Content and not last.endswith)
+        set_field(self, "is_one_content", count == 1 and type(last) is Content and not last.endswith)

@@ -11,6 +11,7 @@ from detector.rules.signature import Buffer, BufferSize, IsDataAt, Number
 LONGEST_CONTENT = 4096  # bytes. Suricata's bound is that of a whole rule, 8191 characters
 FURTHEST = 1048576  # of distance and within: Suricata's
 MOST = 65535
+FROM_START, FROM_MATCH = frozenset(("startswith", "offset", "depth")), frozenset(("distance", "within"))
 ESCAPED = frozenset(';\\":')
 HEX = frozenset("0123456789abcdefABCDEF")
 AT = re.compile(r"(!?)([^\s,!]+)\s*(,\s*relative)?\s*(?(3)(?:,\s*rawbytes)?)")
@@ -95,8 +96,8 @@ def once(draft: Draft, parts: Parts, name: str) -> None:
 
 def refuse_absolute(draft: Draft, parts: Parts) -> None:
     """distance and within do not go with what counts from the start."""
-    other = next((name for name in ("startswith", "offset", "depth") if name in parts), "")
-    if other:
+    if not FROM_START.isdisjoint(parts):
+        other = next(name for name in ("startswith", "offset", "depth") if name in parts)
         raise draft.mistake(f"{draft.option.keyword} does not go with {other}",
                             f"{draft.option.keyword} counts from the match before, {other} from the start: use one of them")  # fmt: skip
     refuse_fast(draft, parts)
@@ -104,8 +105,8 @@ def refuse_absolute(draft: Draft, parts: Parts) -> None:
 
 def refuse_relative(draft: Draft, parts: Parts) -> None:
     """offset, depth, startswith do not go with what counts from the match before."""
-    other = next((name for name in ("distance", "within") if name in parts), "")
-    if other:
+    if not FROM_MATCH.isdisjoint(parts):
+        other = next(name for name in ("distance", "within") if name in parts)
         raise draft.mistake(f"{draft.option.keyword} does not go with {other}",
                             f"{draft.option.keyword} counts from the start, {other} from the match before: use one of them")  # fmt: skip
 

@@ -102,7 +102,7 @@ def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
         InputError: a group that is none, or that nothing is in.
     """
     flow = 0 if draft.flow is None else int(draft.flow)  # as a number: that class reckons slowly
-    if draft.layers or any(draft.chains.get(buffer) for buffer in TRANSPORT_BUFFERS):
+    if draft.layers or (len(draft.chains) > 1 and any(map(draft.chains.get, TRANSPORT_BUFFERS))):
         flow |= WHOLE
     if draft.chains.get(Buffer.PAYLOAD) or draft.dsize:
         flow |= BYTES
