@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 SHARED_FROM = 2**21  # bytes of files for each partner, about 8,000 rules: of fewer, most are made before it is there
 GRACE_SECONDS = 60.0  # for the last piece, which takes a fifth of a second
 MOST_PARTNERS = 7  # each takes the memory of a Python
+NICE = 5  # a daemon that loads rules anew has packets to look at, which go first
 PIPE = 2**20  # bytes: an answer is hardly ever larger, so that nobody waits for its reader
 Made = list[bytes] | InputError  # what came of the pieces of a file, packed; or why it cannot be read
 
@@ -194,6 +195,7 @@ def serve() -> None:
     """What a partner does until its input ends."""
     given, answers = sys.stdin.buffer, sys.stdout.buffer
     gc.disable()
+    os.nice(NICE)
     with suppress(BrokenPipeError):
         context = pickle.loads(receive(given))
         send(answers, b"ready")

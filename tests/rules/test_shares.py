@@ -86,6 +86,13 @@ def test_what_partners_make_is_the_same(large: Path, expected: dict[Path, shares
     assert work.take() is None and work.result() == expected
 
 
+def test_a_partner_lets_packets_go_first(large: Path) -> None:
+    partner = ready(Work([large]))
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, partner._process.pid) == min(19, own + 5)
+    partner.end(at_once=True)
+
+
 def test_a_ruleset_is_the_same(large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rules").mkdir()
     small = tmp_path / "rules" / "small.rules"
