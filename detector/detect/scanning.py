@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version
 from itertools import pairwise
@@ -52,12 +55,21 @@ class Scanner:
     def scan(self, arena: NDArray[np.uint8], bounds: Sequence[int]) -> Hits:
         """int64[n, 2]: the place behind each occurrence and its literal, in this order. bounds: of the regions in the arena."""
         parts = [np.empty((0, 2), np.int64)]
-        for region, (start, stop) in enumerate(pairwise(bounds)):  # per region
-            if start < stop:
-                hits = self._search(region, arena[start:stop])
-                hits[:, 0] += start
-                parts.append(hits)
+        filled = [(region, start, stop) for region, (start, stop) in enumerate(pairwise(bounds)) if start < stop]
+        self._make_databases([region for region, _, _ in filled])
+        for region, start, stop in filled:  # per region
+            hits = self._search(region, arena[start:stop])
+            hits[:, 0] += start
+            parts.append(hits)
         return np.concatenate(parts)
+
+    def _make_databases(self, regions: Sequence[int]) -> None:
+        """Those that are not there yet, several at once: Hyperscan compiles outside Python's lock. Where no thread can be
+        started, each is made when it is searched with."""
+        missing = [region for region in regions if region not in self._databases]
+        if len(missing) > 1:
+            with suppress(RuntimeError), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+                list(pool.map(self._database, missing))
 
     def _search(self, region: int, data: NDArray[np.uint8]) -> Hits:
         if self._pauses[region] == 0:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import threading
 from pathlib import Path
 
+import hyperscan
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from detector.detect import scanning
 from detector.detect.fast_patterns import Literal
@@ -75,6 +79,39 @@ def test_each_region_has_its_own_literals(budget: int, monkeypatch: pytest.Monke
     scanner = Scanner(literals, np.stack((even, ~even)))
     assert list(map(tuple, scanner.scan(buffer, [0, 1000, 2500]).tolist())) == wanted
     assert scanner.fallbacks == (0 if budget else 2)
+
+
+@pytest.mark.parametrize("can_start", [True, False])
+def test_databases_that_one_batch_needs_are_made_at_once(
+    can_start: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two that wait for each other get done only in two threads. Without threads both are made all the same."""
+    monkeypatch.setenv("DETECTOR_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    both = threading.Barrier(2 if can_start else 1)
+    real = scanning.database_of
+
+    def waiting(literals: list[Literal], numbers: NDArray[np.int64]) -> hyperscan.Database:
+        both.wait(60)
+        return real(literals, numbers)
+
+    def no_thread(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(scanning, "database_of", waiting)
+    if not can_start:
+        monkeypatch.setattr(threading.Thread, "start", no_thread)
+    monkeypatch.setattr(scanning, "HITS_PER_MEGABYTE", 10**9)
+    literals, data = some(7)
+    buffer = np.frombuffer(data, np.uint8).copy()
+    scanner = Scanner(literals, np.ones((3, len(literals)), np.bool_))
+    hits = scanner.scan(buffer, [0, 1000, 1000, 3000])
+    wanted = [
+        (start + place, number)
+        for start, stop in ((0, 1000), (1000, 3000))
+        for place, number in by_hand(literals, data[start:stop])
+    ]
+    assert list(map(tuple, hits.tolist())) == wanted and sorted(scanner._databases) == [0, 2]
 
 
 def test_hyperscan_is_tried_again_after_a_while() -> None:
