@@ -50,7 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{amount(len(ruleset.rules), 'rule')} in {files}, {said}, {amount(len(warnings), 'warning')}{refused}")
     if waiting := [rule.inactive.removesuffix(UNSET) for rule in ruleset.rules if rule.inactive.endswith(UNSET)]:
         verb = "runs" if len(waiting) == 1 else "run"
-        print(f"{amount(len(waiting), 'rule')} {verb} only where variables are set (--home-net, --var): {counted(waiting)}")
+        print(
+            f"{amount(len(waiting), 'rule')} {verb} only where variables are set (--home-net, --var): {counted(waiting)}"
+        )
     return 1 if mistakes else 0
 
 
@@ -62,7 +64,9 @@ def by_keyword(refused: list[Refused]) -> str:
 def counted(names: Iterable[str]) -> str:
     """How often each name is there, the most frequent first."""
     counts = Counter(names)
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+    return ", ".join(
+        f"{name} {count:,}" for name, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    )
 
 
 def mistakes_in_tests(ruleset: Ruleset) -> Iterator[InputError]:
