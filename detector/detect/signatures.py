@@ -336,18 +336,37 @@ class Signatures:
             yield self._named(packets, Candidates(*out[:found].T.copy()), None)
 
     def _checked(self, packets: PacketTable, about: Followed, candidates: Candidates) -> Candidates:
-        """The candidates at which all inspections hold."""
+        """The candidates at which all inspections hold, without those that held on the same bytes by themselves before."""
+        held_alone = self._looked_at_alone(about, candidates)
         nth = 0
         while True:  # per inspection of a rule
             having = np.flatnonzero(self._count[candidates.rules] > nth)
             if not len(having):
-                return candidates
+                return candidates.chosen(~held_alone) if held_alone.any() else candidates
             which = self._first[candidates.rules[having]] + nth
             spans, fresh = self._bytes(packets, about, candidates, having, which)
             held = np.ones(len(candidates.rules), np.bool_)
             held[having] = self.inspector.inspect(packets.batch.buffer, which, spans, fresh)
-            candidates = candidates.chosen(held)
+            again = np.flatnonzero(held[having] & held_alone[having] & self._is_payload[which])
+            if len(again):
+                assert about.windows is not None
+                chunks = about.windows.cells[candidates.windows[having[again]]][:, (Window.START, Window.STOP)]
+                held_alone[having[again]] = self.inspector.inspect(
+                    packets.batch.buffer, which[again], chunks, np.zeros(len(again), np.int64)
+                )
+            candidates, held_alone = candidates.chosen(held), held_alone[held]
             nth += 1
+
+    def _looked_at_alone(self, about: Followed, candidates: Candidates) -> NDArray[np.bool_]:
+        """bool[n]: candidates in windows whose chunk waited, of rules that looked at it with its own packet then.
+
+        Rules that look at packets and at streams alert for both, as in Suricata.
+        """
+        alone = np.zeros(len(candidates.rules), np.bool_)
+        if about.windows is not None:
+            at = np.flatnonzero((candidates.windows >= 0) & (self._looks[candidates.rules] & Where.PACKET == 0))
+            alone[at] = about.windows.cells[candidates.windows[at], Window.IS_LATE] > 0
+        return alone
 
     def _bytes(
         self, packets: PacketTable, about: Followed, candidates: Candidates, having: Rows, which: Rows

@@ -62,7 +62,7 @@ class Peer(IntFlag):
     TO_CLIENT = 1
     ESTABLISHED = 2
     FIRST = 4  # the first packet of its direction
-    ENTERED = 8  # the row's payload is part of its stream, now or once a gap before it is filled
+    ENTERED = 8  # the row's payload is part of its stream now; not where it waits for the bytes before it
     FOLLOWED = 16  # TCP: it has a session, or needs none (FlowSettings.midstream)
     ALONE = 32  # Suricata keeps no flow for it (IGMP, GRE ...): it goes to a server, is neither established nor not, and first
     RESYN = 64  # TCP: a SYN with another number on a connection that was not over
@@ -114,12 +114,13 @@ class Chunk(IntEnum):
         7  # bytes of the stream before this chunk, counted from where it was first seen, those that are missing too
     )
     BASE = 8  # POSITION of the first byte that Suricata has not looked at: from there payload rules count places
+    IS_LATE = 9  # bytes that waited, and were looked at by themselves when they came
 
 
 class Chunks(NamedTuple):
     """Bytes of TCP streams in stream order, and whole UDP payloads, in the order of packet rows.
 
-    cells: int64[chunks, 9], columns Chunk.
+    cells: int64[chunks, 10], columns Chunk.
     repeats: int64[repeats, 5], columns Repeat, in the order of packet rows.
     """
 
@@ -137,10 +138,10 @@ class Repeat(IntEnum):
     POSITION = 4
 
 
-CHUNK_CELLS, REPEAT_CELLS = 9, 5
+CHUNK_CELLS, REPEAT_CELLS = 10, 5
 
 # The same as plain numbers, which kernels need.
-ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM, POSITION, BASE = map(int, Chunk)
+ROW, STREAM, START, STOP, IS_FIRST, IS_GAP, IS_DATAGRAM, POSITION, BASE, IS_LATE = map(int, Chunk)
 R_ROW, R_STREAM, R_START, R_STOP, R_POSITION = map(int, Repeat)
 
 
@@ -156,10 +157,11 @@ class Window(IntEnum):
     TAIL = 6  # bytes right before the chunk that are known; 0 at the stream's beginning and behind a gap
     KEPT = 7  # number of the stream's tail
     BASE = 8  # as Chunk's
+    IS_LATE = 9
 
 
-WINDOW_CELLS = 9
+WINDOW_CELLS = 10
 WINDOW_BYTES = 4096  # of a stream that are known before a chunk
 
 # The same as plain numbers, which kernels need.
-W_ROW, W_STREAM, W_START, W_STOP, W_POSITION, W_PREVIOUS, W_TAIL, W_KEPT, W_BASE = map(int, Window)
+W_ROW, W_STREAM, W_START, W_STOP, W_POSITION, W_PREVIOUS, W_TAIL, W_KEPT, W_BASE, W_IS_LATE = map(int, Window)

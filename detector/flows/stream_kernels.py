@@ -4,6 +4,9 @@ What is in order is passed on where it lies. A segment ahead of its turn is kept
 the bytes before it come; it is then put behind the batch and passed on with the row that filled the gap. Where bytes come
 twice and differ, the row is marked. The first are kept where they were passed on; where they wait, the receiver's policy says.
 
+What waits is also marked to be looked at alone, with its own packet: the bytes before it may never come, and nothing else is
+known of it when a flow or the capture ends.
+
 A gap is given up when the other side has acknowledged all of it (it was lost to the sensor, not to the receiver) or when too
 much waits; always with a row of the stream's own direction, so that a chunk's row names its sender. Each shard of flows has
 its part of the store, and a ring of pieces in the order in which they came: where room is short the oldest of the shard
@@ -25,6 +28,7 @@ from detector.flows.columns import (
     IS_DATAGRAM,
     IS_FIRST,
     IS_GAP,
+    IS_LATE,
     PEER,
     PEER_ENTERED,
     PEER_FOLLOWED,
@@ -68,8 +72,9 @@ MASK = 0xFFFFFFFF
 FRESH = 1 << 33  # nothing was passed on yet
 LOST = 1 << 34  # bytes right before NEXT are missing for good
 # Columns of pieces; a piece without stream (-1) is free.
-# FIRST and END: bounds of the segment that it is a part of.
-P_STREAM, P_SEQ, P_LENGTH, P_BYTES, P_NEXT, P_FIRST, P_END = 0, 1, 2, 3, 4, 5, 6
+# FIRST and END: bounds of the segment that it is a part of. IS_LATE: 1 where its segment was looked at alone, -1 where bytes of
+# another one have taken the place of some since.
+P_STREAM, P_SEQ, P_LENGTH, P_BYTES, P_NEXT, P_FIRST, P_END, P_IS_LATE = 0, 1, 2, 3, 4, 5, 6, 7
 FIRST_WINS, BSD, LINUX, OLD_LINUX, SOLARIS = range(5)  # streams.POLICIES
 # rings: where the ring of a shard's pieces begins and ends (never wrapped).
 RING_TAIL, RING_HEAD = 0, 1
@@ -194,6 +199,7 @@ def settle(streams, words, row, piece, skip, buffer, at, length, first, end):
     stop = first + ahead(end, first)
     if is_replaced(policy_of(streams, words, row), first, stop, old_first, old_end):
         arena.replace_blocks(streams.blocks, streams.links, streams.pieces[piece, P_BYTES], skip, buffer, at, length)
+        streams.pieces[piece, P_IS_LATE] = -1
         streams.pieces[piece, P_FIRST] = first
         streams.pieces[piece, P_END] = end
 
@@ -212,6 +218,7 @@ def insert_piece(streams, stream, before, after, sequence, buffer, start, stop, 
     pieces[piece, P_END] = end
     pieces[piece, P_BYTES] = arena.store_blocks(streams.blocks, streams.links, streams.meta, shard, buffer, start, stop)
     pieces[piece, P_NEXT] = after
+    pieces[piece, P_IS_LATE] = 0
     if before < 0:
         state[stream, S_PIECE] = piece
     else:
@@ -280,7 +287,7 @@ def keep(streams, words, row, stream, sequence, buffer, start, stop):
 
 
 @kernel
-def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram, position, base):
+def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram, position, base, is_late):
     """One chunk."""
     out[found, ROW] = row
     out[found, STREAM] = stream
@@ -291,6 +298,7 @@ def emit(out, found, row, stream, start, stop, is_first, is_gap, is_datagram, po
     out[found, IS_DATAGRAM] = is_datagram
     out[found, POSITION] = position
     out[found, BASE] = base
+    out[found, IS_LATE] = is_late
     return found + 1
 
 
@@ -316,7 +324,7 @@ def look(state, stream):
 
 
 @kernel
-def pass_on(state, out, found, row, stream, start, stop):
+def pass_on(state, out, found, row, stream, start, stop, is_late):
     """A chunk of the bytes at NEXT, which moves behind them."""
     following, position = state[stream, S_NEXT], state[stream, S_POSITION]
     state[stream, S_NEXT] = ((following & MASK) + stop - start) & MASK
@@ -324,7 +332,7 @@ def pass_on(state, out, found, row, stream, start, stop):
     is_first, is_gap = np.int64(following & FRESH != 0), np.int64(following & LOST != 0)
     if is_gap or position - state[stream, S_BASE] > WINDOW_BYTES:  # farther windows do not reach back
         state[stream, S_BASE] = position
-    return emit(out, found, row, stream, start, stop, is_first, is_gap, 0, position, state[stream, S_BASE])
+    return emit(out, found, row, stream, start, stop, is_first, is_gap, 0, position, state[stream, S_BASE], is_late)
 
 
 @kernel
@@ -339,7 +347,8 @@ def pass_piece(streams, stream, row, buffer, used, out, found):
     state[stream, S_PIECE] = pieces[piece, P_NEXT]
     state[stream, S_WAITING] -= length
     state[stream, S_COUNT] -= 1
-    return pass_on(state, out, found, row, stream, used, used + length), used + length
+    found = pass_on(state, out, found, row, stream, used, used + length, np.int64(pieces[piece, P_IS_LATE] > 0))
+    return found, used + length
 
 
 @kernel
@@ -367,7 +376,7 @@ def pass_between(streams, words, stream, row, sequence, end, buffer, used, start
                 start += shared
                 continue
             upto = min(stop, start + distance)
-        found = pass_on(state, out, found, row, stream, start, upto)
+        found = pass_on(state, out, found, row, stream, start, upto, 0)
         start = upto
     return pass_pieces(streams, stream, row, buffer, used, out, found)
 
@@ -394,6 +403,19 @@ def release(streams, words, stream, row, buffer, used, limit, out, found):
         skip_to(streams, words, row, stream, nearest)
         found, used = pass_pieces(streams, stream, row, buffer, used, out, found)
     return found, used
+
+
+@kernel
+def waits_alone(streams, stream, sequence, length):
+    """Whether a segment waits with bytes that did not wait before: they are looked at now by themselves, as they may wait for ever."""
+    pieces, following = streams.pieces, streams.state[stream, S_NEXT] & MASK
+    first, piece, is_new = ahead(sequence, following), streams.state[stream, S_PIECE], False
+    while piece >= 0 and ahead(pieces[piece, P_SEQ], following) < first + length:
+        if ahead(pieces[piece, P_SEQ], following) >= first and pieces[piece, P_IS_LATE] == 0:
+            pieces[piece, P_IS_LATE] = 1
+            is_new = True
+        piece = pieces[piece, P_NEXT]
+    return is_new
 
 
 @kernel
@@ -463,7 +485,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
         flows: int64[rows, 15], FlowColumns.cells; marks rows whose payload entered a stream.
         streams: streams.Streams.
         limit: bytes that may wait in one stream.
-        out: int64[capacity, 9], columns Chunk.
+        out: int64[capacity, 10], columns Chunk.
         repeats: int64[rows, 5], columns Repeat.
 
     Returns:
@@ -480,7 +502,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             if cells[UDP, row] >= 0 and stop > start:
                 if found == len(out):
                     return row, found, used, repeated
-                found = emit(out, found, row, stream, start, stop, 0, 0, 1, 0, 0)
+                found = emit(out, found, row, stream, start, stop, 0, 0, 1, 0, 0, 0)
             continue
         if found + 4 * MOST_WAITING + 8 > len(out) or len(buffer) - used < state[stream, S_WAITING] + stop - start:
             return row, found, used, repeated
@@ -524,7 +546,7 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
                 continue
             following = state[stream, S_NEXT] = sequence | FRESH
         if sequence == following & MASK and stop > start and cut == 0 and state[stream, S_PIECE] < 0:
-            found = pass_on(state, out, found, row, stream, start, stop)
+            found = pass_on(state, out, found, row, stream, start, stop, 0)
         else:
             if stop > start:
                 if (
@@ -537,4 +559,6 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             found, used = follow_segment(
                 streams, words, stream, row, sequence, buffer, used, start, stop, cut, limit, out, found
             )
+            if stop > start and waits_alone(streams, stream, sequence, stop - start):
+                flows[row, PEER] &= ~PEER_ENTERED
     return len(words), found, used, repeated

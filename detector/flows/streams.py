@@ -23,7 +23,7 @@ from detector.snapshot import Saved, put_back, saved
 
 kernels = Kernels("detector.flows.stream_kernels")
 
-STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 8, 7, 8  # as stream_kernels.py names them
+STATE_COLUMNS, PIECE_COLUMNS, COUNTS = 8, 8, 8  # as stream_kernels.py names them
 PIECES = 65536
 ROOM = 2**20  # bytes made free behind the batch when the kernel asks
 SLACK_CHUNKS = 1024
@@ -56,7 +56,7 @@ class StreamSettings:
 
 
 class Streams(NamedTuple):
-    """state: int64[2 * slots, 8].  pieces: int64[pieces, 7].  blocks, links, meta: Arena, a pool for each shard.
+    """state: int64[2 * slots, 8].  pieces: int64[pieces, 8].  blocks, links, meta: Arena, a pool for each shard.
     rings: int64[64, 2].  counts: int64[8]. Columns are named in stream_kernels.py.
     hosts: uint64[n, 4], a network and its mask, narrower ones first.  policies: int64[n + 1], theirs, and that of all others."""
 

@@ -20,6 +20,7 @@ from detector.flows.columns import (
     IS_DATAGRAM,
     IS_FIRST,
     IS_GAP,
+    IS_LATE,
     POSITION,
     R_POSITION,
     R_ROW,
@@ -32,6 +33,7 @@ from detector.flows.columns import (
     STOP,
     STREAM,
     W_BASE,
+    W_IS_LATE,
     W_KEPT,
     W_POSITION,
     W_PREVIOUS,
@@ -148,10 +150,10 @@ def follow_windows(chunks, repeats, words, buffer, tails, out):
     """Windows of all TCP chunks, in their order; how many. Marks rows whose repeated bytes differ from the first.
 
     Args:
-        chunks: int64[chunks, 9], columns Chunk.
+        chunks: int64[chunks, 10], columns Chunk.
         repeats: int64[repeats, 5], columns Repeat.
         tails: windows.Tails.
-        out: int64[chunks, 9], columns Window.
+        out: int64[chunks, 10], columns Window.
     """
     state, owners, size = tails.state, tails.owners, tails.size
     found, repeat = 0, 0
@@ -178,6 +180,7 @@ def follow_windows(chunks, repeats, words, buffer, tails, out):
         out[found, W_TAIL] = known
         out[found, W_KEPT] = tail
         out[found, W_BASE] = chunks[chunk, BASE]
+        out[found, W_IS_LATE] = chunks[chunk, IS_LATE]
         state[stream, T_KNOWN] = min(size, known + chunks[chunk, STOP] - chunks[chunk, START])
         found += 1
         state[stream, T_WINDOW] = found

@@ -36,7 +36,7 @@ class Tails(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """cells: int64[windows, 9], one row per TCP chunk in the order of chunks, columns flows.columns.Window.
+    """cells: int64[windows, 10], one row per TCP chunk in the order of chunks, columns flows.columns.Window.
     spans: int64[windows, 2], where whole windows were put so far, -1 for nowhere."""
 
     cells: NDArray[np.int64]

@@ -129,6 +129,23 @@ def test_segments_out_of_order(tmp_path: Path) -> None:
     assert alerted(tmp_path, STREAM, frames) == [(5, 1)]
 
 
+@pytest.mark.parametrize("batch", [1, 2, 16384])
+def test_what_waits_is_found_with_its_own_packet_and_once(tmp_path: Path, batch: int) -> None:
+    """The bytes before it may never come: the sensor lost them, and the capture ends."""
+    over = 'alert tcp any any -> any any (msg:"b"; content:"STARTEVIL"; sid:2;)'
+    negated = 'alert tcp any any -> any any (msg:"c"; content:"EVILBYTES"; content:!"FINE"; sid:3;)'
+    both = 'alert tcp any any -> any any (msg:"d"; content:"EVILBYTES"; offset:0; sid:4;)'
+    rules = "\n".join((STREAM, over, negated, both))
+    frames = connection(b"first", b"FINESTART", b"EVILBYTES")
+    lost = frames[:4] + frames[5:]
+    assert alerted(tmp_path, rules, lost, batch) == [(5, 1), (5, 3), (5, 4)]
+    late = [*lost, frames[4]]
+    # Suricata looks at a packet and at its stream for `offset`, so both tell.
+    assert alerted(tmp_path, rules, late, batch) == [(5, 1), (5, 3), (5, 4), (6, 2), (6, 4)]
+    again = [*lost, lost[-1], frames[4]]
+    assert alerted(tmp_path, STREAM, again, batch) == [(5, 1)]
+
+
 def test_each_occurrence_is_told_once(tmp_path: Path) -> None:
     frames = connection(b"EVILBYTES", b"no", b"EVILBYTES", b"no")
     assert alerted(tmp_path, STREAM, frames) == [(4, 1), (6, 1)]
