@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -44,13 +45,25 @@ host-mode: sniffer-only
 
 def measured(command: Sequence[str]) -> tuple[float, float]:
     """Processor seconds and peak megabytes of a whole process, pinned to one core."""
-    child = subprocess.Popen(["taskset", "-c", str(min(os.sched_getaffinity(0))), *command],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # fmt: skip
+    usage = usage_of(["taskset", "-c", str(min(os.sched_getaffinity(0))), *command])
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def elapsed(command: Sequence[str]) -> tuple[float, float]:
+    """Seconds until a whole process has ended, on all cores, and its own peak megabytes."""
+    began = time.monotonic()
+    usage = usage_of(command)
+    return time.monotonic() - began, usage.ru_maxrss / 1024
+
+
+def usage_of(command: Sequence[str]) -> resource.struct_rusage:
+    """What a process took. SystemExit where it fails."""
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     _, status, usage = os.wait4(child.pid, 0)
     if status:
         message = child.stderr.read().decode()[-2000:] if child.stderr else ""
         raise SystemExit(f"{command[0]} failed:\n{message}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return usage
 
 
 def suricata(folder: Path, rules: Path, capture: Path) -> list[str]:
