@@ -25,9 +25,23 @@ kernels = Kernels("detector.detect.memory_kernels")
 KINDS = ("flow", "host")  # the tables
 # As in memory_kernels; here, so that rules are compiled without Numba.
 BITS = {"isset": 0, "isnotset": 1, "set": 2, "unset": 3, "toggle": 4}
-NUMBERS = {"isset": 5, "isnotset": 6, "<": 7, "<=": 8, "==": 9, "!=": 10, ">=": 11, ">": 12, "=": 13, "+": 14, "-": 15}
-CHANGES = {BITS["set"], BITS["unset"], BITS["toggle"], NUMBERS["="], NUMBERS["+"], NUMBERS["-"]}
+NUMBERS = {
+    "isset": 5,
+    "isnotset": 6,
+    "<": 7,
+    "<=": 8,
+    "==": 9,
+    "!=": 10,
+    ">=": 11,
+    ">": 12,
+    "=": 13,
+    "+": 14,
+    "-": 15,
+    "take": 16,
+}
+CHANGES = {BITS["set"], BITS["unset"], BITS["toggle"], NUMBERS["="], NUMBERS["+"], NUMBERS["-"], NUMBERS["take"]}
 STATE_COLUMNS = 8
+CONSTANT, LENGTH = -1, -2  # in place of the name of another number
 
 
 def name_hash(kind: str, name: str) -> tuple[int, int]:
@@ -96,8 +110,13 @@ class Programs:
                 -1,
             ]
         self._names.append(name_hash("flowint", state.name))
-        number, other = (0, first + 1) if isinstance(state.value, str) else (state.value, -1)
-        made = [NUMBERS[state.operator], 0, Subject.FLOW, first, first + 1, 0, number, other]
+        number, other = state.value if isinstance(state.value, int) else 0, CONSTANT
+        if state.value is None:
+            other = LENGTH
+        elif isinstance(state.value, str):
+            other = first + 1
+        is_host = state.subject != Subject.FLOW
+        made = [NUMBERS[state.operator], is_host, state.subject, first, first + 1, 0, number, other]
         if isinstance(state.value, str):
             self._names.append(name_hash("flowint", state.value))
         return made
@@ -132,7 +151,7 @@ class Memory:
         kernels.remember(
             in_order(keys, self._programs.ranks[programs], None if is_one_batch else origins_of(found, places)),
             programs, np.ascontiguousarray(keys[:, CLOCK]), np.concatenate([subjects_of(found[place]) for place in places]),
-            self._programs.bounds, self._programs.states, self._programs.names,
+            np.concatenate([lengths_of(found[place]) for place in places]), self._programs.bounds, self._programs.states, self._programs.names,
             *self.tables["flow"].arrays, *self.tables["host"].arrays, stays, lost,
         )  # fmt: skip
         for kind, count in zip(KINDS, lost.tolist(), strict=True):  # per table
@@ -147,6 +166,11 @@ def subjects_of(found: Found) -> NDArray[np.uint64]:
     """uint64[n, 5, 2]: a rule with states has them."""
     assert found.subjects is not None
     return found.subjects
+
+
+def lengths_of(found: Found) -> Rows:
+    """int64[n]: of the packets, 0 where the rule does not ask."""
+    return np.zeros(len(found.keys), np.int64) if found.lengths is None else found.lengths
 
 
 def origins_of(found: dict[int, Found], places: Sequence[int]) -> Rows:

@@ -20,7 +20,8 @@ OPERATION, IS_HOST, SUBJECT, FIRST_NAME, LAST_NAME, SECONDS, NUMBER, OTHER = 0, 
 # Operations. Bits: asked for, changed. Numbers: asked for, compared, changed.
 IS_SET, IS_NOT_SET, SET, UNSET, TOGGLE = 0, 1, 2, 3, 4
 HAS_NUMBER, HAS_NO_NUMBER, LESS, LESS_EQUAL, EQUAL, UNEQUAL, GREATER_EQUAL, GREATER = 5, 6, 7, 8, 9, 10, 11, 12
-ASSIGN, ADD, SUBTRACT = 13, 14, 15
+ASSIGN, ADD, SUBTRACT, TAKE = 13, 14, 15, 16
+LENGTH = -2  # as OTHER: the length of the packet
 
 
 @kernel
@@ -55,10 +56,10 @@ def put(keys, entries, touched, first, second, value, seconds, now):
 
 
 @kernel
-def number_of(keys, entries, names, states, number, first, second, now):
+def number_of(keys, entries, names, states, number, first, second, now, length):
     """What a number is compared with or changed by: a constant, or another number of the subject, 0 where it has none."""
     if states[number, OTHER] < 0:
-        return states[number, NUMBER]
+        return length if states[number, OTHER] == LENGTH else states[number, NUMBER]
     place = find_held(
         keys, entries, first ^ names[states[number, OTHER], 0], second ^ names[states[number, OTHER], 1], now
     )
@@ -66,7 +67,7 @@ def number_of(keys, entries, names, states, number, first, second, now):
 
 
 @kernel
-def holds(keys, entries, names, states, number, first, second, now):
+def holds(keys, entries, names, states, number, first, second, now, length):
     """Whether one condition holds. Of several bits one is enough, that is set or, where it asks for that, is not."""
     operation = states[number, OPERATION]
     if operation == IS_SET or operation == IS_NOT_SET:
@@ -83,7 +84,7 @@ def holds(keys, entries, names, states, number, first, second, now):
         return False
     if operation == HAS_NUMBER:
         return True
-    value, other = entries[place, VALUE], number_of(keys, entries, names, states, number, first, second, now)
+    value, other = entries[place, VALUE], number_of(keys, entries, names, states, number, first, second, now, length)
     if operation == LESS:
         return value < other
     if operation == LESS_EQUAL:
@@ -98,7 +99,7 @@ def holds(keys, entries, names, states, number, first, second, now):
 
 
 @kernel
-def change(keys, entries, touched, names, states, number, first, second, now):
+def change(keys, entries, touched, names, states, number, first, second, now, length):
     """Carries out one change; how many others were pushed out. Numbers have 32 bits; nothing is taken from one that is not there.
 
     A bit whose time has passed is still there for TOGGLE, unless a condition has asked for it since: as in Suricata.
@@ -113,24 +114,26 @@ def change(keys, entries, touched, names, states, number, first, second, now):
         elif operation == SET or operation == TOGGLE:
             lost += put(keys, entries, touched, one, two, 1, states[number, SECONDS], now)
         else:
-            other = number_of(keys, entries, names, states, number, first, second, now)
+            other = number_of(keys, entries, names, states, number, first, second, now, length)
             if operation == ASSIGN or (operation == ADD and place < 0):
                 lost += put(keys, entries, touched, one, two, other, 0, now)
             elif place >= 0:
                 value = entries[place, VALUE] + (other if operation == ADD else -other)
+                if operation == TAKE:
+                    value = max(np.int64(0), value)
                 lost += put(keys, entries, touched, one, two, value & LOW_32, 0, now)
     return lost
 
 
 @kernel
-def remember(order, programs, clocks, subjects, bounds, states, names, keys, entries, touched, host_keys, host_entries,
+def remember(order, programs, clocks, subjects, lengths, bounds, states, names, keys, entries, touched, host_keys, host_entries,
              host_touched, stays, lost):  # fmt: skip
     """Which rows stay: those at which all conditions of their rules hold. Only then the rule's changes are carried out.
 
     Args:
         order: int64[rows], in which rows are looked at.  programs: int64[rows], the rule of each.  clocks: int64[rows].
         subjects: uint64[rows, 5, 2], zero where a row has none: it holds no condition and changes nothing.
-        bounds: int64[programs, 3]: first condition, first change, end, among states.
+        lengths: int64[rows], of the packets.  bounds: int64[programs, 3]: first condition, first change, end, among states.
         states: int64[states, 8].  names: uint64[names, 2].
         keys, entries, touched: what is remembered of flows; host_...: of hosts and their pairs.
         stays: bool[rows], filled.  lost: int64[2], added to: what of flows and of hosts was pushed out.
@@ -151,6 +154,7 @@ def remember(order, programs, clocks, subjects, bounds, states, names, keys, ent
                 first,
                 second,
                 now,
+                lengths[row],
             )
             if not is_held:
                 break
@@ -164,5 +168,5 @@ def remember(order, programs, clocks, subjects, bounds, states, names, keys, ent
             is_host = states[number, IS_HOST] != 0
             lost[1 if is_host else 0] += change(
                 host_keys if is_host else keys, host_entries if is_host else entries,
-                host_touched if is_host else touched, names, states, number, first, second, now,
+                host_touched if is_host else touched, names, states, number, first, second, now, lengths[row],
             )  # fmt: skip

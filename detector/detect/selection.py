@@ -17,7 +17,7 @@ from detector.detect.groups import Hashes
 from detector.rules.model import Rule
 
 Rows = NDArray[np.int64]
-Kind = TypeVar("Kind", np.uint64, np.bool_)
+Kind = TypeVar("Kind", np.uint64, np.bool_, np.int64)
 
 # Columns of keys: what matches are ordered by. PACKET and PACKET_ROW are those of the whole batch; ROW is the row of its
 # table, which only the selector that found it knows.
@@ -68,6 +68,7 @@ class Found:
     limits: uint64[n, 2], groups of its limit, None where it makes no alerts.
     values: uint64[n, 2], of a new_value rule.  counted: for each correlation that counts the rule.
     subjects: uint64[n, 5, 2], whom states and thresholds belong to, by Subject; None where the rule has none.
+    lengths: int64[n], bytes of the packets, where the rule counts them.
     is_suppressed: bool[n], rows that make no alert whatever they set; None where the rule has no suppressions.
     origins: int64[n], which of several selections a row is from; None: of one.
     """
@@ -80,6 +81,7 @@ class Found:
     origins: Rows | None = None
     subjects: Hashes | None = None
     is_suppressed: NDArray[np.bool_] | None = None
+    lengths: Rows | None = None
 
     def kept(self, is_kept: NDArray[np.bool_]) -> Found:
         """Some of the rows."""
@@ -92,6 +94,7 @@ class Found:
             origins=None if self.origins is None else self.origins[is_kept],
             subjects=None if self.subjects is None else self.subjects[is_kept],
             is_suppressed=None if self.is_suppressed is None else self.is_suppressed[is_kept],
+            lengths=None if self.lengths is None else self.lengths[is_kept],
         )
 
     def not_before(self, clock: int) -> Found:
@@ -186,6 +189,7 @@ def joined(parts: Sequence[tuple[int, Found]], is_one_batch: bool) -> Found:
         origins[order],
         stacked([found.subjects for _, found in parts], order),
         stacked([found.is_suppressed for _, found in parts], order),
+        stacked([found.lengths for _, found in parts], order),
     )  # fmt: skip
 
 

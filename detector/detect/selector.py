@@ -20,7 +20,7 @@ from detector.detect.groups import Hashes, group_hashes, has_values, with_field
 from detector.detect.predicates import Atom, Compiler, Scope
 from detector.detect.selection import Counted, Found, Rows, Selection
 from detector.detect.signatures import Signatures, inspects_streams
-from detector.detect.subjects import Suppressions, asks_for_flow, has_subjects, subjects_of
+from detector.detect.subjects import Suppressions, asks_for_flow, counts_bytes, has_subjects, lengths_of, subjects_of
 from detector.flows.followed import Watched
 from detector.flows.sessions import SESSION_FIELDS
 from detector.packets.rows import Cell
@@ -197,6 +197,9 @@ class Selector:
             subjects=subjects,
             is_suppressed=self._suppressions[place].of(*packet_rows_of(table, rows))
             if place in self._suppressions
+            else None,
+            lengths=lengths_of(*packet_rows_of(table, rows))
+            if signature is not None and counts_bytes(signature)
             else None,
         )
 

@@ -33,7 +33,19 @@ def has_subjects(signature: Signature) -> bool:
 def asks_for_flow(signature: Signature) -> bool:
     """Whether a flow is among the subjects that a rule asks for."""
     counts = [one for one in (signature.threshold, signature.detection_filter) if one is not None]
-    return any(isinstance(one, FlowInt) or one.subject == Subject.FLOW for one in (*signature.states, *counts))
+    return any(one.subject == Subject.FLOW for one in (*signature.states, *counts))
+
+
+def counts_bytes(signature: Signature) -> bool:
+    """Whether a rule counts how long packets are."""
+    return any(isinstance(one, FlowInt) and one.value is None for one in signature.states)
+
+
+def lengths_of(packets: PacketTable, rows: Rows) -> Rows:
+    """int64[rows]: how long the packet of each row is, as it was captured."""
+    numbers = packets.structure.packet[rows]
+    found: Rows = packets.batch.stops[numbers] - packets.batch.starts[numbers]
+    return found
 
 
 def hashed(words: NDArray[np.uint64]) -> Hashes:

@@ -18,6 +18,7 @@ from detector.protocols import PROTOCOLS
 from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
 from detector.rules.compiler import ConditionCompiler, SelectionCompiler, refuse_foreign
 from detector.rules.document import Document, read_documents
+from detector.rules.followers import followers_of
 from detector.rules.keywords import Context
 from detector.rules.lexer import Place
 from detector.rules.model import LEVELS, STATUSES, And, Correlation, Limit, NewValue, Rule, Ruleset, RuleTest, Test
@@ -107,7 +108,8 @@ def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | No
     ruleset = Ruleset(tuple(rules), tuple(warnings), tuple(refused), count)
     ruleset = apply_overrides(ruleset, changes, today)
     unset = map(str, never_set(ruleset.rules))
-    return with_bases(replace(ruleset, warnings=(*ruleset.warnings, *unset)))
+    ruleset = with_bases(replace(ruleset, warnings=(*ruleset.warnings, *unset)))
+    return replace(ruleset, followers=tuple(followers_of(ruleset.rules)))
 
 
 def paths_of(given: Sequence[str], shipped: Path, suricata_yaml: Path | str | None) -> list[Path]:

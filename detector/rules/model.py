@@ -262,13 +262,14 @@ class Ruleset:
     warnings: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     suricata: int = 0  # how many Suricata rules were read, with those that were refused
+    followers: tuple[Rule, ...] = ()  # rules that nobody has written: they tell of packets that rules have tagged
 
     @property
     def active(self) -> tuple[Rule, ...]:
         """The rules that are run."""
-        return tuple(rule for rule in self.rules if not rule.inactive)
+        return (*(rule for rule in self.rules if not rule.inactive), *self.followers)
 
     @property
     def alerting(self) -> tuple[Rule, ...]:
         """Those of them that make alerts of their own: what a person counts as the rules that run."""
-        return tuple(rule for rule in self.active if not rule.silent)
+        return tuple(rule for rule in self.rules if not rule.inactive and not rule.silent)

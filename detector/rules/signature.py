@@ -279,12 +279,13 @@ class Bits:
 
 @dataclass(frozen=True)
 class FlowInt:
-    """flowint: a number of a flow. operator: + - = set it; < <= == != >= > compare; isset, isnotset. value: a number or the
-    name of another flowint."""
+    """flowint: a number of a flow, or of a host for a tag. operator: + - = set it; take sets it too, and leaves nothing below 0;
+    < <= == != >= > compare; isset, isnotset. value: a number, the name of another flowint, or None: how long the packet is."""
 
     name: str
     operator: str
-    value: int | str = 0
+    value: int | str | None = 0
+    subject: Subject = Subject.FLOW
 
 
 @dataclass(frozen=True)
@@ -307,12 +308,44 @@ class Suppression:
 
 @dataclass(frozen=True)
 class Tag:
-    """tag: packets after a match that evidence keeps. unit: packets, bytes, seconds."""
+    """tag: packets behind a match that are told of as well (followers.py), of its session or of one of its hosts."""
 
     scope: Literal["session", "host"]
     count: int
     unit: Literal["packets", "bytes", "seconds"]
     subject: Subject = Subject.FLOW
+
+    @property
+    def name(self) -> str:
+        """As it is written, which no name that a rule can give is."""
+        side = {Subject.SOURCE: ",src", Subject.DESTINATION: ",dst"}.get(self.subject, "")
+        return f"tag:{self.scope},{self.count},{self.unit}{side}"
+
+    @classmethod
+    def named(cls, name: str) -> Tag | None:
+        """The tag of a name, where it is a tag's."""
+        if not name.startswith("tag:"):
+            return None
+        scope, count, unit, *side = name.removeprefix("tag:").split(",")
+        subject = Subject.FLOW if not side else Subject.SOURCE if side == ["src"] else Subject.DESTINATION
+        return cls(scope, int(count), unit, subject)  # type: ignore[arg-type]
+
+    @property
+    def each(self) -> int | None:
+        """What a packet counts, as FlowInt.value: one, or its bytes."""
+        return None if self.unit == "bytes" else 1
+
+    @property
+    def states(self) -> tuple[Bits | FlowInt, ...]:
+        """What a rule with it changes where it matches."""
+        if self.unit == "seconds":
+            return (self.bit("set", self.subject),)
+        return (FlowInt(self.name, "=", self.count, self.subject), FlowInt(self.name, "take", self.each, self.subject))
+
+    def bit(self, action: Literal["set", "isset"], subject: Subject) -> Bits:
+        """The bit of a tag in seconds."""
+        kind: Literal["flowbits", "hostbits"] = "flowbits" if self.scope == "session" else "hostbits"
+        return Bits(action, kind, (self.name,), subject, self.count * 10**9)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,9 @@ NO_LIMIT = Limit((), 2**31, 1)
 DAY = re.compile(r"([0-9]{4})[_-]([0-9]{2})[_-]([0-9]{2})")
 
 
-def rule_id(gid: int, sid: int) -> str:
-    """The id of a Suricata rule: always the same for the same numbers."""
-    text = hashlib.sha1(NAMESPACE + f"{gid}:{sid}".encode(), usedforsecurity=False).hexdigest()
+def rule_id(gid: int, sid: int, what: str = "") -> str:
+    """The id of a Suricata rule: always the same for the same numbers. what: which of several that share them."""
+    text = hashlib.sha1(NAMESPACE + f"{gid}:{sid}{what}".encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(text[16], 16) & 3]  # a UUID of version 5, made 8 times as fast as by the module uuid
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
 

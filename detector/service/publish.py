@@ -187,7 +187,7 @@ class Publisher:
         shed = self._overload.shed & {rule.id for rule in ruleset.alerting}
         board.set("detector_rules", len(ruleset.alerting) - len(shed), "active")
         board.set("detector_rules", len(shed), "shed")
-        board.set("detector_rules", len(ruleset.rules) - len(ruleset.active), "inactive")
+        board.set("detector_rules", sum(bool(rule.inactive) for rule in ruleset.rules), "inactive")
         for kind in KINDS:  # per table
             board.set("detector_states_lost_total", totals.states_lost.get(kind, 0), kind)
         for limit in LIMITS:  # per limit

@@ -82,7 +82,7 @@ def compile_rule(text: RuleText, context: Context) -> CompiledRule:
     )
     where = where_of(draft, protocol)
     signature = Signature(
-        header, inspections_of(draft), where, tuple(draft.states), draft.threshold, draft.detection_filter, (), draft.tag, draft.gid, draft.sid,
+        header, inspections_of(draft), where, (*draft.states, *(draft.tag.states if draft.tag else ())), draft.threshold, draft.detection_filter, (), draft.tag, draft.gid, draft.sid,
         draft.rev, priority, draft.classtype, draft.target, tuple(draft.metadata), order_of(draft, text.header[0].lower(), priority),
     )  # fmt: skip
     return CompiledRule(

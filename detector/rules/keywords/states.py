@@ -198,7 +198,6 @@ def tag(draft: Draft, value: str) -> None:
     unit = cast(Literal["packets", "bytes", "seconds"], found[3] or "seconds")
     subject = Subject.FLOW if scope == "session" else SIDES[found[4] or "src"]
     draft.tag = Tag(scope, int(found[2] or TAGGED_SECONDS), unit, subject)
-    draft.warnings.append("tag: the rule alerts as it should; the packets that follow its alerts are not kept")
 
 
 def noalert(draft: Draft, value: str) -> None:
