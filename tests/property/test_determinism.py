@@ -36,6 +36,8 @@ CASES: dict[str, Callable[[], list[Frame]]] = {
 
 # Built captures that are hard on payload rules: seams and gaps, fragments, bits, hosts, thresholds.
 OF_PAYLOADS = ("disordered_streams", "fragments", "marked_flows", "hosts", "rates", "odd_streams")
+TAGS = ("session,3,packets", "session,500,bytes", "host,2,seconds,src", "host,4,packets,dst")
+TAGGING = 'alert ip any any -> any any (msg:"tags"; content:"EVIL"; tag:{0}; sid:{1};)\n'
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,8 @@ def payloads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ruleset]:
     folder = tmp_path_factory.mktemp("payloads")
     (folder / "suricata.yaml").write_text(configuration())
     rules = write_rules(folder / "all.rules", all_rules())
+    tagging = folder / "tags.rules"
+    tagging.write_text("".join(TAGGING.format(tag, 9_990_000 + number) for number, tag in enumerate(TAGS)))
     frames = [
         (time + place * 3600 * 10**9, data)
         for place, name in enumerate(OF_PAYLOADS)
@@ -51,7 +55,7 @@ def payloads(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ruleset]:
     ]
     path = folder / "payloads.pcap"
     path.write_bytes(pcap_bytes(frames))
-    return path, load_rules([rules], suricata_yaml=folder / "suricata.yaml")
+    return path, load_rules([rules, tagging], suricata_yaml=folder / "suricata.yaml")
 
 
 def matched(capture: Path, ruleset: Ruleset, batch_packets: int) -> list[tuple[int, str, int]]:
@@ -70,6 +74,7 @@ def test_the_batch_size_changes_nothing_for_payload_rules(payloads: tuple[Path, 
     """A thousand rules: windows over seams, waiting hits, bits, numbers, hosts and thresholds go on in the next batch."""
     whole = matched(*payloads, 16384)
     assert len({rule for _, rule, _ in whole}) > 250
+    assert {rule.id for rule in payloads[1].followers if not rule.silent} <= {rule for _, rule, _ in whole}
     for batch_packets in (1, 7, 1000):
         assert matched(*payloads, batch_packets) == whole, f"batches of {batch_packets}"
 
