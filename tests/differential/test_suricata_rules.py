@@ -25,11 +25,12 @@ from tests.differential.suricata.generator import Payload, quoted
 from tests.differential.suricata.rules import FAMILIES, all_rules, keywords_of, write_rules
 from tests.differential.suricata.run import Comparison, built_capture, payloads_of
 from tests.runs import SCENARIOS, alerts_of
+from tests.samples import IS_LONG
 
 pytestmark = pytest.mark.differential
 REAL_FOLDERS = ("bacnet", "beckhoff", "dnp3", "enip", "fins", "fox", "goose_mms", "hart_ip", "iec104", "malformed", "melsec", "mixed",
                 "modbus", "modicon", "opcua", "profinet", "s7comm", "synchrophasor", "zigbee")  # fmt: skip
-MOST_OF_A_FOLDER = 12
+MOST_OF_A_FOLDER = 6
 MOST_BYTES = 3_000_000
 RANDOM_CAPTURES = ("udp_payloads", "tcp_payloads", "server_texts", "chains")
 
@@ -82,10 +83,10 @@ def test_shipped_scenarios(comparison: Comparison, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", REAL_FOLDERS)
 def test_real_captures(comparison: Comparison, captures: Path, folder: str) -> None:
-    """Every so many of a folder's files; `python -m tests.differential.suricata` takes all."""
+    """Every so many of a folder's files; `make test-long` and `python -m tests.differential.suricata` take all."""
     files = sorted(path for path in (captures / folder).glob("*.pcap*") if path.stat().st_size <= MOST_BYTES)
     comparison.unreadable.clear()
-    chosen = files[:: len(files) // MOST_OF_A_FOLDER + 1]
+    chosen = files if IS_LONG else files[:: len(files) // MOST_OF_A_FOLDER + 1]
     compare(comparison, chosen)
     if len(comparison.unreadable) == len(chosen):
         pytest.skip(f"Suricata knows no link type of {folder}'s captures")
