@@ -25,20 +25,8 @@ kernels = Kernels("detector.detect.memory_kernels")
 KINDS = ("flow", "host")  # the tables
 # As in memory_kernels; here, so that rules are compiled without Numba.
 BITS = {"isset": 0, "isnotset": 1, "set": 2, "unset": 3, "toggle": 4}
-NUMBERS = {
-    "isset": 5,
-    "isnotset": 6,
-    "<": 7,
-    "<=": 8,
-    "==": 9,
-    "!=": 10,
-    ">=": 11,
-    ">": 12,
-    "=": 13,
-    "+": 14,
-    "-": 15,
-    "take": 16,
-}
+OPERATORS = ("isset", "isnotset", "<", "<=", "==", "!=", ">=", ">", "=", "+", "-", "take")
+NUMBERS = {operator: len(BITS) + place for place, operator in enumerate(OPERATORS)}
 CHANGES = {BITS["set"], BITS["unset"], BITS["toggle"], NUMBERS["="], NUMBERS["+"], NUMBERS["-"], NUMBERS["take"]}
 STATE_COLUMNS = 8
 CONSTANT, LENGTH = -1, -2  # in place of the name of another number
@@ -110,16 +98,14 @@ class Programs:
                 -1,
             ]
         self._names.append(name_hash("flowint", state.name))
-        number, other = state.value if isinstance(state.value, int) else 0, CONSTANT
-        if state.value is None:
-            other = LENGTH
-        elif isinstance(state.value, str):
-            other = first + 1
-        is_host = state.subject != Subject.FLOW
-        made = [NUMBERS[state.operator], is_host, state.subject, first, first + 1, 0, number, other]
+        number, other = 0, LENGTH
         if isinstance(state.value, str):
+            other = len(self._names)
             self._names.append(name_hash("flowint", state.value))
-        return made
+        elif state.value is not None:
+            number, other = state.value, CONSTANT
+        is_host = state.subject != Subject.FLOW
+        return [NUMBERS[state.operator], is_host, state.subject, first, first + 1, 0, number, other]
 
 
 class Memory:

@@ -157,7 +157,7 @@ class Window(IntEnum):
     TAIL = 6  # bytes right before the chunk that are known; 0 at the stream's beginning and behind a gap
     KEPT = 7  # number of the stream's tail
     BASE = 8  # as Chunk's
-    IS_LATE = 9
+    IS_LATE = 9  # as Chunk's
 
 
 WINDOW_CELLS = 10

@@ -406,8 +406,8 @@ def release(streams, words, stream, row, buffer, used, limit, out, found):
 
 
 @kernel
-def waits_alone(streams, stream, sequence, length):
-    """Whether a segment waits with bytes that did not wait before: they are looked at now by themselves, as they may wait for ever."""
+def mark_new(streams, stream, sequence, length):
+    """Marks what a segment has added to the bytes that wait, to be looked at by itself now; whether it has added any."""
     pieces, following = streams.pieces, streams.state[stream, S_NEXT] & MASK
     first, piece, is_new = ahead(sequence, following), streams.state[stream, S_PIECE], False
     while piece >= 0 and ahead(pieces[piece, P_SEQ], following) < first + length:
@@ -559,6 +559,6 @@ def follow_streams(cells, words, flows, buffer, used, first, streams, limit, out
             found, used = follow_segment(
                 streams, words, stream, row, sequence, buffer, used, start, stop, cut, limit, out, found
             )
-            if stop > start and waits_alone(streams, stream, sequence, stop - start):
+            if stop > start and mark_new(streams, stream, sequence, stop - start):
                 flows[row, PEER] &= ~PEER_ENTERED
     return len(words), found, used, repeated

@@ -21,11 +21,10 @@ def followers_of(rules: Iterable[Rule]) -> Iterator[Rule]:
     """The followers of the tags of rules that are run, each tag's once, where it is first."""
     known: set[Tag] = set()
     for rule in rules:  # per rule
-        for state in rule.signature.states if rule.signature is not None and not rule.inactive else ():
-            tag = Tag.named(state.name if isinstance(state, FlowInt) else state.names[0])
-            if tag is not None and tag not in known:
-                known.add(tag)
-                yield from follow(tag, rule)
+        tag = rule.signature.tag if rule.signature is not None and not rule.inactive else None
+        if tag is not None and tag not in known:
+            known.add(tag)
+            yield from follow(tag, rule)
 
 
 def follow(tag: Tag, first: Rule) -> Iterator[Rule]:

@@ -21,7 +21,7 @@ from detector.rules.suricata import Loaded
 LENGTH = 8
 # What is looked at of every rule when a ruleset is loaded or its engine made; the rest stays on the shelf.
 KEPT: dict[type[Shelved], tuple[str, ...]] = {
-    Signature: ("header", "where", "states", "suppressions", "gid", "sid", "rev", "order", "buffers", "sought", "is_one_content"),
+    Signature: ("header", "where", "states", "suppressions", "tag", "gid", "sid", "rev", "order", "buffers", "sought", "is_one_content"),
     Rule: ("id", "name", "title", "level", "table", "test", "correlation", "new_value", "fields", "silent", "inactive", "signature"),
 }  # fmt: skip
 MODULES = ("detector.rules.", "detector.errors", "detector.columns")

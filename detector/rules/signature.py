@@ -321,15 +321,6 @@ class Tag:
         side = {Subject.SOURCE: ",src", Subject.DESTINATION: ",dst"}.get(self.subject, "")
         return f"tag:{self.scope},{self.count},{self.unit}{side}"
 
-    @classmethod
-    def named(cls, name: str) -> Tag | None:
-        """The tag of a name, where it is a tag's."""
-        if not name.startswith("tag:"):
-            return None
-        scope, count, unit, *side = name.removeprefix("tag:").split(",")
-        subject = Subject.FLOW if not side else Subject.SOURCE if side == ["src"] else Subject.DESTINATION
-        return cls(scope, int(count), unit, subject)  # type: ignore[arg-type]
-
     @property
     def each(self) -> int | None:
         """What a packet counts, as FlowInt.value: one, or its bytes."""
