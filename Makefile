@@ -23,7 +23,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	tests/install_tools.sh
 	$(BIN)/detector warm
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not alone'
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not alone'
 	$(BIN)/pytest -m alone
 	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m kernel
 

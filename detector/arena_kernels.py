@@ -60,6 +60,31 @@ def seek_block(links, head, skip, size):
 
 
 @kernel
+def append_blocks(blocks, links, meta, pool, head, length, buffer, start, stop):
+    """Puts buffer[start:stop] behind a string of `length` bytes (head NONE: there is none yet).
+
+    Returns:
+        Its first block, or NONE where there is no room: the string is given up then.
+    """
+    if head == NONE:
+        return store_blocks(blocks, links, meta, pool, buffer, start, stop)
+    size = blocks.shape[1]
+    last, place = seek_block(links, head, max(0, length - 1), size)
+    place += 1 if length > 0 else 0
+    while start < stop and place < size:
+        blocks[last, place] = buffer[start]
+        place += 1
+        start += 1
+    if start < stop:
+        more = store_blocks(blocks, links, meta, pool, buffer, start, stop)
+        if more == NONE:
+            free_blocks(links, meta, pool, head)
+            return NONE
+        links[last] = more
+    return head
+
+
+@kernel
 def equal_blocks(blocks, links, head, skip, buffer, at, length):
     """Whether the bytes of a string, from `skip` on, equal buffer[at:at + length]."""
     size = blocks.shape[1]

@@ -185,6 +185,10 @@ class Table:
             found = self._columns[name] = offered(self) if offered else self._make(name)
         return found
 
+    def values_at(self, name: str, row: int) -> list[Any]:
+        """The Python values of a field in one row, as Column.at gives them."""
+        return self.column(name).at(row)
+
     def offer(self, name: str, make: Callable[[Any], Column]) -> None:
         """A column that a later stage can make of this table when it is asked for (flow.direction on packet rows).
 
@@ -213,10 +217,14 @@ class ObjectTable(Table):
     """Objects (registers, points) below the rows of a parent table.
 
     offsets: int64[parent rows + 1].  parents: int64[rows], the parent row of each object.
+    columns: what makes each of its columns when it is asked for.
     """
 
-    def __init__(self, name: str, offsets: NDArray[np.int64], columns: Mapping[str, Column]) -> None:
+    def __init__(self, name: str, offsets: NDArray[np.int64], columns: Mapping[str, Callable[[], Column]]) -> None:
         super().__init__(name, int(offsets[-1]))
+        self._makers = columns
         self.offsets = offsets
         self.parents = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        self._columns.update(columns)
+
+    def _make(self, name: str) -> Column:
+        return self._makers[name]()

@@ -15,11 +15,12 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 PACKAGE = Path(__file__).parent
@@ -116,6 +117,14 @@ def kernel(loop: Loop) -> Loop:
     return compiled(loop, True)
 
 
+def part(loop: Loop) -> Loop:
+    """A kernel that others call as it is: a large one with several callers, or one of many that a loop chooses from.
+
+    Made part of each caller these would be compiled again at each place: EtherNet/IP's pieces took minutes.
+    """
+    return compiled(loop, True, {"forceinline": False})
+
+
 def unchecked(loop: Loop) -> Loop:
     """A kernel without bounds checks, for a loop whose whole range its caller has checked: that makes it vector code.
 
@@ -124,7 +133,7 @@ def unchecked(loop: Loop) -> Loop:
     return compiled(loop, False)
 
 
-def compiled(loop: Loop, is_checked: bool) -> Loop:
+def compiled(loop: Loop, is_checked: bool, own: Mapping[str, bool] = MappingProxyType({})) -> Loop:
     """The loop as Numba's, compiled at its first call.
 
     What other kernels call is a twin that takes constants for the numbers they are, and has no entry from Python or C, no
@@ -132,9 +141,10 @@ def compiled(loop: Loop, is_checked: bool) -> Loop:
     constant that it is called with, and makes all of these for each: the kernels of decoding take 1.7 times as long.
     """
     make = _njit()
-    made = make(**OPTIONS, cache=True, boundscheck=is_checked)(loop)
+    options = {**OPTIONS, **own}
+    made = make(**options, cache=True, boundscheck=is_checked)(loop)
     if hasattr(made, "get_call_template"):  # not with NUMBA_DISABLE_JIT
-        twin = make(**OPTIONS, no_cpython_wrapper=True, boundscheck=is_checked, pipeline_class=_for_callers())(loop)
+        twin = make(**options, no_cpython_wrapper=True, boundscheck=is_checked, pipeline_class=_for_callers())(loop)
         plain = import_module("numba").types.unliteral
         made.get_call_template = lambda args, named: twin.get_call_template(
             tuple(map(plain, args)), {name: plain(kind) for name, kind in named.items()}

@@ -23,6 +23,7 @@ from detector.columns import Table
 from detector.detect.costs import Clock
 from detector.detect.engine import Engine
 from detector.detect.judge import EngineSettings, kept_rules
+from detector.detect.selection import Tally
 from detector.flows.columns import Chunks, FlowColumns
 from detector.flows.followed import Followed, Watched, followed
 from detector.flows.sessions import SessionTable
@@ -32,7 +33,12 @@ from detector.flows.table import FlowSettings, FlowTable
 from detector.flows.windows import WindowTable
 from detector.packets.decode import DecodeSettings, PacketDecoder
 from detector.packets.table import PacketTable
+from detector.packets.zones import Atlas, Zones
+from detector.packets.zones import offer as offer_zones
 from detector.protocols import PROTOCOLS
+from detector.protocols.dealing import Dealer
+from detector.protocols.ics import ICS, IcsReader
+from detector.protocols.points import Device, Register
 from detector.protocols.table import PduTable
 from detector.rules.model import Rule, Ruleset
 from detector.snapshot import UnfitState
@@ -46,6 +52,9 @@ class PipelineSettings:
     flows: FlowSettings = field(default_factory=FlowSettings)
     streams: StreamSettings = field(default_factory=StreamSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    zones: Zones = field(default_factory=Zones)
+    points: tuple[Device, ...] = ()
+    answer_timeout_ns: int = 10 * 10**9
     run: str = ""
     observer: str = ""
 
@@ -115,16 +124,19 @@ class Following:
         self.windows = WindowTable(settings.streams.window_bytes, self.flows.slots)
         self.sessions = SessionTable(self.flows.slots, settings.flows.midstream)
         self._watched = Watched()
+        self._atlas = Atlas(settings.zones)
         self._readers = [(protocol.name, protocol.reader()) for protocol in PROTOCOLS]
+        self._dealer = Dealer(len(self._readers))
+        self._ics = IcsReader(Register(settings.points), self._atlas, settings.answer_timeout_ns)
         self._pdus: Counter[str] = Counter()
         self._pdu_anomalies: Counter[str] = Counter()
 
     def tables(self, packets: PacketTable) -> dict[str, PduTable]:
-        """A table for each protocol, in the order of PROTOCOLS."""
+        """A table for each protocol, in the order of PROTOCOLS, and `ics` where it is watched."""
+        offer_zones(packets, self._atlas)
         flows = self.flows.follow(packets)
-        if self._watched.sessions:
-            self.sessions.follow(packets, flows)
-        else:
+        sessions = self.sessions.follow(packets, flows) if self._watched.sessions else None
+        if sessions is None:
             offer_sessions(packets, None)
         chunks = self.streams.follow(packets, flows)
         before = self.windows.evicted
@@ -137,6 +149,8 @@ class Following:
             if table.rows and table.anomalies.any():
                 column = table.column("pdu.anomaly")
                 self._pdu_anomalies.update(column.field.labels[int(value)] for value in column.flat()[0])
+        if self._watched.ics:
+            tables[ICS] = self._ics.table(packets, tables, flows, sessions)
         return tables
 
     def watch(self, watched: Watched) -> None:
@@ -151,7 +165,10 @@ class Following:
 
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> dict[str, PduTable]:
         """A table for each protocol of chunks that were followed."""
-        return {name: reader.frame(packets, flows, chunks) for name, reader in self._readers}
+        dealt = self._dealer.deal(packets, flows, chunks)
+        return {
+            name: reader.frame(packets, flows, own) for (name, reader), own in zip(self._readers, dealt, strict=True)
+        }
 
     @property
     def totals(self) -> Totals:
@@ -159,7 +176,7 @@ class Following:
         flows = self.flows
         return Totals(
             FlowTotals(flows.created, flows.expired, flows.evicted, flows.directions), Counter(self._pdus),
-            self.streams.anomalies + self.windows.anomalies + self._pdu_anomalies,
+            self.streams.anomalies + self.windows.anomalies + self._pdu_anomalies + self._ics.lost,
         )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
@@ -169,6 +186,8 @@ class Following:
             "streams": self.streams.state(),
             "windows": self.windows.state() if self._watched.streams else None,
             "sessions": self.sessions.state() if self._watched.sessions else None,
+            "ics": self._ics.state() if self._watched.ics else None,
+            "dealer": self._dealer.state(),
             "readers": {name: reader.state() for name, reader in self._readers},
             "pdus": (self._pdus, self._pdu_anomalies),
         }
@@ -185,8 +204,11 @@ class Following:
             self.windows.restore(state["windows"])
         if state["sessions"] is not None:
             self.sessions.restore(state["sessions"])
+        if state["ics"] is not None:
+            self._ics.restore(state["ics"])
         if list(state["readers"]) != [name for name, _ in self._readers]:
             raise UnfitState("the saved state was made by a version with other protocols")
+        self._dealer.restore(state["dealer"])
         for name, reader in self._readers:  # per protocol
             reader.restore(state["readers"][name])
         self._pdus, self._pdu_anomalies = state["pdus"]
@@ -312,6 +334,11 @@ class Judged(Protocol):
     @property
     def spent_ns(self) -> Counter[str]:
         """Time spent on each rule, by rule id, sampled and scaled up; empty unless it is measured."""
+        ...
+
+    @property
+    def tally(self) -> Tally:
+        """What was judged, since these rules run."""
         ...
 
     def is_learning(self, rule_id: str, clock: int) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from detector.capture.source import SourceReport
 from detector.pipeline import Run
+from detector.protocols import PROTOCOLS
+from detector.protocols.fields import PACKET
 from detector.rules.model import Ruleset
 
 ENOUGH_PACKETS = 10  # one direction in fewer says little: a scan's probes or a log line are one-sided by nature
@@ -18,7 +20,7 @@ MISSING = {
     "stream.memcap": "segments that came before their turn found no memory",
     "ipv4.frag_no_room": "IPv4 fragments found no memory",
     "ipv6.frag_no_room": "IPv6 fragments found no memory",
-    "modbus.no_room": "unfinished Modbus PDUs found no memory",
+    **{f"{protocol.name}.no_room": f"unfinished {protocol.title} PDUs found no memory" for protocol in PROTOCOLS},
 }
 
 # What payload rules ran into so that something was not inspected; an expression that took too long is its rule's failure.
@@ -127,12 +129,17 @@ def inactive_rules(ruleset: Ruleset) -> dict[str, list[str]]:
 
 
 def tables_without_rows(pipeline: Run) -> dict[str, list[str]]:
-    """Titles of active rules by table, for tables that never had a row."""
+    """Titles of active rules by table, for tables that never had a row; none where PDUs of another table were judged.
+
+    The shipped packs are for more protocols than a site has; that none of a pack's was seen is told by the counts of PDUs.
+    """
     found: dict[str, list[str]] = {}
+    rows = pipeline.engine.rows_by_table
     for rule in pipeline.ruleset.active:
-        if not rule.silent and not pipeline.engine.rows_by_table[rule.table]:
+        if not rule.silent and not rows[rule.table]:
             found.setdefault(rule.table, []).append(rule.title)
-    return found
+    is_judged = any(rows[rule.table] for rule in pipeline.ruleset.active if rule.table != PACKET)
+    return {} if is_judged else found
 
 
 def still_learning(pipeline: Run) -> list[str]:

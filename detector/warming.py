@@ -24,6 +24,7 @@ from detector.capture.ring import Columns, Ring, in_order
 from detector.columns import Table
 from detector.detect.engine import Engine
 from detector.detect.predicates import evaluate
+from detector.flows.followed import Watched
 from detector.flows.table import FlowTable
 from detector.flows.windows import WindowTable
 from detector.packets.decode import DecodeSettings, PacketDecoder
@@ -32,6 +33,7 @@ from detector.pipeline import Decoding, Following, Pipeline, PipelineSettings
 from detector.protocols import PROTOCOLS
 from detector.protocols.fields import FIELDS, table_of
 from detector.protocols.frames import FrameTable
+from detector.protocols.ics import ICS, ICS_FIELDS
 from detector.protocols.table import PduTable
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
@@ -41,7 +43,17 @@ from detector.workers.messages import Begin, Work
 from detector.workers.shared import make_slot, write_batch
 from detector.workers.worker import Worker
 
+HOUR = 3600 * 10**9
 MASTERS = {"MODBUS_MASTERS": "10.0.0.1"}
+DNP3_READ = "0564 0b c4 0400 0300 e42b c0c1 01 3c0206 52c3"  # class 1
+ENIP_STOP = "6f00 1600 01000000 00000000 0100000000000000 00000000 00000000 0a00 0200 0000 0000 b200 0600 0702208e2401"
+IEC104_INTERROGATION = "680e 00000000 6401 0600 0100 000000 14"
+S7_READ = "0300001f02f080320100000001000e00000401120a10020001000184000010"  # a byte of a data block
+GOOSE_MESSAGE = (
+    "0001004000000000 6136800161810101820162840800000000000000008501018601008701008801"
+    "018901008a0103ab0f850101a20787050800000000840100"
+)
+SAMPLES = "4000002700000000601d800101a218301680016182020000830400000001850102870400000000"
 MAC = "02:00:00:00:00:01"
 FILTERS = ("ip[0:2] == 45:00", "tcp.payload contains 00:06", 'frame.comment == "a"')  # bytes, and text without case
 
@@ -68,6 +80,12 @@ def traffic() -> list[bytes]:
         Dot1Q(vlan=7) / IP(**ends) / UDP(sport=40000, dport=502) / request,
         IP(**ends, flags="MF") / Raw(b"x" * 16),
         IP(**ends) / ICMP(type=3) / IP(**ends) / UDP(),
+        IP(**ends) / UDP(sport=40000, dport=20000) / Raw(bytes.fromhex(DNP3_READ)),
+        IP(**ends) / TCP(sport=40000, dport=2404, flags="PA", seq=1) / Raw(bytes.fromhex(IEC104_INTERROGATION)),
+        IP(**ends) / TCP(sport=40000, dport=102, flags="PA", seq=1) / Raw(bytes.fromhex(S7_READ)),
+        IP(**ends) / TCP(sport=40000, dport=44818, flags="PA", seq=1) / Raw(bytes.fromhex(ENIP_STOP)),
+        Dot1Q(type=0x88B8) / Raw(bytes.fromhex(GOOSE_MESSAGE)),
+        Dot1Q(type=0x88BA) / Raw(bytes.fromhex(SAMPLES)),
         ARP(hwsrc=MAC, psrc="10.0.0.1", pdst="10.0.0.2"),
     )
     # All addresses are given: Scapy would ask the network for one that is not, and a sensor sends nothing.
@@ -153,11 +171,15 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
         in_order(batch, [len(packets)])
 
     def decode() -> None:
+        decoding.following.watch(Watched(ics=True))
         table, pdus = decoding.tables(batch)
         decoding.following.flows.shards_of(table)  # what a coordinator deals rows out by
         tables.update({"packet": table, **pdus})
         packet_table.append(table)
         pdu_tables.update(pdus)
+        _, late = decoding.tables(batch_of(packets[:1], [HOUR]))  # requests that nobody has answered by then
+        for field in ICS_FIELDS:  # per field
+            late[ICS].column(field.name).flat()
 
     def windows() -> None:
         decoded = PacketDecoder(settings.decode).decode(batch_of(packets, range(len(packets))))
@@ -204,7 +226,7 @@ def steps() -> list[tuple[str, Callable[[], object]]]:
                     table.column(name).flat()
         slot.close()
 
-    owners = ("packet", *(protocol.name for protocol in PROTOCOLS))
+    owners = ("packet", *(protocol.name for protocol in PROTOCOLS), ICS)
     return [
         ("capture", capture),
         ("live capture", live),

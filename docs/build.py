@@ -10,6 +10,7 @@ import ast
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ import yaml
 from detector.cli.main import COMMANDS, build_parsers
 from detector.columns import Field
 from detector.errors import PacketAnomaly
-from detector.protocols import PROTOCOLS
+from detector.protocols import PROTOCOLS, Protocol
 from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
+from detector.protocols.ics import ICS
+from detector.protocols.vocabulary import VERBS
 from detector.rules.compiler import MODIFIERS
 from detector.rules.loader import MATCH_FACTS
 from detector.rules.model import LEVELS, STATUSES
@@ -31,6 +34,7 @@ from detector.service.settings_reader import defaults_of, shown_as
 from detector.settings import NONE, Setting, settings_of
 
 FOLDER = Path(__file__).parent
+RULES = FOLDER.parent / "rules"
 ROOT = FOLDER.parent
 WRITTEN = "<!-- Written by docs/build.py (make docs): change it there. -->"
 MOST_VALUES = 60  # of a field, to be listed in the table
@@ -125,6 +129,9 @@ KEYS: dict[str, tuple[str, dict[str, str]]] = {
         "capture": "in place of packets: a capture, its path taken from the rule's folder",
         "alerts": "how many alerts of this rule must come",
         "variables": "values of $VARIABLES for this test",
+        "zones": "zones of this test, as in zones.yml",
+        "conduits": "conduits between them",
+        "devices": "devices of this test with their points, as in points.yml",
         "learn": "the first so many packets are known good traffic, as --learn-from is",
     }),
     "an override": ("overrides.yml", {
@@ -194,9 +201,11 @@ ANOMALIES = {
     "packet.unknown_link_type": "of a link type that is not decoded",
     "packet.too_many_layers": "more than eight tunnels inside each other",
     "packet.repeat": "the same packet again within a millisecond, as a mirror port sends it",
+    "packet.redundant": "the same frame over the other LAN (PRP) or the other way round the ring (HSR): left out unless it is asked for",
     "packet.truncated": "captured shorter than it was on the wire: a snap length, or a cut record",
     "ethernet.pkt_too_small": "shorter than an Ethernet header", "sll.pkt_too_small": "shorter than a Linux cooked header",
     "null.pkt_too_small": "shorter than a loopback header", "null.unsupported_type": "a loopback header of another family than IP",
+    "hsr.pkt_too_small": "shorter than an HSR tag",
     "ppp.pkt_too_small": "shorter than a PPP header", "pppoe.pkt_too_small": "shorter than a PPPoE header",
     "vlan.header_too_small": "shorter than a VLAN tag", "vlan.too_many_layers": "more VLAN tags than are followed",
     "mpls.header_too_small": "shorter than an MPLS label", "llc.pkt_too_small": "shorter than an LLC header",
@@ -281,20 +290,70 @@ def fields_page() -> str:
     )
     parts = [intro]
     titles = {PACKET: "Packets: one row is one IP layer of a packet", ANY_PDU: "PDUs of every protocol"}
-    titles |= {protocol.name: f"{protocol.title}: one row is one PDU" for protocol in PROTOCOLS}
+    titles |= {
+        ICS: "All industrial protocols in one vocabulary: one row is one command, reply or report (see [ics](ics.md))"
+    }
+    parts.append(
+        "Fields of PDUs are on a page for each protocol: " + ", ".join(linked(protocol) for protocol in PROTOCOLS) + "."
+    )
     for owner, title in titles.items():
         parts.append(f"## {title}")
-        owned = [field for field in FIELDS.values() if table_of(field.name) == owner]
-        for protocol in dict.fromkeys(field.protocol for field in owned):
-            rows = [
-                (f"`{field.name}`", kind_of(field), field.unit, values_of(field), field.meaning)
-                for field in owned
-                if field.protocol == protocol
-            ]
+        for protocol in dict.fromkeys(field.protocol for field in owned_by(owner)):
             if owner == PACKET:
                 parts.append(f"### {protocol}")
-            parts.append(table(("field", "type", "unit", "values", "meaning"), rows))
+            parts.append(fields_table(field for field in owned_by(owner) if field.protocol == protocol))
     return page("Fields", *parts)
+
+
+def owned_by(owner: str) -> list[Field]:
+    """The fields of a table."""
+    return [field for field in FIELDS.values() if table_of(field.name) == owner]
+
+
+def fields_table(fields: Iterable[Field]) -> str:
+    """A line for each field."""
+    rows = ((f"`{field.name}`", kind_of(field), field.unit, values_of(field), field.meaning) for field in fields)
+    return table(("field", "type", "unit", "values", "meaning"), rows)
+
+
+def linked(protocol: Protocol, folder: str = "protocols/") -> str:
+    """A link to the protocol's page."""
+    return f"[{protocol.title}]({folder}{protocol.name}.md)"
+
+
+def protocol_page(protocol: Protocol) -> str:
+    """What there is to know of one protocol: standard, where it is expected, anomalies, common words, an example, fields."""
+    about = str(import_module(protocol.table.__module__).__doc__).split("\n\n")
+    ports = [f"TCP {port}" for port in protocol.tcp_ports] + [f"UDP {port}" for port in protocol.udp_ports]
+    parts = [" ".join(about[0].split()), *(" ".join(part.split()) for part in about[1:])]
+    parts.append(
+        f"Rules: `protocol: {protocol.name}`. Registered ports: {', '.join(ports) or 'none, it has a type of Ethernet frame'}."
+    )
+    rows = ((f"`{name}`", meaning) for name, meaning in protocol.anomalies.items())
+    parts += ["## What is anomalous", "Values of `pdu.anomaly`.", table(("anomaly", "meaning"), rows)]
+    parts += ["## In the words of all protocols", "See [one vocabulary](../ics.md).", *vocabulary_tables(protocol)]
+    example = min(
+        (RULES / protocol.name).glob("*.yml"), key=lambda path: (len(path.read_text(encoding="utf-8")), path.name)
+    )
+    parts += ["## An example", f"`rules/{protocol.name}/{example.name}`, which is shipped and tested:"]
+    parts.append("```yaml\n" + example.read_text(encoding="utf-8").strip() + "\n```")
+    levels = {"row": "## Fields of a PDU", "object": "## Fields of the objects in it"}
+    for level, title in levels.items():
+        fields = [field for field in owned_by(protocol.name) if field.level == level]
+        if fields:
+            parts += [title, fields_table(fields)]
+    return page(protocol.title, *parts)
+
+
+def vocabulary_tables(protocol: Protocol) -> Iterator[str]:
+    """How the protocol is put into common words."""
+    heads = {
+        "verbs": ("verb", "of PDUs with"), "points": ("ics.target", "verbs", "of PDUs with", "ics.value"),
+        "outcomes": ("ics.outcome", "of replies with"), "units": ("ics.unit", "of PDUs with"),
+    }  # fmt: skip
+    for kind, head in heads.items():
+        if written := protocol.vocabulary.written[kind]:
+            yield table(head, (tuple(f"`{cell}`" if cell else "" for cell in row) for row in written))
 
 
 def mappings(module: str) -> Iterator[tuple[str, tuple[str, ...], tuple[str, ...]]]:
@@ -390,6 +449,28 @@ def anomalies_page() -> str:
     return page("Anomalies", *parts)
 
 
+def ics_page() -> str:
+    """The vocabulary over all protocols, and how each is put into it."""
+    intro = (
+        "Rules with `protocol: ics` speak of all industrial protocols at once: one row is one command, reply or report, whatever "
+        "protocol it came in. `ics.verb: restart` means the same of a DNP3 and of an IEC 104 device. A PDU that does two things "
+        "makes two rows. The first reply to a request has the verb of it, and its points and values where these say more, unless "
+        "they take more than a kilobyte. Of a range the first 1,999 points stand alone, the others are one: `coil:1999-65535`. `pdu.kind` tells "
+        "requests, responses, exceptions and reports apart. A request that nobody answers within 10 seconds (`decoding.answer_timeout`), "
+        "or before the same request takes its place, makes one row more: `ics.outcome: unanswered`, `pdu.kind: unanswered`, with what it "
+        "asked for and the fields of its own packet, of which 512 bytes are kept. It is judged when its time has passed by the "
+        "running clock, so never where the capture ends before. What a sensor does not see is not answered either: packets that the capture lost, a reply that takes "
+        "another way, replies to a broadcast. Requests that others push out before, of more than 65,536 open ones of a protocol, are "
+        "counted as `ics.forgotten_request`. The tables say what PDUs have which verb, what points they name, and "
+        "what outcome a reply has that is not `ok`. In `<>` stand numbers, where several are given the first that is there; "
+        "`a+n` are n from a on, `a..b` those from a to b. `field@1` is a byte of a field, `{1:0,2:1}` maps values, `=` is the "
+        "verb of the request."
+    )
+    parts = [intro, "Verbs: " + ", ".join(f"`{verb}`" for verb in VERBS) + "."]
+    parts.append("How each is put into these words: " + ", ".join(linked(protocol) for protocol in PROTOCOLS) + ".")
+    return page("One vocabulary", *parts)
+
+
 def configuration_page() -> str:
     """Every setting of the daemon, a section for each part."""
     intro = (
@@ -482,7 +563,9 @@ def dashboards_page() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    **{f"protocols/{protocol.name}.md": partial(protocol_page, protocol) for protocol in PROTOCOLS},
     "fields.md": fields_page, "rule-keys.md": keys_page, "commands.md": commands_page, "anomalies.md": anomalies_page,
+    "ics.md": ics_page,
     "configuration.md": configuration_page, "metrics.md": metrics_page, "dashboards.md": dashboards_page,
 }  # fmt: skip
 
@@ -490,6 +573,7 @@ PAGES: dict[str, Callable[[], str]] = {
 def main() -> None:
     """Writes all pages."""
     for name, build in PAGES.items():
+        (FOLDER / name).parent.mkdir(exist_ok=True)
         (FOLDER / name).write_text(build(), encoding="utf-8")
         print(f"docs/{name}")
 

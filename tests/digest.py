@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,19 @@ from detector.packets.table import PacketTable
 from detector.pipeline import Pipeline, PipelineSettings
 from detector.protocols.fields import FIELDS, table_of
 from detector.protocols.frames import FrameTable
+from detector.protocols.points import Device, Point
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
 from detector.rules.parser import parse_filter
 from detector.warming import read_ring, ring_block, traffic
 from tests.runs import ROOT, shipped_rules
 
+DEVICES = tuple(
+    Device(f"plc {number}", IPv4Address(f"10.20.0.{number}"), unit, (Point(f"{number} {unit}", f"register:{first}", "float32", high=9),))
+    for number in range(20, 30) for unit, first in ((None, 0), (1, 100))
+)  # fmt: skip
 SMALL = PipelineSettings(
+    points=DEVICES,
     decode=DecodeSettings(check_checksums=True, fragment_datagrams=8),
     flows=FlowSettings(flows=128),
     streams=StreamSettings(
@@ -85,6 +92,7 @@ def digest(name: str, paths: Sequence[str], settings: PipelineSettings) -> dict[
             mask = evaluate(parse_filter(text), frames)
             found[f"{name} {number} {text}"] = hashlib.sha256(mask.tobytes()).hexdigest()[:16]
         matches = pipeline.engine.detect(tables)
+        pipeline.decoding.following.remember(packets)
         alerts = [(match.rule.title, match.packet, match.stood_for, match.count) for match in matches]
         found[f"{name} {number} alerts"] = hashlib.sha256(repr(alerts).encode()).hexdigest()[:16]
     return found

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import random
+import zlib
 from collections.abc import Sequence
 from typing import TypeVar
 
 IS_LONG = os.environ.get("DETECTOR_LONG") == "1"
-SEED = int(os.environ.get("DETECTOR_SEED", random.SystemRandom().randrange(2**31)))
+RUN = os.environ.get(
+    "PYTEST_XDIST_TESTRUNUID", ""
+)  # the same in all processes of a run: they must collect the same tests
+SEED = int(
+    os.environ.get("DETECTOR_SEED") or (zlib.crc32(RUN.encode()) if RUN else random.SystemRandom().randrange(2**31))
+)
 Case = TypeVar("Case")
 
 

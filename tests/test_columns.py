@@ -149,7 +149,7 @@ def test_a_later_stage_offers_columns() -> None:
 
 def test_objects_know_their_parents() -> None:
     """Rows with 2, 0 and 1 objects."""
-    below = ObjectTable("objects", np.array([0, 2, 2, 3]), {"a.number": Column(NUMBER, np.array([5, 6, 7]))})
+    below = ObjectTable("objects", np.array([0, 2, 2, 3]), {"a.number": lambda: Column(NUMBER, np.array([5, 6, 7]))})
     assert below.rows == 3
     assert below.parents.tolist() == [0, 0, 2]
     assert below.column("a.number").at(2) == [7]

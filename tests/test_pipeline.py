@@ -6,6 +6,7 @@ from pathlib import Path
 
 from detector.capture import open_source
 from detector.pipeline import Decoding, Pipeline, PipelineSettings, replay
+from detector.protocols import PROTOCOLS
 from detector.rules.loader import load_rules
 from tests.runs import RULES, SCENARIOS, VARIABLES, frames_of, pcap_bytes, shipped_rules
 
@@ -21,7 +22,10 @@ def test_counts_are_those_of_the_capture() -> None:
     counts = pipeline.decoding.counts
     assert counts.packets == len(FRAMES) and counts.bytes == sum(len(data) for _, data in FRAMES)
     assert (counts.first_ns, counts.last_ns) == (FRAMES[0][0], FRAMES[-1][0])
-    assert pipeline.decoding.pdus == {"modbus": 252} and not pipeline.decoding.anomalies
+    assert (
+        pipeline.decoding.pdus == {protocol.name: 0 for protocol in PROTOCOLS} | {"modbus": 252}
+        and not pipeline.decoding.anomalies
+    )
     assert counts.alerts == sum(map(len, found)) > 0
     assert all(count > 0 for count in pipeline.decoding.flows.directions.values())
 
@@ -77,6 +81,6 @@ def test_decoding_alone_makes_the_tables_that_rules_see() -> None:
     rows = 0
     for batch in open_source([str(CAPTURE)], batch_packets=64).batches():
         packets, pdus = decoding.tables(batch)
-        assert set(pdus) == {"modbus"} and packets.rows == len(batch)
+        assert set(pdus) == {protocol.name for protocol in PROTOCOLS} and packets.rows == len(batch)
         rows += pdus["modbus"].rows
     assert rows == decoding.pdus["modbus"] == 252

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -9,15 +10,17 @@ from detector.capture import open_source
 from detector.capture.source import SourceReport
 from detector.flows.table import FlowSettings
 from detector.pipeline import Pipeline, PipelineSettings
+from detector.protocols import PROTOCOLS
 from detector.rules.loader import load_rules
 from detector.rules.model import Ruleset
 from detector.silence import ENOUGH_PACKETS, reasons, refused_rules, still_learning
 from tests.detect.test_signatures import datagram
-from tests.runs import RULES, SCENARIOS, VARIABLES, Frame, frames_of, pcap_bytes, shipped_rules
+from tests.runs import HOME_NET, RULES, SCENARIOS, VARIABLES, Frame, frames_of, pcap_bytes, shipped_rules
 
 CAPTURE = SCENARIOS / "minute-attack" / "capture.pcap"
 FRAMES = frames_of(CAPTURE)
 WRITES = RULES / "modbus" / "modbus-write-from-unknown-master.yml"
+NO_PDU = f"no PDU of any protocol was decoded (known: {', '.join(one.name for one in PROTOCOLS)})"
 ARP = RULES / "network" / "arp-spoofing.yml"
 
 
@@ -37,10 +40,17 @@ def said(
     return list(reasons(pipeline, source.report or report))
 
 
+def with_every_variable() -> Ruleset:
+    """The shipped packs, no rule inactive."""
+    names = {name for rule in shipped_rules().rules for name in re.findall(r"\$(\w+)", rule.inactive)}
+    more = {"S7_WRITABLE_BLOCKS": "1", "DNP3_MASTER_ADDRESSES": "3"}
+    return load_rules([RULES], variables={**dict.fromkeys(names, "10.20.0.10"), **more, **VARIABLES}, home_net=HOME_NET)
+
+
 def test_nothing_is_said_where_everything_was_seen(tmp_path: Path) -> None:
     """A list that is never empty is never read."""
     assert said(tmp_path / "a.pcap", CAPTURE.read_bytes()) == []
-    assert said(tmp_path / "a.pcap", CAPTURE.read_bytes(), shipped_rules()) == []
+    assert said(tmp_path / "a.pcap", CAPTURE.read_bytes(), with_every_variable()) == []
 
 
 def test_no_packet_and_no_rule(tmp_path: Path) -> None:
@@ -81,7 +91,7 @@ def test_link_types_that_are_not_decoded(tmp_path: Path) -> None:
     """USB in place of Ethernet: every packet is counted, none is understood."""
     found = said(tmp_path / "a.pcap", pcap_bytes(FRAMES, 189))
     assert "393 packets have link type 189, which is not decoded" in found
-    assert "no PDU of any protocol was decoded (known: modbus)" in found
+    assert NO_PDU in found
 
 
 def one_sided(port_at: int) -> list[Frame]:
@@ -109,18 +119,18 @@ def test_one_direction_only(tmp_path: Path) -> None:
 def test_no_pdu_and_a_table_without_rows(tmp_path: Path) -> None:
     found = said(tmp_path / "a.pcap", pcap_bytes(FRAMES[:4]))
     assert found == [
-        "no PDU of any protocol was decoded (known: modbus)",
+        NO_PDU,
         "1 rule is without a row to judge, there is no modbus here: Modbus write from unknown master",
     ]
 
 
 def test_inactive_rules_by_what_is_missing(tmp_path: Path) -> None:
-    found = said(tmp_path / "a.pcap", CAPTURE.read_bytes(), load_rules([RULES]))
+    found = said(tmp_path / "a.pcap", CAPTURE.read_bytes(), load_rules([RULES / "modbus", RULES / "network"]))
     missing = [reason for reason in found if "inactive" in reason]
     assert len(missing) == 3 and len(found) == 3
     assert missing[-1] == "1 rule is inactive, $HOME_NET is not set: Cleartext remote administration"
     assert any(
-        reason.startswith("4 rules are inactive, $MODBUS_MASTERS is not set: Modbus broadcast write, ")
+        reason.startswith("5 rules are inactive, $MODBUS_MASTERS is not set: Modbus broadcast write, ")
         for reason in missing
     )
 

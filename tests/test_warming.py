@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from scapy.config import conf
 
+from detector.capture import open_source
+from detector.pipeline import Decoding, PipelineSettings
+from detector.protocols import PROTOCOLS
 from detector.warming import steps, traffic
 from tests.differential.suricata.captures import frames_of as wire_of
 from tests.differential.suricata.rules import all_rules, write_rules
@@ -54,7 +57,8 @@ def test_steps_run_and_are_named() -> None:
         "decode",
         "windows of streams",
         "columns of packet",
-        "columns of modbus",
+        *(f"columns of {protocol.name}" for protocol in PROTOCOLS),
+        "columns of ics",
         "filters",
         "rules",
         "payload rules",
@@ -64,8 +68,13 @@ def test_steps_run_and_are_named() -> None:
         step()
 
 
-def test_the_traffic_has_what_kernels_branch_on() -> None:
-    assert len(traffic()) == 6 and all(len(packet) >= 14 for packet in traffic())
+def test_the_traffic_has_what_kernels_branch_on(tmp_path: Path) -> None:
+    """A PDU of every protocol."""
+    path, decoding = tmp_path / "traffic.pcap", Decoding(PipelineSettings())
+    path.write_bytes(pcap_bytes(list(enumerate(traffic()))))
+    for batch in open_source([str(path)]).batches():
+        decoding.tables(batch)
+    assert {name for name, pdus in decoding.pdus.items() if pdus} == {protocol.name for protocol in PROTOCOLS}
 
 
 def test_warming_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from detector.alerts.row import Row
@@ -40,17 +40,23 @@ def scapy_class(dotted: str) -> Any:
 def text_of(row: Row) -> str:
     """Scapy's `show()` of the PDU, or of the packet where the row is one. Says so where Scapy cannot."""
     try:
-        text = class_of(row)(row.data).show(dump=True)
+        return shown(class_of(row), row.data)
     except Exception as error:  # noqa: BLE001 - Scapy raises what it likes on hostile bytes; the alert must leave
         return f"Scapy could not dissect this: {type(error).__name__}: {error}"
-    return COLOUR.sub("", text)[:LONGEST]
+
+
+@lru_cache(maxsize=64)
+def shown(of: Any, data: bytes) -> str:
+    """Scapy's view of bytes, without colours. Kept for a while: of one packet several rules may alert."""
+    return COLOUR.sub("", of(data).show(dump=True))[:LONGEST]
 
 
 def class_of(row: Row) -> Any:
     """The Scapy class that the row's bytes begin with."""
     if isinstance(row.table, PduTable):
         direction = next(iter(row.values("flow.direction")), Direction.TO_SERVER.name.lower())
-        declared = next(protocol for protocol in PROTOCOLS if protocol.name == row.table.name)
+        protocol = row.table.protocol_of(row.row)
+        declared = next(one for one in PROTOCOLS if one.name == protocol)
         return scapy_class(declared.scapy[direction])
     link_type = int(row.batch.link_types[row.packet])
     if link_type in LINK_CLASSES:

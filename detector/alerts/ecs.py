@@ -126,7 +126,7 @@ def network_of(row: Row) -> dict[str, Any]:
             "type": {4: "ipv4", 6: "ipv6"}.get(int(rows.network[at]), ""),
             "transport": TRANSPORTS.get(transport, "") if has_ip else "",
             "iana_number": str(transport) if has_ip else "",
-            "protocol": row.table.name if isinstance(row.table, PduTable) else "",
+            "protocol": row.table.protocol_of(row.row) if isinstance(row.table, PduTable) else "",
             "community_id": row.community_id,
             "vlan": {"id": str(vlan)} if vlan >= 0 else None,
         }

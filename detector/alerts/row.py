@@ -63,7 +63,7 @@ class Row:
 
     def values(self, name: str) -> list[Any]:
         """The row's values of a field as people read them; none where the field is not there."""
-        return self.table.column(name).at(self.row)
+        return self.table.values_at(name, self.row)
 
     @property
     def bounds(self) -> tuple[int, int]:

@@ -10,10 +10,12 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from detector.capture import open_source
+from detector.cli.options import add_site_options, of_site
 from detector.columns import Table, printable
 from detector.detect.predicates import evaluate
 from detector.errors import InputError, nearest
 from detector.flows.followed import Watched
+from detector.packets.decode import DecodeSettings
 from detector.pipeline import Decoding, PipelineSettings
 from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
 from detector.protocols.frames import FrameTable
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--filter", default="", metavar="'display filter'", help="only frames that Wireshark would show"
     )
+    add_site_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
@@ -42,29 +45,31 @@ def run(arguments: argparse.Namespace) -> int:
     names = list(dict.fromkeys([NUMBER, *names]))
     condition = frame_filter(arguments.filter) if arguments.filter else None
     source = open_source([arguments.capture])
-    decoding = Decoding(PipelineSettings())
-    decoding.following.watch(Watched(sessions=True))
+    decode = DecodeSettings(drop_redundant=False)
+    decoding = Decoding(of_site(PipelineSettings(decode=decode), arguments))
+    decoding.following.watch(Watched(sessions=True, ics=True))
     widths: list[int] = []
-    count = 0
+    count = seen = 0
     for batch in source.batches():
         packets, pdus = decoding.tables(batch)
         rows = list(rows_of(names, FrameTable(packets, pdus), pdus.get(table), condition))
         sys.stdout.writelines(as_json(names, rows) if arguments.json else aligned(names, rows, widths))
         sys.stdout.flush()
+        seen += pdus[table].rows if table in pdus else 0
         count += len(rows)
     for warning in source.report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if not count:
-        print(f"warning: no row: {why_nothing(decoding, table, arguments.filter)}", file=sys.stderr)
+        print(f"warning: no row: {why_nothing(decoding, table, seen, arguments.filter)}", file=sys.stderr)
     return 0
 
 
-def why_nothing(decoding: Decoding, table: str, condition: str) -> str:
-    """What was missing where nothing is printed."""
+def why_nothing(decoding: Decoding, table: str, seen: int, condition: str) -> str:
+    """What was missing where nothing is printed. seen: rows of the table."""
     counts = decoding.counts
     if not counts.packets:
         return "no packet was read"
-    if table != PACKET and not decoding.pdus[table]:
+    if table != PACKET and not seen:
         return f"no {table} PDU in {counts.packets:,} packets"
     return f"no frame of {counts.packets:,} is selected by {condition!r}"
 
@@ -134,7 +139,10 @@ def rows_of(
     table: Table = frames if pdus is None else pdus
     packet_of = range(frames.rows) if pdus is None else frames.packet_of(pdus).tolist()
     for row in range(table.rows):  # per printed line
-        if chosen is None or chosen[packet_of[row]]:
+        if packet_of[row] < 0:  # its frame has passed: it is shown with what its own packet says
+            if pdus is not None and condition is None:
+                yield [pdus.values_at(name, row) for name in names]
+        elif chosen is None or chosen[packet_of[row]]:
             yield [column.at(row) for column in columns]
 
 

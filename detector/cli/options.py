@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from detector.errors import InputError, InputErrors, nearest
+from detector.packets.zones import Zones
+from detector.pipeline import PipelineSettings
 from detector.rules.loader import expand, load_rules, paths_of
 from detector.rules.model import Ruleset
+from detector.rules.points import read_points
+from detector.rules.zones import read_zones
 from detector.shipped import rules_folder
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,7 +46,26 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--var", action="append", default=[], metavar="NAME=VALUE", help="value of $NAME in rules: comma list, or @file"
     )
+    add_site_options(parser)
     add_suricata_option(parser)
+
+
+def add_site_options(parser: argparse.ArgumentParser) -> None:
+    """--zones, --points."""
+    parser.add_argument(
+        "--points", metavar="FILE", help="points.yml: names, units and limits of devices' targets, point.* in rules"
+    )
+    parser.add_argument(
+        "--zones", metavar="FILE", help="zones.yml: names and levels of address groups, zone.* in rules"
+    )
+
+
+def of_site(settings: PipelineSettings, arguments: argparse.Namespace) -> PipelineSettings:
+    """Settings with what --zones and --points say."""
+    return replace(
+        settings, zones=read_zones(Path(arguments.zones)) if arguments.zones else Zones(),
+        points=read_points(Path(arguments.points)) if arguments.points else (),
+    )  # fmt: skip
 
 
 def add_suricata_option(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from detector.alerts.alert import Alert
 from detector.capture import open_source
 from detector.capture.source import BATCH_PACKETS, Source, SourceReport
-from detector.cli.options import add_rule_options, amount, load_ruleset, pace, positive, time_ns
+from detector.cli.options import add_rule_options, amount, load_ruleset, of_site, pace, positive, time_ns
 from detector.cli.startup import kept_for_good
 from detector.cli.terminal import Terminal
 from detector.columns import printable
@@ -24,6 +24,7 @@ from detector.exercise.pacing import Pacer
 from detector.flows.streams import StreamSettings
 from detector.packets.decode import DecodeSettings
 from detector.pipeline import Pipeline, PipelineSettings, Run
+from detector.portions import Portions
 from detector.rules.model import Ruleset
 from detector.rules.suricata_config import read_suricata_yaml
 from detector.service.signals import handled
@@ -71,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--check-checksums", action="store_true", help="verify IP, TCP, UDP and ICMP checksums")
     parser.add_argument("--drop-repeats", action="store_true", help="leave out repeats that a mirror port makes")
+    parser.add_argument(
+        "--keep-redundant", action="store_true", help="judge both copies that PRP or HSR make of a frame"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -86,9 +90,12 @@ def run(arguments: argparse.Namespace) -> int:
 def replayed(arguments: argparse.Namespace, startup: ExitStack) -> int:
     """The replay; `startup` is over with the first batch, for which all kernels are loaded."""
     ruleset = load_ruleset(arguments)
-    decode = DecodeSettings(check_checksums=arguments.check_checksums, drop_repeats=arguments.drop_repeats)
+    decode = DecodeSettings(
+        check_checksums=arguments.check_checksums, drop_repeats=arguments.drop_repeats, drop_redundant=not arguments.keep_redundant
+    )  # fmt: skip
     policies = read_suricata_yaml(Path(arguments.suricata_yaml)).policies if arguments.suricata_yaml else ()
     settings = PipelineSettings(decode=decode, streams=StreamSettings(policies=policies), run=arguments.run_name)
+    settings = of_site(settings, arguments)
     with closing(pipeline_of(ruleset, settings, arguments.workers)) as pipeline:
         return run_through(pipeline, arguments, startup)
 
@@ -112,9 +119,11 @@ def run_through(pipeline: Run, arguments: argparse.Namespace, startup: ExitStack
     is_slow = arguments.follow or arguments.speed > 0 or any(map(is_pipe, arguments.captures))
     began = time.perf_counter()
     pacer = Pacer(arguments.speed, time.monotonic, time.sleep)
+    portions = Portions(lambda: pipeline.engine.tally)
     with ended_by_signals(source, pacer), progress(console) as advance:
         for batch in pacer.paced(source.batches()):
-            write(sinks, pipeline.feed(batch))
+            for portion in portions.of(batch):
+                write(sinks, pipeline.feed(portion))
             if is_slow:
                 write(sinks, pipeline.finish())
             advance(source.report)

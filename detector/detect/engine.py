@@ -13,7 +13,7 @@ from detector.columns import Table
 from detector.detect.costs import Clock, Costs
 from detector.detect.judge import COUNT, IS_FULL, NO_COUNT, STOOD_FOR, EngineSettings, Judge, Verdicts
 from detector.detect.match import Match
-from detector.detect.selection import CLOCK, PACKET, ROW, RULE
+from detector.detect.selection import CLOCK, PACKET, ROW, RULE, Tally
 from detector.detect.selector import Selector
 from detector.rules.model import Rule, Ruleset
 
@@ -71,6 +71,11 @@ class Engine:
     def shed_rows(self) -> Counter[str]:
         """Rows that a rule did not look at because it was switched off, by rule id."""
         return self.judge.shed_rows
+
+    @property
+    def tally(self) -> Tally:
+        """What was judged, since these rules run."""
+        return self.judge.tally
 
     def measure(self, clock: Clock) -> None:
         """Measures from now on what rules cost."""

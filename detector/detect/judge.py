@@ -28,6 +28,7 @@ from detector.detect.selection import (
     Found,
     Rows,
     Selection,
+    Tally,
     merged,
 )
 from detector.detect.state import CorrelationState, LimitState, NewValueState, StateTable
@@ -114,6 +115,7 @@ class Judge:
     matched, suppressed, rule_errors: counts by rule id; rows_by_table: rows that rules could look at.
     spent_ns: time spent on each rule here and by selectors, sampled and scaled up, where `costs` and theirs have clocks.
     shed_rows: rows that each rule did not look at because it was switched off.  limits: as in selection.LIMITS.
+    tally: what was judged, since this object was made.
     """
 
     def __init__(self, ruleset: Ruleset, settings: EngineSettings | None = None) -> None:
@@ -136,6 +138,7 @@ class Judge:
         self.shed_rows: Counter[str] = Counter()
         self.limits: Counter[str] = Counter()
         self.costs = Costs()
+        self.tally = Tally()
 
     @property
     def lost_groups(self) -> Counter[str]:
@@ -188,6 +191,7 @@ class Judge:
         self.costs.begin()
         for selection in selections:  # per selector
             self.rows_by_table.update(selection.rows)
+            self.tally = selection.tally(self.tally)
             self._spend(selection.spent_ns)
             self.limits.update(selection.limits)
             self.shed_rows.update({self.rules[place].id: rows for place, rows in selection.shed.items()})

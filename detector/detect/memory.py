@@ -23,6 +23,7 @@ from detector.rules.signature import Bits, FlowInt, Signature, Subject
 kernels = Kernels("detector.detect.memory_kernels")
 
 KINDS = ("flow", "host")  # the tables
+OF_FLOWS = (Subject.FLOW, Subject.SIDE)
 # As in memory_kernels; here, so that rules are compiled without Numba.
 BITS = {"isset": 0, "isnotset": 1, "set": 2, "unset": 3, "toggle": 4}
 OPERATORS = ("isset", "isnotset", "<", "<=", "==", "!=", ">=", ">", "=", "+", "-", "take")
@@ -42,7 +43,7 @@ def kind_of(state: Bits | FlowInt) -> str:
     """What shares its names: xbits and hostbits of an address do."""
     if isinstance(state, FlowInt):
         return "flowint"
-    if state.subject == Subject.FLOW:
+    if state.subject in OF_FLOWS:
         return "flowbits"
     return "pairbits" if state.subject == Subject.PAIR else "hostbits"
 
@@ -86,7 +87,7 @@ class Programs:
         first = len(self._names)
         if isinstance(state, Bits):
             self._names += [name_hash(kind_of(state), name) for name in state.names]
-            is_host = state.subject != Subject.FLOW
+            is_host = state.subject not in OF_FLOWS
             return [
                 BITS[state.action],
                 is_host,
@@ -104,7 +105,7 @@ class Programs:
             self._names.append(name_hash("flowint", state.value))
         elif state.value is not None:
             number, other = state.value, CONSTANT
-        is_host = state.subject != Subject.FLOW
+        is_host = state.subject not in OF_FLOWS
         return [NUMBERS[state.operator], is_host, state.subject, first, first + 1, 0, number, other]
 
 
@@ -149,7 +150,7 @@ class Memory:
 
 
 def subjects_of(found: Found) -> NDArray[np.uint64]:
-    """uint64[n, 5, 2]: a rule with states has them."""
+    """uint64[n, 6, 2]: a rule with states has them."""
     assert found.subjects is not None
     return found.subjects
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,7 @@ class Found:
     rule: its place among the rules.  keys: int64[n, 5], columns above, in their order.
     limits: uint64[n, 2], groups of its limit, None where it makes no alerts.
     values: uint64[n, 2], of a new_value rule.  counted: for each correlation that counts the rule.
-    subjects: uint64[n, 5, 2], whom states and thresholds belong to, by Subject; None where the rule has none.
+    subjects: uint64[n, 6, 2], whom states and thresholds belong to, by Subject; None where the rule has none.
     lengths: int64[n], bytes of the packets, where the rule counts them.
     is_suppressed: bool[n], rows that make no alert whatever they set; None where the rule has no suppressions.
     origins: int64[n], which of several selections a row is from; None: of one.
@@ -104,6 +104,13 @@ class Found:
         return replace(self, keys=keys)
 
 
+class Tally(NamedTuple):
+    """What rules were asked so far. rows: of packets.  found: rows, of any table, at which a rule held, once for each rule."""
+
+    rows: int = 0
+    found: int = 0
+
+
 @dataclass
 class Selection:
     """What all rules found in the rows that one selector was given.
@@ -122,6 +129,11 @@ class Selection:
     spent_ns: dict[int, int] = field(default_factory=dict)
     shed: dict[int, int] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
+
+    def tally(self, before: Tally) -> Tally:
+        """What there was before, and this."""
+        found = sum(len(one.keys) for one in self.found.values())
+        return Tally(before.rows + self.rows.get("packet", 0), before.found + found)
 
     def before(self, clock: int) -> tuple[Selection, Selection]:
         """What was found before a clock, with everything that was counted, and what was found from then on."""
@@ -175,8 +187,8 @@ def joined(parts: Sequence[tuple[int, Found]], is_one_batch: bool) -> Found:
     """One rule's rows from several selectors, in order."""
     keys = np.concatenate([found.keys for _, found in parts])
     origins = np.concatenate([np.full(len(found.keys), origin) for origin, found in parts])
-    if is_one_batch:  # packet rows are in the order of clock and packet, and each is one selector's
-        order = np.argsort(keys[:, PACKET_ROW], kind="stable")
+    if is_one_batch:  # each packet row is one selector's
+        order = np.lexsort((keys[:, PACKET_ROW], keys[:, PACKET], keys[:, CLOCK]))
     else:
         order = np.lexsort((keys[:, ROW], keys[:, PACKET_ROW], keys[:, PACKET], origins, keys[:, CLOCK]))
     first = np.cumsum([0, *(len(found.keys) for _, found in parts)])

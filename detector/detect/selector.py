@@ -25,6 +25,7 @@ from detector.flows.followed import Watched
 from detector.flows.sessions import SESSION_FIELDS
 from detector.packets.rows import Cell
 from detector.packets.table import PacketTable
+from detector.protocols.ics import ICS
 from detector.protocols.table import PduTable
 from detector.rules.model import And, Rule, Ruleset, Test
 
@@ -71,7 +72,9 @@ class Selector:
         self.rules = ruleset.active
         places = {rule.id: place for place, rule in enumerate(self.rules)}
         self.signatures = Signatures(self.rules, lambda rule: has_conditions(rule.test))
-        self.watched = Watched(inspects_streams(self.rules), asks_sessions(self.rules))
+        self.watched = Watched(
+            inspects_streams(self.rules), asks_sessions(self.rules), any(rule.table == ICS for rule in self.rules)
+        )
         self._selecting = [
             place
             for place, rule in enumerate(self.rules)
@@ -213,8 +216,10 @@ class Selector:
             return np.zeros(0, np.int64)
         if self.rules[place].signature is None:
             return eligible_rows(table, mask)
-        assert isinstance(table, PacketTable)
-        return self.signatures.check(place, table, mask, owned)
+        if isinstance(table, PacketTable):
+            return self.signatures.check(place, table, mask, owned)
+        rows = np.flatnonzero(mask)
+        return np.repeat(rows, self.signatures.named(place, *packet_rows_of(table, rows)))
 
     def _count(self, place: int, scope: Scope, rows: Rows, hashing: Hashing) -> Iterator[Counted]:
         """What a correlation counts of a base rule's rows: those that no override excepts, and that have a value."""
@@ -250,8 +255,7 @@ def keys_of(table: Table, rows: Rows, place: int, share: Share | None) -> Rows:
     packets, packet_rows = packet_rows_of(table, rows)
     keys = np.empty((len(rows), 5), np.int64)
     keys[:, 0] = packets.clock[packet_rows]
-    keys[:, 1] = packets.structure.packet[packet_rows]
-    keys[:, 2] = packet_rows if share is None else share.places[packet_rows]
+    keys[:, 1:3] = packets.order_of(packet_rows, None if share is None else share.places)
     keys[:, 3] = place
     keys[:, 4] = rows
     return keys

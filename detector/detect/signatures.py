@@ -267,6 +267,11 @@ class Signatures:
             candidates = candidates.chosen(owned[candidates.rows])
         return candidates.chosen(self.headers.count(packets, *candidates) > 0)
 
+    def named(self, place: int, packets: PacketTable, rows: Rows) -> Rows:
+        """How often a rule's header names each of some packet rows."""
+        counts = self.headers.count(packets, np.full(len(rows), self.number[place]), rows, np.full(len(rows), -1))
+        return counts.astype(np.int64)
+
     def repeated(self, place: int, packets: PacketTable, rows: Rows) -> Rows:
         """Rows at which a rule holds; several times those that its header names more than once."""
         number = self.number[place]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from detector.detect.groups import LANES, Hashes, mixed
 from detector.flows.columns import Cell as FlowCell
+from detector.flows.columns import Peer
 from detector.flows.followed import followed
 from detector.packets.rows import Cell, Word
 from detector.packets.table import PacketTable
@@ -33,7 +34,7 @@ def has_subjects(signature: Signature) -> bool:
 def asks_for_flow(signature: Signature) -> bool:
     """Whether a flow is among the subjects that a rule asks for."""
     counts = [one for one in (signature.threshold, signature.detection_filter) if one is not None]
-    return any(one.subject == Subject.FLOW for one in (*signature.states, *counts))
+    return any(one.subject in (Subject.FLOW, Subject.SIDE) for one in (*signature.states, *counts))
 
 
 def counts_bytes(signature: Signature) -> bool:
@@ -57,7 +58,7 @@ def hashed(words: NDArray[np.uint64]) -> Hashes:
 
 
 def subjects_of(packets: PacketTable, rows: Rows, with_flow: bool = True) -> Hashes:
-    """uint64[rows, 5, 2], by Subject. RULE is one for all IP packets; FLOW is left out where nobody asks for it.
+    """uint64[rows, 6, 2], by Subject. RULE is one for all IP packets; FLOW and SIDE are left out where nobody asks for it.
 
     A flow is its number, when it began and its hosts: workers that capture for themselves number their flows alike.
     """
@@ -73,7 +74,10 @@ def subjects_of(packets: PacketTable, rows: Rows, with_flow: bool = True) -> Has
         flows = followed(packets).flows.cells[rows]
         known = flows[:, (FlowCell.FLOW, FlowCell.BEGAN)].astype(np.uint64)
         made[:, Subject.FLOW] = hashed(np.concatenate((known, pair), axis=1))
-        made[flows[:, FlowCell.FLOW] < 0, Subject.FLOW] = 0
+        made[:, Subject.SIDE] = mixed(
+            made[:, Subject.FLOW] + (1 + (flows[:, FlowCell.PEER, None] & Peer.TO_CLIENT)).astype(np.uint64)
+        )
+        made[flows[:, FlowCell.FLOW] < 0, Subject.FLOW] = made[flows[:, FlowCell.FLOW] < 0, Subject.SIDE] = 0
     return made
 
 

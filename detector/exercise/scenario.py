@@ -19,11 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from detector.alerts.attack import TECHNIQUES
-from detector.errors import InputError, InputErrors, Position, nearest
-from detector.rules.document import Document, read_documents
+from detector.errors import InputErrors, nearest
+from detector.rules.document import Document, read_single
 
 START = re.compile(r"0+ *(ms|s|m|h|d|w)?")
 KEYS = ("title", "description", "variables", "home_net", "injects")
@@ -75,13 +73,10 @@ def read_scenario(path: Path) -> Scenario:
     Raises:
         InputErrors: every mistake in it.
     """
-    document, nodes = read_documents(path)
-    node, *others = list(nodes) or [None]
-    if node is None:
-        raise InputErrors([InputError("the file holds no scenario", position=Position(str(path), 1, 1),
-                                      hint="a scenario begins with title: ...")])  # fmt: skip
-    for other in others:
-        document.error(other, "a second scenario in one file", "give each a folder of its own")
+    document, node = read_single(
+        path, ("the file holds no scenario", "a scenario begins with title: ..."),
+        ("a second scenario in one file", "give each a folder of its own"),
+    )  # fmt: skip
     parts = document.mapping(node, "a scenario", KEYS, ("title", "injects"))
     title = document.text(parts["title"][1], "title") if "title" in parts else ""
     variables = {}
@@ -89,7 +84,7 @@ def read_scenario(path: Path) -> Scenario:
         for name, (_, node) in document.mapping(parts["variables"][1], "variables").items():
             variables[name] = ",".join(document.texts(node, name))
     home_net = document.texts(parts["home_net"][1], "home_net") if "home_net" in parts else ()
-    injects = tuple(read_inject(document, node) for node in listed(document, parts, "injects"))
+    injects = tuple(read_inject(document, node) for node in document.entries(parts, "injects"))
     if document.errors:
         raise InputErrors(document.errors)
     return Scenario(path, title, variables, home_net, injects)
@@ -98,7 +93,7 @@ def read_scenario(path: Path) -> Scenario:
 def read_inject(document: Document, node: Any) -> Inject:
     """One inject."""
     parts = document.mapping(node, "an inject", ("at", "name", "attack", "expect"), ("at", "name", "expect"))
-    expect = tuple(read_expected(document, one) for one in listed(document, parts, "expect"))
+    expect = tuple(read_expected(document, one) for one in document.entries(parts, "expect"))
     at_ns = 0
     if "at" in parts and not START.fullmatch(str(parts["at"][1].value)):
         at_ns = document.span(parts["at"][1], "at")
@@ -109,18 +104,6 @@ def read_inject(document: Document, node: Any) -> Inject:
             document.error(parts["attack"][1], f"{technique!r} is no technique of ATT&CK for ICS",
                            f"did you mean {guess}?" if guess else "for example T0855")  # fmt: skip
     return Inject(at_ns, document.text(parts["name"][1], "name") if "name" in parts else "", expect)
-
-
-def listed(document: Document, parts: dict[str, tuple[Any, Any]], key: str) -> list[Any]:
-    """The entries of a list; what is none is a mistake, for nothing may go unjudged."""
-    node = parts[key][1] if key in parts else None
-    if isinstance(node, yaml.SequenceNode):
-        return list(node.value)
-    if node is not None:
-        document.error(
-            node, f"{key} must be a list", f"write its entries as lines that begin with a dash, or {key}: []"
-        )
-    return []
 
 
 def read_expected(document: Document, node: Any) -> Expected:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.bytes_kernels import be16
 from detector.flows.columns import (
     BEGAN,
     BYTES_SO_FAR,
@@ -45,6 +46,8 @@ from detector.packets.rows import (
     NETWORK,
     OUTER,
     PACKET,
+    PAYLOAD_START,
+    PAYLOAD_STOP,
     SEQUENCE,
     SOURCE_PORT,
     STOP,
@@ -60,6 +63,7 @@ TO_SERVER, TO_CLIENT = int(Direction.TO_SERVER), int(Direction.TO_CLIENT)
 NEW, ESTABLISHED, CLOSING, CLOSED = (int(x) for x in (FlowState.NEW, FlowState.ESTABLISHED, FlowState.CLOSING,
                                                       FlowState.CLOSED))  # fmt: skip
 FIN, SYN, RST, ACK = 1, 2, 4, 16
+T_GOOSE, T_SAMPLED_VALUES = 0x88B8, 0x88BA  # EtherTypes
 AHEAD = 64  # rows whose flows are looked for together
 
 # Columns of Flows.links: small and apart, since a flood walks through them and through little else.
@@ -266,6 +270,10 @@ def key_of_row(cells, words, buffer, row, vlan_in_key):
         at = np.int64(cells[ICMP if transport == 1 else ICMPV6, row])
         if at >= 0 and at + 2 <= cells[STOP, row]:
             a_port, b_port = icmp_ports(transport, np.int64(buffer[at]), np.int64(buffer[at + 1]))
+    elif cells[NETWORK, row] == 0 and (cells[ETHERTYPE, row] == T_GOOSE or cells[ETHERTYPE, row] == T_SAMPLED_VALUES):
+        at = np.int64(cells[PAYLOAD_START, row])
+        if at + 2 <= cells[PAYLOAD_STOP, row]:
+            a_port = b_port = be16(buffer, at)  # APPID (IEC 61850-8-1, annex C): each has a flow of its own
     a_high, a_low = words[row, 0], words[row, 1]
     b_high, b_low = words[row, 2], words[row, 3]
     is_swapped = a_high > b_high or (a_high == b_high and (a_low > b_low or (a_low == b_low and a_port > b_port)))

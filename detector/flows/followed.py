@@ -14,10 +14,12 @@ from detector.packets.table import PacketTable
 
 
 class Watched(NamedTuple):
-    """What rules look at beside packets and PDUs, and is kept for them alone: the last bytes of streams, TCP sessions."""
+    """What rules look at beside packets and PDUs, and is kept for them alone: the last bytes of streams, TCP sessions,
+    what requests asked for."""
 
     streams: bool = False
     sessions: bool = False
+    ics: bool = False
 
 
 @dataclass(frozen=True)

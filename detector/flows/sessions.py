@@ -47,14 +47,15 @@ class SessionTable:
         """Goes on from a state, before the first batch."""
         put_back(state, (self._state,))
 
-    def follow(self, packets: PacketTable, flows: FlowColumns) -> None:
-        """Follows a batch and offers its columns."""
+    def follow(self, packets: PacketTable, flows: FlowColumns) -> NDArray[np.int64]:
+        """Follows a batch and offers its columns; what was found, int64[rows, 3]."""
         out = np.empty((packets.rows, OUT_COLUMNS), np.int64)
         kernels.follow_sessions(
             packets.structure.cells, packets.structure.words, packets.batch.buffer, flows.cells, packets.batch.times, self._state,
             self._is_midstream, out,
         )  # fmt: skip
         offer(packets, out)
+        return out
 
 
 def offer(packets: PacketTable, found: NDArray[np.int64] | None) -> None:

@@ -204,6 +204,11 @@ class FlowTable:
             self._tcp_ports, self._udp_ports, self._timeouts, self._settings.vlan_in_key, self._settings.midstream, self._followed, out,
         )  # fmt: skip
         flows = FlowColumns(out)
-        for field, make in FLOW_COLUMNS:  # per field
-            packets.offer(field.name, partial(make, field, flows))
+        offer(packets, flows)
         return flows
+
+
+def offer(packets: PacketTable, flows: FlowColumns) -> None:
+    """Offers the columns of FLOW_COLUMNS."""
+    for field, make in FLOW_COLUMNS:  # per field
+        packets.offer(field.name, partial(make, field, flows))

@@ -1,10 +1,10 @@
-"""What a packet's arrival says before its bytes are looked at: the run's clock; and repeats that a mirror port makes."""
+"""What a packet's arrival says before its bytes are looked at: the run's clock; repeats of a mirror port; redundant copies."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from detector.bytes_kernels import be16, be32, u8
+from detector.bytes_kernels import be16, be32, copy_bytes, u8
 from detector.errors import PacketAnomaly as Odd
 from detector.hash_kernels import mix, mix_word
 from detector.kernel import kernel
@@ -12,10 +12,13 @@ from detector.packets.rows import (
     ANOMALIES,
     DESTINATION_PORT,
     ETHERTYPE,
+    HSR,
     IP,
+    IPV6,
     OUTER,
     PACKET,
     PAYLOAD_START,
+    PRP,
     SEQUENCE,
     SOURCE_PORT,
     STOP,
@@ -26,7 +29,10 @@ from detector.packets.rows import (
 
 LATE, JUMP, REPEAT = int(Odd.PACKET_LATE), int(Odd.PACKET_TIME_JUMP), int(Odd.PACKET_REPEAT)
 REPEAT_NS = 1000000
-LONGEST_HASHED = 256  # bytes of a packet without a transport checksum that take part in its hash
+LONGEST_COPIED = 1536  # bytes of a frame
+REDUNDANT = int(Odd.PACKET_REDUNDANT)
+REDUNDANT_NS = 400_000_000  # for which nodes remember what they have seen (IEC 62439-3:2016, table 8, EntryForgetTime)
+LONGEST_HASHED = 256  # bytes of an IP packet without a transport checksum that take part in its hash
 
 CLOCK, PENDING, HAS_CLOCK = 0, 1, 2
 IS_LATE, IS_JUMP = 1, 2
@@ -101,6 +107,8 @@ def hash_packet(buffer, cells, words, n):
     header = np.int64(cells[UDP, n])
     if header >= 0 and header + 8 <= stop and be16(buffer, header + 6) != 0:
         return mix(value, (be32(buffer, header) << 30) ^ be32(buffer, header + 4))
+    if at < 0 and cells[IPV6, n] < 0:  # nothing in it stands for the rest
+        return hash_bytes(buffer, start, stop, value)
     at = start if at < 0 else min(stop, at + 20)
     return hash_bytes(buffer, at, min(stop, at + LONGEST_HASHED), value)
 
@@ -112,13 +120,70 @@ def mark(words, row, odd):
 
 
 @kernel
-def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, row_clocks, anomalies, seen):
-    """What each row's arrival says: its clock, an odd time, and whether the same packet was seen within REPEAT_NS.
+def is_same(buffer, start, at, frames, place, size):
+    """Whether a frame is the one that is kept in a place, but for the first four bits at `at`."""
+    for k in range(size):
+        other = buffer[start + k] ^ frames[place * LONGEST_COPIED + k]
+        if other and (start + k != at or other & 15):
+            return False
+    return True
+
+
+@kernel
+def is_copy(buffer, cells, row, start, stop, now, copies, frames):
+    """Whether the same frame came over the other LAN (PRP) or the other way round the ring (HSR) within REDUNDANT_NS.
+
+    All its bytes must be the same, but for the four bits that name the way: so nothing hides behind the number of another
+    frame. What comes the same way again is no copy, nor is what is too long to be kept.
+
+    Args:
+        copies: int64[power of two, 4]: hash, time, ways and length of the latest frame in each place.
+        frames: uint8[LONGEST_COPIED times as many], its bytes.
+    """
+    at, size = np.int64(cells[HSR, row]), stop - start
+    if at < 0:
+        at = np.int64(cells[PRP, row]) + 2
+    if size > LONGEST_COPIED:
+        return False
+    way, rest = np.int64(1) << (u8(buffer, at) >> 4), u8(buffer, at) & 15
+    value = hash_bytes(buffer, at + 1, stop, mix(hash_bytes(buffer, start, at, np.int64(1)), rest))
+    place = value & (len(copies) - 1)
+    is_known = copies[place, 0] == value and copies[place, 3] == size and abs(now - copies[place, 1]) <= REDUNDANT_NS
+    if is_known and is_same(buffer, start, at, frames, place, size):
+        is_other = copies[place, 2] & way == 0
+        copies[place, 2] |= way
+        return is_other
+    copies[place, 0], copies[place, 1], copies[place, 2], copies[place, 3] = value, now, way, size
+    copy_bytes(buffer, start, frames, place * LONGEST_COPIED, size)
+    return False
+
+
+@kernel
+def judge_arrivals(
+    buffer,
+    starts,
+    stops,
+    cells,
+    words,
+    times,
+    clocks,
+    odds,
+    table,
+    repeats,
+    copies,
+    frames,
+    redundant,
+    row_clocks,
+    anomalies,
+    seen,
+):
+    """What each row's arrival says: its clock, an odd time, whether the same packet was seen within REPEAT_NS, or is_copy.
 
     Args:
         clocks: int64[packets], odds: uint8[packets], as follow_clock fills them.
         table: int64[power of two, 2]: hash and time of the latest packet in each place.
-        repeats: bool[packets], filled.  row_clocks: int64[rows], filled.
+        copies, frames: as for is_copy.  repeats, redundant: bool[packets], filled.
+        row_clocks: int64[rows], filled.
         anomalies: int64[128], counts of rows by PacketAnomaly, added to.
         seen: uint64[2], bits of the anomalies of all rows together, added to.
     """
@@ -128,6 +193,14 @@ def judge_arrivals(buffer, cells, words, times, clocks, odds, table, repeats, ro
         if odds[packet]:
             mark(words, row, LATE if odds[packet] == IS_LATE else JUMP)
         if cells[OUTER, row] < 0:
+            redundant[packet], repeats[packet] = False, False
+        if cells[OUTER, row] < 0 and (cells[HSR, row] >= 0 or cells[PRP, row] >= 0):
+            redundant[packet] = is_copy(
+                buffer, cells, row, starts[packet], stops[packet], times[packet], copies, frames
+            )
+            if redundant[packet]:
+                mark(words, row, REDUNDANT)
+        if cells[OUTER, row] < 0 and not redundant[packet]:
             value = hash_packet(buffer, cells, words, row)
             place = value & (len(table) - 1)
             repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS

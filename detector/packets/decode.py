@@ -27,7 +27,8 @@ kernels = Kernels("detector.packets.decode_kernels")
 arrivals = Kernels("detector.packets.arrival_kernels")
 checksums = Kernels("detector.packets.checksum_kernels")
 
-REPEAT_PLACES = 8192
+REPEAT_PLACES, COPY_PLACES = 8192, 2048
+LONGEST_COPIED = 1536  # as in arrival_kernels.py; here, so that a decoder is made without Numba
 NONE_UNSUMMED = np.zeros(0, np.bool_)
 UNKNOWN_LINK_TYPE = np.uint64(1) << np.uint64(PacketAnomaly.PACKET_UNKNOWN_LINK_TYPE)
 
@@ -35,10 +36,12 @@ UNKNOWN_LINK_TYPE = np.uint64(1) << np.uint64(PacketAnomaly.PACKET_UNKNOWN_LINK_
 @dataclass(frozen=True)
 class DecodeSettings:
     """clock_step_ns: a jump forward by more waits for a second packet to confirm it: a night is shorter, and no
-    control network is silent for a day. fragment_*: ceilings of reassembly."""
+    control network is silent for a day. drop_redundant: whether the second of two copies is left out that PRP or HSR
+    make of a frame. fragment_*: ceilings of reassembly."""
 
     check_checksums: bool = False
     drop_repeats: bool = False
+    drop_redundant: bool = True
     clock_step_ns: int = 24 * 3600 * 10**9
     fragment_datagrams: int = 4096
     fragment_bytes: int = 16 * 2**20
@@ -52,6 +55,8 @@ class PacketDecoder:
         self._fragments = make_fragments(self._settings.fragment_datagrams, self._settings.fragment_bytes)
         self._clock = np.zeros(3, np.int64)
         self._repeats = np.zeros((REPEAT_PLACES, 2), np.int64)
+        self._copies = np.zeros((COPY_PLACES, 4), np.int64)
+        self._copied = np.zeros(COPY_PLACES * LONGEST_COPIED, np.uint8)
         self._rows = make_rows(0)
         self._frames = FrameClock()
         self._anomalies = np.zeros(128, np.int64)
@@ -66,16 +71,22 @@ class PacketDecoder:
         if self._settings.check_checksums:
             unsummed = NONE_UNSUMMED if batch.is_unsummed is None else batch.is_unsummed
             checksums.check_rows(batch.buffer, *rows, unsummed)
-        repeats, row_clocks = np.zeros(len(batch), np.bool_), np.empty(len(rows.words), np.int64)
+        repeats, redundant = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
+        row_clocks = np.empty(len(rows.words), np.int64)
         seen = np.zeros(2, np.uint64)
         arrivals.judge_arrivals(
             batch.buffer,
+            batch.starts,
+            batch.stops,
             *rows,
             batch.times,
             clocks,
             odds,
             self._repeats,
             repeats,
+            self._copies,
+            self._copied,
+            redundant,
             row_clocks,
             self._anomalies,
             seen,
@@ -84,10 +95,12 @@ class PacketDecoder:
         if seen[0] & UNKNOWN_LINK_TYPE:
             self._count_link_types(batch, rows)
         times = self._frames.follow(batch.times)
-        if self._settings.drop_repeats and repeats.any():
-            kept = ~repeats[rows.packet]
+        dropped = repeats & self._settings.drop_repeats | redundant & self._settings.drop_redundant
+        if dropped.any():
+            kept = ~dropped[rows.packet]
             rows, row_clocks = without(rows, kept), row_clocks[kept]
-        return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS, seen)
+        now = int(row_clocks[-1]) if len(row_clocks) else 0
+        return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS, seen, now)
 
     def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64]) -> PacketRows:
         capacity = len(batch) + len(batch) // 4 + 64
@@ -126,7 +139,19 @@ class PacketDecoder:
     @property
     def _arrays(self) -> tuple[NDArray[Any], ...]:
         keys, slots, buckets, pieces, arena, counts = self._fragments
-        return (keys, slots, buckets, pieces, *arena, counts, self._clock, self._repeats, self._anomalies)
+        return (
+            keys,
+            slots,
+            buckets,
+            pieces,
+            *arena,
+            counts,
+            self._clock,
+            self._repeats,
+            self._copies,
+            self._copied,
+            self._anomalies,
+        )
 
     @property
     def anomalies(self) -> Counter[str]:

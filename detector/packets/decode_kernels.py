@@ -20,6 +20,7 @@ from detector.packets.rows import (
     DESTINATION_PORT,
     ETH,
     ETHERTYPE,
+    HSR,
     ICMP,
     ICMPV6,
     IGMP,
@@ -38,6 +39,7 @@ from detector.packets.rows import (
     PACKET,
     PAYLOAD_START,
     PAYLOAD_STOP,
+    PRP,
     SCTP,
     SEQUENCE,
     SOURCE_PORT,
@@ -62,6 +64,9 @@ NO_IP = 255
 NOTHING = -1
 T_IP, T_ARP, T_IPV6, T_VLAN, T_QINQ, T_QINQ_OLD, T_MPLS, T_MPLS_MULTICAST, T_PPPOE, T_TEB = (
     0x0800, 0x0806, 0x86DD, 0x8100, 0x88A8, 0x9100, 0x8847, 0x8848, 0x8864, 0x6558)  # fmt: skip
+T_HSR, T_PRP = 0x892F, 0x88FB
+HSR_BYTES, PRP_BYTES = 6, 6  # of the tag with the EtherType that follows it; of the trailer
+LAN_A, LAN_B = 10, 11
 VXLAN_PORT, VXLAN_PORT_LINUX = 4789, 8472
 
 IPV4_PREFIX = np.uint64(0xFFFF00000000)
@@ -77,6 +82,7 @@ O_PPP = int(Odd.PPP_PKT_TOO_SMALL)
 O_PPPOE = int(Odd.PPPOE_PKT_TOO_SMALL)
 O_VLAN = int(Odd.VLAN_HEADER_TOO_SMALL)
 O_VLANS = int(Odd.VLAN_TOO_MANY_LAYERS)
+O_HSR = int(Odd.HSR_PKT_TOO_SMALL)
 O_MPLS = int(Odd.MPLS_HEADER_TOO_SMALL)
 O_LLC = int(Odd.LLC_PKT_TOO_SMALL)
 O_ARP = int(Odd.ARP_PKT_TOO_SMALL)
@@ -156,6 +162,13 @@ def decode_llc(buffer, cells, words, n, at, stop):
 
 
 @kernel
+def find_prp_trailer(buffer, cells, n, at, stop):
+    """The trailer of a frame that came over one of two LANs (IEC 62439-3:2016, 4.2.7), known by its LAN and its suffix."""
+    if stop - at >= 14 + PRP_BYTES and be16(buffer, stop - 2) == T_PRP and u8(buffer, stop - 4) >> 4 in (LAN_A, LAN_B):
+        cells[PRP, n] = stop - PRP_BYTES
+
+
+@kernel
 def decode_ethernet(buffer, cells, words, n, at, stop):
     """Ethernet II or 802.3: the EtherType and where the header ends."""
     if stop - at >= ISL_BYTES + 14 and be32(buffer, at) & 0xF0FFFFFF == ISL and u8(buffer, at + 4) == 0:
@@ -169,6 +182,7 @@ def decode_ethernet(buffer, cells, words, n, at, stop):
     cells[ETH, n] = at
     words[n, 3] = np.uint64(load_mac(buffer, at))
     words[n, 1] = np.uint64(load_mac(buffer, at + 6))
+    find_prp_trailer(buffer, cells, n, at, stop)
     kind = be16(buffer, at + 12)
     if kind >= 1536:
         return kind, at + 14
@@ -246,7 +260,7 @@ def decode_link(buffer, cells, words, n, at, stop, link_type):
 
 @kernel
 def decode_tags(buffer, cells, words, n, kind, at, stop):
-    """VLAN tags, MPLS labels, PPPoE: the EtherType behind them and where they end."""
+    """VLAN and HSR tags, MPLS labels, PPPoE: the EtherType behind them and where they end."""
     tags = 0
     while True:
         if kind == T_VLAN or kind == T_QINQ or kind == T_QINQ_OLD:
@@ -256,10 +270,20 @@ def decode_tags(buffer, cells, words, n, kind, at, stop):
             if cells[VLAN, n] < 0:
                 cells[VLAN, n] = at
                 cells[VLAN_ID, n] = be16(buffer, at) & 0xFFF
-            cells[VLAN_COUNT, n] += 1
+            if cells[HSR, n] < cells[VLAN, n]:  # what lies behind an HSR tag does not follow on those before it
+                cells[VLAN_COUNT, n] += 1
             kind, at = be16(buffer, at + 2), at + 4
             if kind < 1536:
                 return decode_llc(buffer, cells, words, n, at, stop)
+        elif kind == T_HSR:
+            if stop - at < HSR_BYTES:
+                mark(words, n, O_HSR)
+                return NOTHING, stop
+            if cells[HSR, n] < 0:
+                cells[HSR, n] = at
+            kind, at = be16(buffer, at + 4), at + HSR_BYTES
+            if kind < 1536:
+                return NOTHING, at
         elif kind == T_MPLS or kind == T_MPLS_MULTICAST:
             cells[MPLS, n] = at
             is_bottom = False

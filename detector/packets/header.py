@@ -91,9 +91,14 @@ def ragged(
     field: Field, values: Array, of_row: NDArray[np.int64], rows: int, buffer: NDArray[np.uint8] | None = None
 ) -> Column:
     """A ragged column of flat values whose rows do not fall."""
+    return Column(field, values, None, offsets_of(of_row, rows), buffer)
+
+
+def offsets_of(of_row: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    """int64[rows + 1], where the values of each row begin and end; of_row: the row of each value, none below the one before."""
     offsets = np.zeros(rows + 1, np.int64)
     np.cumsum(np.bincount(of_row, minlength=rows), out=offsets[1:])
-    return Column(field, values, None, offsets, buffer)
+    return offsets
 
 
 def both(first: str, second: str) -> Make:

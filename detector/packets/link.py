@@ -9,11 +9,13 @@ from detector.columns import Column, Field
 from detector.packets.header import Make, PacketField, both, header, made, presence
 from detector.packets.items import LENGTH, START, Found, bits, kept, listed, spans_of
 from detector.packets.load import Place, kernels, load
+from detector.packets.redundancy import supervision_stops
 from detector.packets.rows import Cell, Layer
 from detector.packets.table import PacketTable
 
 ETHERTYPES = {0x0800: "IPv4", 0x0806: "ARP", 0x86DD: "IPv6", 0x8100: "802.1Q", 0x88A8: "802.1ad", 0x8847: "MPLS",
-              0x88B8: "GOOSE", 0x88BA: "Sampled Values", 0x8892: "PROFINET", 0x88CC: "LLDP"}  # fmt: skip
+              0x88B8: "GOOSE", 0x88BA: "Sampled Values", 0x8892: "PROFINET", 0x88CC: "LLDP", 0x88FB: "PRP",
+              0x892F: "HSR"}  # fmt: skip
 ARP_OPERATIONS = {1: "request", 2: "reply", 3: "reverse request", 4: "reverse reply"}
 ARP_ADDRESSES = (("hw_mac", "ether", "mac", "MAC address"), ("hw_ax25", "bytes", "ax25", "AX.25 address"),
                  ("hw", "bytes", "", "hardware address of another kind"), ("proto_ipv4", "ipv4", "ipv4", "IPv4 address"),
@@ -118,6 +120,9 @@ def header_stops(table: PacketTable) -> NDArray[np.int64]:
         stops = np.where(
             (links == link) & (structure.layer(Layer.LINK) >= 0), structure.layer(Layer.LINK) + size, stops
         )
+    stops = np.where(
+        structure.layer(Layer.HSR) >= 0, -1, stops
+    )  # Wireshark shows nothing behind what an HSR tag is before
     return np.where((stops >= 0) & ~structure.is_quoted, stops + 4 * structure.cell(Cell.VLAN_COUNT), -1)
 
 
@@ -140,6 +145,8 @@ def packet_stops(
     begins = structure.layer(Layer.ARP)[rows] == above
     sizes, present = bits(table, spans_of(rows, rows, above, captured), Place(32, 16, False))
     stops = np.where(begins & present, above + 8 + 2 * (sizes >> 8) + 2 * (sizes & 0xFF), stops)
+    supervised = supervision_stops(table)[rows]
+    stops = np.where(supervised >= 0, supervised, stops)
     is_lldp = np.flatnonzero(structure.cell(Cell.ETHERTYPE)[rows] == LLDP)
     ends = captured[is_lldp]
     kernels.find_lldp_stops(table.batch.buffer, above[is_lldp], ends)

@@ -37,27 +37,29 @@ class Layer(IntEnum):
     IGMP = 13
     SCTP = 14
     TUNNEL = 15  # GRE or VXLAN header that this row's payload begins with
+    HSR = 16  # the first tag of High-availability Seamless Redundancy
+    PRP = 17  # the trailer of the Parallel Redundancy Protocol, at the frame's end
 
 
 class Cell(IntEnum):
     """The other columns of PacketRows.cells."""
 
-    PACKET = 16  # row of the batch
-    OUTER = 17  # parent row or -1
-    STOP = 18  # end of the capture, of the IP total length if that is sooner, or of the reassembled datagram
-    PAYLOAD_START = 19  # bytes above TCP/UDP/SCTP (above ICMP's first 8; above IP for others; above the link header
-    PAYLOAD_STOP = 20  # where there is no IP); start == stop: none
-    NETWORK = 21  # 4, 6 or 0
-    TRANSPORT = 22  # IP protocol after extension headers; 255 where there is no IP
-    ETHERTYPE = 23  # after VLAN tags and MPLS; 0 for LLC length fields
-    SOURCE_PORT = 24
-    DESTINATION_PORT = 25
-    TCP_FLAGS = 26  # 12 bits
-    VLAN_ID = 27  # of the outermost tag, or -1
-    VLAN_COUNT = 28
-    MPLS_COUNT = 29
-    IS_QUOTED = 30
-    IS_FRAGMENT = 31  # an IP fragment: the row that completes the datagram has transport columns, the others none
+    PACKET = 18  # row of the batch
+    OUTER = 19  # parent row or -1
+    STOP = 20  # end of the capture, of the IP total length if that is sooner, or of the reassembled datagram
+    PAYLOAD_START = 21  # bytes above TCP/UDP/SCTP (above ICMP's first 8; above IP for others; above the link header
+    PAYLOAD_STOP = 22  # where there is no IP); start == stop: none
+    NETWORK = 23  # 4, 6 or 0
+    TRANSPORT = 24  # IP protocol after extension headers; 255 where there is no IP
+    ETHERTYPE = 25  # after VLAN tags and MPLS; 0 for LLC length fields
+    SOURCE_PORT = 26
+    DESTINATION_PORT = 27
+    TCP_FLAGS = 28  # 12 bits
+    VLAN_ID = 29  # of the outermost tag, or -1
+    VLAN_COUNT = 30
+    MPLS_COUNT = 31
+    IS_QUOTED = 32
+    IS_FRAGMENT = 33  # an IP fragment: the row that completes the datagram has transport columns, the others none
 
 
 class Word(IntEnum):
@@ -72,11 +74,13 @@ class Word(IntEnum):
     SEQUENCE = 6  # TCP's sequence number << 32 | acknowledgement number
 
 
-CELLS = 32
+CELLS = 34
 WORDS = 7
 
 # The same as plain numbers, which kernels need.
-LINK, ETH, VLAN, MPLS, LLC, ARP, IP, IPV6, IPV6_EXT, TCP, UDP, ICMP, ICMPV6, IGMP, SCTP, TUNNEL = map(int, Layer)
+LINK, ETH, VLAN, MPLS, LLC, ARP, IP, IPV6, IPV6_EXT, TCP, UDP, ICMP, ICMPV6, IGMP, SCTP, TUNNEL, HSR, PRP = map(
+    int, Layer
+)
 (PACKET, OUTER, STOP, PAYLOAD_START, PAYLOAD_STOP, NETWORK, TRANSPORT, ETHERTYPE, SOURCE_PORT, DESTINATION_PORT, TCP_FLAGS,
  VLAN_ID, VLAN_COUNT, MPLS_COUNT, IS_QUOTED, IS_FRAGMENT) = map(int, Cell)  # fmt: skip
 ANOMALIES, SEQUENCE = int(Word.ANOMALIES), int(Word.SEQUENCE)
@@ -84,7 +88,7 @@ LAYER_COUNT = len(Layer)
 
 
 class PacketRows(NamedTuple):
-    """cells: int32[32, capacity], first axis Layer and Cell.  words: uint64[rows, 7], columns Word.
+    """cells: int32[34, capacity], first axis Layer and Cell.  words: uint64[rows, 7], columns Word.
 
     There are as many rows as `words` has. Offsets are into the batch's buffer. The properties are views of columns.
     """

@@ -38,17 +38,22 @@ class PacketTable(Table):
     times: int64[packets] each, ns since the previous and since the first frame.
     fields: every packet field by its name.  spans: where protocols' bytes lie (packets/fields.py).
     seen: uint64[2], bits of the anomalies of all rows together.
+    now: ns, the clock behind the batch; 0 where it has no packet.
+    earlier: int64[n, 2], of the last n rows, whose packets came with earlier batches, packet and row by which they are
+        ordered among those of this one.
     """
 
     def __init__(self, batch: Batch, structure: PacketRows, clock: NDArray[np.int64],
                  times: tuple[NDArray[np.int64], NDArray[np.int64]], fields: Mapping[str, PacketField],
-                 spans: Mapping[str, tuple[Layer, HeaderLength]], seen: NDArray[np.uint64]) -> None:  # fmt: skip
+                 spans: Mapping[str, tuple[Layer, HeaderLength]], seen: NDArray[np.uint64], now: int = 0) -> None:  # fmt: skip
         super().__init__("packet", len(structure.packet))
         self.batch = batch
         self.structure = structure
         self.clock = clock
         self.times = times
         self.seen = seen
+        self.now = now
+        self.earlier = np.zeros((0, 2), np.int64)
         self.fields = fields
         self.spans = spans
         self._has_quotes = bool(structure.is_quoted.any())
@@ -57,6 +62,19 @@ class PacketTable(Table):
         self.followed: object = None  # flows.followed.Followed, once flows are followed
         self._own: dict[str, Column] = {}
         self._limits: NDArray[np.int32] | None = None
+
+    def order_of(self, rows: NDArray[np.int64], places: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """int64[n, 2], packet and row by which rows of one clock are ordered. places: where rows stand in the whole batch."""
+        own = self.rows - len(self.earlier)
+        is_earlier = rows >= own
+        ours = rows[~is_earlier]
+        keys = np.empty((len(rows), 2), np.int64)
+        keys[~is_earlier, 0], keys[~is_earlier, 1] = (
+            self.structure.packet[ours],
+            ours if places is None else places[ours],
+        )
+        keys[is_earlier] = self.earlier[rows[is_earlier] - own]
+        return keys
 
     def _make(self, name: str) -> Column:
         column = self.own(name)
@@ -96,6 +114,9 @@ class PacketTable(Table):
 
     def stops(self, layer: Layer) -> NDArray[np.int32]:
         """Where the bytes of each row's header end: as far as the packet, or as the header itself makes sense."""
+        if layer == Layer.PRP:  # behind all that the packet's headers speak of
+            ends: NDArray[np.int32] = self.batch.stops[self.structure.packet].astype(np.int32)
+            return ends
         if layer not in LIMITED or not self._has_limits:
             return self.structure.cell(Cell.STOP)
         if self._limits is None:

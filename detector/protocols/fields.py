@@ -6,7 +6,10 @@ from detector.columns import Field
 from detector.flows.fields import FLOW_FIELDS
 from detector.flows.sessions import SESSION_FIELDS
 from detector.packets.fields import PACKET_FIELDS, SPANS
+from detector.packets.zones import ZONE_FIELDS
 from detector.protocols import PROTOCOLS
+from detector.protocols.ics import ICS, ICS_FIELDS
+from detector.protocols.table import shared_fields
 
 PACKET = "packet"
 ANY_PDU = "pdu"  # owner of pdu.*, which every protocol table has
@@ -14,14 +17,15 @@ ANY_PDU = "pdu"  # owner of pdu.*, which every protocol table has
 
 def register() -> tuple[dict[str, Field], dict[str, str]]:
     """({name: field}, {name: table}); a name declared twice is refused before anything changes."""
-    fields: dict[str, Field] = {}
-    owners: dict[str, str] = {}
-    declared = [(PACKET, field) for field in (*PACKET_FIELDS, *FLOW_FIELDS, *SESSION_FIELDS)]
+    fields = shared_fields(protocol.fields for protocol in PROTOCOLS)
+    owners = dict.fromkeys(fields, ANY_PDU)
+    declared = [(PACKET, field) for field in (*PACKET_FIELDS, *FLOW_FIELDS, *SESSION_FIELDS, *ZONE_FIELDS)]
     declared += [(protocol.name, field) for protocol in PROTOCOLS for field in protocol.fields]
+    declared += [(ICS, field) for field in ICS_FIELDS]
     for owner, field in declared:  # per field
         if field.protocol == ANY_PDU:
-            owner = ANY_PDU
-        elif field.name in fields:
+            continue
+        if field.name in fields:
             raise ValueError(f"field {field.name} is declared by {owners[field.name]} and by {owner}")
         fields[field.name], owners[field.name] = field, owner
     return fields, owners

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Column, Table
+from detector.packets.header import ragged
 from detector.packets.table import PacketTable
 from detector.protocols.fields import table_of
 from detector.protocols.table import PduTable
@@ -25,10 +26,15 @@ class FrameTable(Table):
         self.pdus = pdus
 
     def packet_of(self, table: Table) -> NDArray[np.int64]:
-        """int64[rows], the batch's packet of each row of a table; quoted rows have -1: their parent lists their values."""
+        """int64[rows], the batch's packet of each row of a table; -1: of none, as unanswered requests of earlier packets.
+
+        Quoted rows have -1 as well: their parent lists their values.
+        """
         structure = self.packets.structure
         of_row = np.where(structure.is_quoted, -1, structure.packet.astype(np.int64))
-        return of_row[table.row_of_pdu] if isinstance(table, PduTable) else of_row
+        if not isinstance(table, PduTable):
+            return of_row
+        return np.append(of_row, -1)[np.minimum(table.row_of_pdu, len(of_row))]
 
     def _make(self, name: str) -> Column:
         owner = table_of(name)
@@ -50,7 +56,4 @@ class FrameTable(Table):
             kept &= values.astype(bool)
         if column.field.name.startswith("frame."):  # a frame's own fields are there once, with its outermost row
             kept &= self.packets.structure.outer[rows] < 0
-        packets, values = packets[kept], values[kept]
-        offsets = np.zeros(self.rows + 1, np.int64)
-        np.cumsum(np.bincount(packets, minlength=self.rows), out=offsets[1:])
-        return Column(column.field, values, None, offsets, column.buffer)
+        return ragged(column.field, values[kept], packets[kept], self.rows, column.buffer)

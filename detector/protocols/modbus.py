@@ -10,21 +10,20 @@ MODBUS Messaging on TCP/IP 1.0b, 3.1.3 (MBAP); MODBUS Application Protocol V1.1b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.arena import make_arena
 from detector.columns import Column, Field, ObjectTable
-from detector.flows.columns import SHARDS, Chunks, FlowColumns
 from detector.kernel import Kernels
-from detector.packets.header import place_of, placed, ragged
+from detector.packets.header import offsets_of, place_of, placed, ragged
 from detector.packets.load import load
 from detector.packets.table import PacketTable
+from detector.protocols.modbus_words import VOCABULARY
 from detector.protocols.protocol import Protocol
-from detector.protocols.table import KINDS, PduTable
-from detector.snapshot import Saved, put_back, saved
+from detector.protocols.reader import FramingReader
+from detector.protocols.table import OWN, PduTable, general_fields, listed, port_anomalies
 
 kernels = Kernels("detector.protocols.modbus_kernels")
 
@@ -52,6 +51,7 @@ ANOMALIES = {
     "modbus.unsolicited_response": "a reply whose request was not seen",
     "modbus.value_mismatch": "a reply to a write that repeats another address or value",
     "modbus.no_room": "an unfinished PDU for which there was no memory",
+    **port_anomalies("modbus", "Modbus"),
 }
 # As modbus_kernels.py names them.
 BIT, REGISTER, IDENTITY, RECORD, ASKED_IDENTITY, OWN_IDENTITY, RECORD_REPLY, EVENT, EVENT_RECEIVED, EVENT_SENT = range(
@@ -70,7 +70,8 @@ DATA_AT = (
 )
 SPANS = {"mbtcp": 0, "modbus": 7}
 MALFORMED = 3  # as modbus_kernels.py names it
-CARRY_BYTES, REQUESTS, OUT_COLUMNS, STATE_COLUMNS, ROOM = 16 * 2**20, 65536, 11, 4, 2**20
+FUNCTION, REQUEST_NS = OWN, OWN + 1  # as modbus_kernels.py has them
+OUT_COLUMNS, STATE_COLUMNS, REQUEST_COLUMNS = OWN + 5, 6, 6
 
 
 @dataclass(frozen=True)
@@ -201,9 +202,7 @@ OTHERS = (
     Field("modbus.data", "bytes", "body of a function without a structure of its own"),
     Field("modbus.diagnostic.return_query_data.request", "bytes", "data that a device is to return"),
     Field("modbus.diagnostic.return_query_data.echo", "bytes", "data that a device returned"),
-    Field("pdu.request_frame", "uint", "frame of the request that this reply or exception answers"),
-    Field("pdu.kind", "label", "what the PDU is", labels=KINDS),
-    Field("pdu.anomaly", "label", "what is odd about the PDU", labels=dict(enumerate(ANOMALIES))),
+    *general_fields(0, ANOMALIES),
 )
 FIELDS: tuple[Field, ...] = tuple({
     field.name: field for field in (*OTHERS[:2], *(one.field for one in PARTS), *OTHERS[2:7], *OBJECTS.values(), *OTHERS[7:])
@@ -212,14 +211,13 @@ BY_NAME = {field.name: field for field in FIELDS}
 
 
 class ModbusTable(PduTable):
-    """Modbus PDUs. cells: int64[pdus, 11], columns named in modbus_kernels.py."""
+    """Modbus PDUs. cells: int64[pdus, 12], columns named in modbus_kernels.py."""
 
     span_starts = SPANS
 
     def __init__(self, packets: PacketTable, cells: NDArray[np.int64]) -> None:
-        super().__init__("modbus", packets, cells[:, 0], cells[:, 1], cells[:, 2], cells[:, 3], BY_NAME)
-        self._cells = cells
-        self._kind, self._function = cells[:, 4], cells[:, 5]
+        super().__init__("modbus", packets, cells, BY_NAME)
+        self._kind, self._function = self.kinds, cells[:, FUNCTION]
         self._is_pdu = self._kind != MALFORMED
         self._objects: ObjectTable | None = None
         self._object_cells = np.zeros((0, 6), np.int64)
@@ -233,15 +231,13 @@ class ModbusTable(PduTable):
         match field.name:
             case "modbus":
                 return Column(field, self._is_pdu)
-            case "pdu.kind":
-                return Column(field, self._kind.astype(np.uint8))
-            case "pdu.request_frame":
-                return Column(field, self._cells[:, 6], self._cells[:, 6] >= 0)
             case "modbus.request_frame":  # Wireshark joins exceptions with nothing
-                return Column(field, self._cells[:, 6], (self._cells[:, 6] >= 0) & (self._kind == 1))
+                return Column(field, self.request_frames, (self.request_frames >= 0) & (self._kind == 1))
             case "modbus.response_time":
                 times = self.packets.batch.times[self.packets.structure.packet[self.row_of_pdu]]
-                return Column(field, times - self._cells[:, 7], (self._cells[:, 7] >= 0) & (self._kind == 1))
+                return Column(
+                    field, times - self.cells[:, REQUEST_NS], (self.cells[:, REQUEST_NS] >= 0) & (self._kind == 1)
+                )
             case "modbus.diagnostic.return_query_data.request" | "modbus.diagnostic.return_query_data.echo":
                 return self._query_data(field, 0 if field.name.endswith("request") else 1)
             case "modbus.data":
@@ -328,17 +324,13 @@ class ModbusTable(PduTable):
         """Registers, coils, identity objects and file records, made at the first call."""
         if self._objects is None:
             buffer = self.packets.batch.buffer
-            cells = np.zeros((self.rows * 16 + 64, 6), np.int64)
-            while (count := kernels.list_objects(self._cells, buffer, cells)) > len(cells):  # per growth
-                cells = np.zeros((count, 6), np.int64)
-            cells = cells[:count]
-            offsets = np.zeros(self.rows + 1, np.int64)
-            np.cumsum(np.bincount(cells[:, 0], minlength=self.rows), out=offsets[1:])
+            cells = listed(partial(kernels.list_objects, self.cells, buffer), self.rows * 16 + 64, 6)
             self._object_cells = cells
             columns = {
-                name: object_column(field, cells, OBJECT_PLACES[name], buffer) for name, field in OBJECTS.items()
+                name: partial(object_column, field, cells, OBJECT_PLACES[name], buffer)
+                for name, field in OBJECTS.items()
             }
-            self._objects = ObjectTable("modbus", offsets, columns)
+            self._objects = ObjectTable("modbus", offsets_of(cells[:, 0], self.rows), columns)
         return self._objects
 
 
@@ -362,45 +354,10 @@ def object_column(
     return Column(field, values != 0 if field.kind == "bool" else values, present)
 
 
-class ModbusReader:
-    """Frames the Modbus PDUs of one run."""
-
-    def __init__(self) -> None:
-        self._state = np.zeros((0, STATE_COLUMNS), np.int64)
-        self._arena = make_arena(CARRY_BYTES, SHARDS)
-        self._requests = np.zeros((REQUESTS, 6), np.int64)
-
-    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
-        """The PDUs that became complete with these chunks."""
-        batch, cells = packets.batch, chunks.cells
-        if len(cells) and (most := int(cells[:, 1].max()) | 1) >= len(self._state):
-            grown = np.zeros((max(2 * len(self._state), most + 1), STATE_COLUMNS), np.int64)
-            grown[: len(self._state)] = self._state
-            self._state = grown
-        out = np.zeros((len(cells) + 1024, OUT_COLUMNS), np.int64)
-        chunk, found = 0, 0
-        while True:  # per growth of the buffer or the rows
-            chunk, found, batch.used = kernels.frame_chunks(
-                cells, chunk, packets.structure.cells, flows.cells, batch.times, batch.numbers, batch.buffer, batch.used,
-                self._state, *self._arena, self._requests, out, found,
-            )  # fmt: skip
-            if chunk == len(cells):
-                return ModbusTable(packets, out[:found])
-            batch.reserve(ROOM)
-            out = np.concatenate((out, np.zeros((len(out), OUT_COLUMNS), np.int64)))
-
-    def state(self) -> list[Saved]:
-        """Unfinished PDUs, what streams were found to be, open requests."""
-        return saved(self._arrays)
-
-    def restore(self, state: list[Saved]) -> None:
-        """Goes on from a state, before the first batch."""
-        self._state = np.zeros((state[0].shape[0], STATE_COLUMNS), np.int64)
-        put_back(state, self._arrays)
-
-    @property
-    def _arrays(self) -> tuple[NDArray[Any], ...]:
-        return (self._state, *self._arena, self._requests)
+def make_reader() -> FramingReader:
+    """A reader for a run."""
+    columns = (STATE_COLUMNS, REQUEST_COLUMNS, OUT_COLUMNS)
+    return FramingReader(columns, kernels, ModbusTable)
 
 
 MODBUS = Protocol(
@@ -412,6 +369,8 @@ MODBUS = Protocol(
     fields=FIELDS,
     anomalies=ANOMALIES,
     spans=SPANS,
-    reader=ModbusReader,
+    reader=make_reader,
+    table=ModbusTable,
+    vocabulary=VOCABULARY,
     scapy={"to_server": "scapy.contrib.modbus.ModbusADURequest", "to_client": "scapy.contrib.modbus.ModbusADUResponse"},
 )

@@ -7,13 +7,44 @@ can ask for it, and framing begins anew with the next segment.
 from __future__ import annotations
 
 from detector.bytes_kernels import be16, be32, u8
-from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, ROW, SHARDS, START, STOP, STREAM
-from detector.hash_kernels import mix
+from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, ROW, SHARDS, START, STOP, STREAM
 from detector.kernel import kernel
 from detector.packets.rows import DESTINATION_PORT, PACKET, SOURCE_PORT
-from detector.protocols.framing_kernels import F_OWN, close_span, open_span
+from detector.protocols.framing_kernels import (
+    F_OWN,
+    OTHER,
+    SPOKEN,
+    UNKNOWN,
+    end_chunk,
+    home_of,
+    is_settled,
+    keep_mode,
+    mode_so_far,
+    open_span,
+)  # fmt: skip
+from detector.protocols.pairing_kernels import (
+    EXCEPTION,
+    MALFORMED,
+    P_ANOMALIES,
+    P_KIND,
+    P_OWN,
+    P_PLACE,
+    P_REQUEST_FRAME,
+    P_ROW,
+    P_START,
+    P_STOP,
+    R_OWN,
+    R_TIME,
+    REQUEST,
+    RESPONSE,
+    find_request,
+    is_request,
+    join_request,
+    keep_request,
+)  # fmt: skip
 
 PORT = 502
+NUMBER = 0  # place among the protocols
 FIRST_OWN_IDENTITY = 7  # identity objects that the specification names are texts; others may hold anything
 HEADER = 7  # the MBAP header
 SHORTEST, LONGEST = 2, 254  # of its length field: unit id and function code; the specification's 260 bytes less six
@@ -22,25 +53,10 @@ UNITY, LONGEST_UNITY = (
     1100,
 )  # Schneider's controllers send longer PDUs of their own function than the standard allows
 # Stream state behind framing's own: what the stream was found to be, and the flow that was found of.
-F_MODE, F_FLOW = F_OWN, F_OWN + 1
-UNKNOWN, MODBUS, OTHER = 0, 1, 2
-STATE_COLUMNS = F_OWN + 2
-# Columns of out.
-(
-    P_ROW,
-    P_START,
-    P_STOP,
-    P_ANOMALIES,
-    P_KIND,
-    P_FUNCTION,
-    P_REQUEST_FRAME,
-    P_REQUEST_NS,
-    P_REFERENCE,
-    P_QUANTITY,
-    P_BODY,
-) = range(11)
-OUT_COLUMNS = 11
-REQUEST, RESPONSE, EXCEPTION, MALFORMED = 0, 1, 2, 3
+STATE_COLUMNS = F_OWN
+# Columns of out behind those of every protocol.
+P_FUNCTION, P_REQUEST_NS, P_REFERENCE, P_QUANTITY, P_BODY = range(P_OWN, P_OWN + 5)
+OUT_COLUMNS = P_OWN + 5
 # Bits of anomalies, in the order of modbus.ANOMALIES.
 O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATCH, O_NO_ROOM = (
     1,
@@ -52,9 +68,9 @@ O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATC
     64,
     128,
 )
-# Columns of requests: flow number plus one, key, frame number, time, reference, quantity, first body word.
-R_FLOW, R_KEY, R_FRAME, R_TIME, R_REFERENCE, R_QUANTITY = 0, 1, 2, 3, 4, 5
-WAYS = 4
+DOUBTS = O_PROTOCOL | O_LENGTH | O_FUNCTION | O_VALUE | O_EXCEPTION | O_NO_ROOM
+# Columns of requests behind pairing's own.
+R_REFERENCE, R_QUANTITY = R_OWN, R_OWN + 1
 
 
 @kernel
@@ -176,37 +192,20 @@ def judge(buffer, start, stop, kind, function):
 
 
 @kernel
-def find_request(requests, flow, key):
-    """The place of a request in its set of WAYS, or that of the oldest there. Each shard of flows has sets of its own."""
-    sets = len(requests) // WAYS // SHARDS
-    base = ((flow % SHARDS) * sets + (mix(flow // SHARDS, key) & (sets - 1))) * WAYS
-    oldest = base
-    for place in range(base, base + WAYS):
-        if requests[place, R_FLOW] == flow + 1 and requests[place, R_KEY] == key:
-            return place
-        if requests[place, R_TIME] < requests[oldest, R_TIME]:
-            oldest = place
-    return oldest
-
-
-@kernel
 def pair(requests, out, i, buffer, flow, frame, now):
     """Remembers a request; joins a reply with its request."""
     start, stop, function = out[i, P_START], out[i, P_STOP], out[i, P_FUNCTION]
     key = (be16(buffer, start) << 16) | (u8(buffer, start + 6) << 8) | function
     place = find_request(requests, flow, key)
     if out[i, P_KIND] == REQUEST:
-        requests[place, R_FLOW] = flow + 1
-        requests[place, R_KEY] = key
-        requests[place, R_FRAME] = frame
-        requests[place, R_TIME] = now
+        keep_request(requests, place, flow, key, frame, now, out, i)
         requests[place, R_REFERENCE] = be16(buffer, start + 8) if stop - start >= 10 else -1
         requests[place, R_QUANTITY] = be16(buffer, start + 10) if stop - start >= 12 else -1
         return
-    if requests[place, R_FLOW] != flow + 1 or requests[place, R_KEY] != key:
+    if not is_request(requests, place, flow, key):
         out[i, P_ANOMALIES] |= O_UNSOLICITED
         return
-    out[i, P_REQUEST_FRAME] = requests[place, R_FRAME]
+    join_request(requests, place, out, i)
     out[i, P_REQUEST_NS] = requests[place, R_TIME]
     out[i, P_REFERENCE] = requests[place, R_REFERENCE]
     out[i, P_QUANTITY] = requests[place, R_QUANTITY]
@@ -231,6 +230,7 @@ def add_row(out, found, row, start, stop, odd, direction, buffer):
         out[found, P_KIND] = EXCEPTION if function & 0x80 else REQUEST if direction == 0 else RESPONSE
         out[found, P_FUNCTION] = function & 0x7F
     out[found, P_REQUEST_FRAME] = -1
+    out[found, P_PLACE] = -1
     out[found, P_REQUEST_NS] = -1
     out[found, P_REFERENCE] = -1
     out[found, P_QUANTITY] = -1
@@ -238,23 +238,19 @@ def add_row(out, found, row, start, stop, odd, direction, buffer):
 
 
 @kernel
-def mode_of(state, chunks, i, cells, flows, buffer, start, stop):
+def mode_of(marks, chunks, i, cells, flows, buffer, start, stop):
     """Whether a chunk's stream speaks Modbus: on port 502, or like its other direction, or by its own consistency."""
-    row, stream = chunks[i, ROW], chunks[i, STREAM]
-    if cells[SOURCE_PORT, row] == PORT or cells[DESTINATION_PORT, row] == PORT:
-        return MODBUS
+    row = chunks[i, ROW]
+    if cells[SOURCE_PORT, row] == PORT or cells[DESTINATION_PORT, row] == PORT:  # no client has it by chance
+        return SPOKEN
     if chunks[i, IS_DATAGRAM]:
         return OTHER
-    number = flows[row, FLOW] + 1
-    if chunks[i, IS_FIRST] or state[stream, F_FLOW] != number:
-        state[stream, F_FLOW] = number
-        state[stream, F_MODE] = UNKNOWN
-    if state[stream, F_MODE] == UNKNOWN and start < stop:
-        other = stream ^ 1
-        like_other = state[other, F_FLOW] == number and state[other, F_MODE] == MODBUS
-        known = like_other or is_strict(buffer, start, stop, flows[row, DIRECTION] == 0)
-        state[stream, F_MODE] = MODBUS if known else OTHER
-    return state[stream, F_MODE]
+    mode = mode_so_far(marks, chunks, i, NUMBER, flows, start < stop)
+    if mode == UNKNOWN and start < stop:
+        mode = keep_mode(
+            marks, chunks, i, NUMBER, SPOKEN if is_strict(buffer, start, stop, flows[row, DIRECTION] == 0) else OTHER
+        )
+    return mode
 
 
 @kernel
@@ -275,16 +271,15 @@ def frame_chunks(
     for i in range(first, len(chunks)):
         row, stream = chunks[i, ROW], chunks[i, STREAM]
         shard = flows[row, FLOW] % SHARDS
-        if mode_of(state, chunks, i, cells, flows, buffer, chunks[i, START], chunks[i, STOP]) != MODBUS:
-            continue
         size = chunks[i, STOP] - chunks[i, START]
-        if found + size // 8 + 2 > len(out) or len(buffer) - used < size + LONGEST_UNITY + 6:
+        if found + size // 8 + 3 > len(out) or len(buffer) - used < size + LONGEST_UNITY + 6:
             return i, found, used
         is_datagram = chunks[i, IS_DATAGRAM] != 0
         if is_datagram:
             start, stop = chunks[i, START], chunks[i, STOP]
         else:
             start, stop, used = open_span(state, blocks, links, meta, shard, chunks, i, buffer, used)
+        before, begin = found, start
         direction, packet = flows[row, DIRECTION], cells[PACKET, row]
         while start < stop:
             have = stop - start
@@ -306,9 +301,11 @@ def frame_chunks(
             pair(requests, out, found, buffer, flows[row, FLOW], numbers[packet], times[packet])
             found += 1
             start = end
-        if start < stop and not close_span(state, blocks, links, meta, shard, stream, buffer, start, stop):
-            add_row(out, found, row, start, stop, O_NO_ROOM, direction, buffer)
-            found += 1
+        if start < stop or not is_settled(state, flows, row, stream):
+            found = end_chunk(
+                state, blocks, links, meta, shard, chunks, i, flows, buffer, begin, start, stop, home_of(cells, flows, row, PORT, PORT),
+                out, before, found, DOUBTS, O_NO_ROOM,
+            )  # fmt: skip
     return len(chunks), found, used
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from detector.columns import Field
-from detector.protocols.table import ProtocolReader
+from detector.packets.table import PacketTable
+from detector.protocols.table import PduTable, ProtocolReader
+from detector.protocols.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,8 @@ class Protocol:
     anomalies: {name: meaning} of pdu.anomaly values, such as modbus.invalid_length; a name's place is its bit.
     spans: {protocol: offset in the PDU} of the protocols in it whose bytes filters may look at.
     reader: makes the object that turns chunks of stream bytes into tables, with its state for a run.
+    table: makes its table of packets and of cells of PDUs in them.
+    vocabulary: what its PDUs do, in the words that all protocols share.
     scapy: dotted name of the Scapy class that dissects a whole PDU ("scapy.contrib.modbus.ModbusADURequest"), by
         flow direction ("to_server", "to_client").
     """
@@ -33,4 +40,6 @@ class Protocol:
     anomalies: Mapping[str, str]
     spans: Mapping[str, int]
     reader: Callable[[], ProtocolReader]
+    table: Callable[[PacketTable, NDArray[np.int64]], PduTable]
+    vocabulary: Vocabulary
     scapy: Mapping[str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -115,6 +116,29 @@ class Document:
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         return tuple(self.text(one, what) for one in nodes)
 
+    def entries(self, parts: dict[str, tuple[Any, Any]], key: str) -> list[Any]:
+        """The entries of a list among the parts of a mapping; what is none is a mistake, for nothing may go unjudged."""
+        node = parts[key][1] if key in parts else None
+        if isinstance(node, yaml.SequenceNode):
+            return list(node.value)
+        if node is not None:
+            self.error(
+                node, f"{key} must be a list", f"write its entries as lines that begin with a dash, or {key}: []"
+            )
+        return []
+
+    def decimal(self, node: Any, what: str, default: float = 0.0) -> float:
+        """A number with or without a fraction."""
+        text = self.text(node, what)
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            self.error(node, f"{what} must be a number, not {text!r}", f"for example {what}: 0.1")
+            return default
+        return value
+
     def number(self, node: Any, what: str, least: int = 0) -> int:
         """A whole number."""
         try:
@@ -183,6 +207,23 @@ def read_documents(path: Path, hint: str = "rules are .yml files") -> tuple[Docu
         raise InputErrors([yaml_error(document, error)]) from None
     refuse_shapeless(document, nodes)
     return document, iter(nodes)
+
+
+def read_single(
+    path: Path, missing: tuple[str, str], another: tuple[str, str], hint: str = "rules are .yml files"
+) -> tuple[Document, Any]:
+    """The node of a file's only document. missing, another: problem and hint where there is none, or a further one.
+
+    Raises:
+        InputError: as read_documents; InputErrors where there is none.
+    """
+    document, nodes = read_documents(path, hint)
+    node, *others = list(nodes) or [None]
+    if node is None:
+        raise InputErrors([InputError(missing[0], position=Position(str(path), 1, 1), hint=missing[1])])
+    for other in others:
+        document.error(other, *another)
+    return document, node
 
 
 def is_empty(node: Any) -> bool:

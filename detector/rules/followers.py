@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from detector.rules.model import Rule
+from detector.rules.compiler import fields_of
+from detector.rules.model import Rule, Test
 from detector.rules.signature import FlowInt, Header, Signature, Subject, Tag
 from detector.rules.suricata import EVERY_ROW, NO_LIMIT, rule_id
 
@@ -47,9 +48,25 @@ def follower(tag: Tag, first: Rule, signature: Signature) -> Rule:
     is_silent = signature.order == BEFORE_FIRST
     asked = signature.states[0]
     side = {Subject.SOURCE: " from the host", Subject.DESTINATION: " to the host"}.get(asked.subject, "")
+    return beside(
+        first, rule_id(GID, SID, f"{tag.name}{side}{'; end' if is_silent else ''}"), f"Packet{side} behind an alert ({tag.name})",
+        signature, is_silent=is_silent,
+    )  # fmt: skip
+
+
+def beside(
+    first: Rule,
+    identity: str,
+    title: str,
+    signature: Signature,
+    *,
+    is_silent: bool,
+    table: str = "packet",
+    test: Test = EVERY_ROW,
+) -> Rule:
+    """A rule that nobody has written, for one that somebody has."""
     return Rule(
-        id=rule_id(GID, SID, f"{tag.name}{side}{'; end' if is_silent else ''}"), name="", title=f"Packet{side} behind an alert ({tag.name})",
-        level="informational", status="stable", description="", references=(), author="", date="", tags=(), falsepositives=(),
-        table="packet", test=EVERY_ROW, correlation=None, new_value=None, message="", limit=NO_LIMIT, fields=(), tests=(),
-        position=first.position, silent=is_silent, signature=signature,
+        id=identity, name="", title=title, level="informational", status="stable", description="", references=(), author="", date="",
+        tags=(), falsepositives=(), table=table, test=test, correlation=None, new_value=None, message="", limit=NO_LIMIT, fields=tuple(fields_of(test)),
+        tests=(), position=first.position, silent=is_silent, signature=signature,
     )  # fmt: skip

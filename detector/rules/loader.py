@@ -16,15 +16,18 @@ from detector.columns import Field
 from detector.errors import InputError, InputErrors, Position, nearest
 from detector.protocols import PROTOCOLS
 from detector.protocols.fields import ANY_PDU, FIELDS, PACKET, table_of
+from detector.protocols.ics import ICS
 from detector.rules.compiler import ConditionCompiler, SelectionCompiler, refuse_foreign
 from detector.rules.document import Document, read_documents
 from detector.rules.followers import followers_of
 from detector.rules.keywords import Context
 from detector.rules.lexer import Place
+from detector.rules.listeners import listeners_of
 from detector.rules.model import LEVELS, STATUSES, And, Correlation, Limit, NewValue, Rule, Ruleset, RuleTest, Test
 from detector.rules.overrides import Override, apply_overrides, read_overrides, refuse_contradictions
 from detector.rules.payload import KEYS as PAYLOAD_KEYS
 from detector.rules.payload import read_payload, together
+from detector.rules.points import read_devices
 from detector.rules.remembered import never_set
 from detector.rules.rule_cache import cached
 from detector.rules.shares import make_pieces
@@ -32,12 +35,13 @@ from detector.rules.suricata import NO_LIMIT, Loaded, newest
 from detector.rules.suricata_config import SuricataConfig, read_suricata_yaml
 from detector.rules.suricata_thresholds import apply_thresholds
 from detector.rules.variables import Variables, make_variables
+from detector.rules.zones import read_parts
 
 RULES = ".rules"
 SUFFIXES = (".yml", ".yaml", RULES)
 KEYS = ("title", "id", "name", "status", "level", "description", "references", "author", "date", "modified", "tags", "falsepositives",
         "protocol", "detection", "traffic", "conditions", "payload", "suricata", "correlation", "anomaly", "alert", "generate", "tests", "license")  # fmt: skip
-TABLES = (PACKET, *(protocol.name for protocol in PROTOCOLS))
+TABLES = (PACKET, *(protocol.name for protocol in PROTOCOLS), ICS)
 CONDITIONS = ("gt", "gte", "lt", "lte", "eq")
 DEFAULT_BY = ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst")
 DEFAULT_LIMIT_NS = 600 * 10**9  # one alert in ten minutes for each pair of hosts: a flood is told once, and counted
@@ -47,6 +51,7 @@ TAG = re.compile(r"[a-z0-9_-]+(\.[A-Za-z0-9_-]+)+")
 REFERENCE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 MATCH_FACTS = ("count", "group", "stood_for", "note")
 OVERRIDES = "overrides.yml"
+NO_RULES = (OVERRIDES, "zones.yml", "points.yml")  # in folders of rules
 
 
 @dataclass
@@ -109,7 +114,7 @@ def load_rules(paths: Sequence[Path | str], *, variables: Mapping[str, str] | No
     ruleset = apply_overrides(ruleset, changes, today)
     unset = map(str, never_set(ruleset.rules))
     ruleset = with_bases(replace(ruleset, warnings=(*ruleset.warnings, *unset)))
-    return replace(ruleset, followers=tuple(followers_of(ruleset.rules)))
+    return replace(ruleset, followers=(*followers_of(ruleset.rules), *listeners_of(ruleset.rules)))
 
 
 def paths_of(given: Sequence[str], shipped: Path, suricata_yaml: Path | str | None) -> list[Path]:
@@ -171,7 +176,7 @@ def expand(paths: Sequence[Path], errors: list[InputError]) -> tuple[list[Path],
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
             overrides += [file for file in inside if file.name == OVERRIDES]
-            files += [file for file in inside if file.name != OVERRIDES and not file.name.startswith("variables")]
+            files += [file for file in inside if file.name not in NO_RULES and not file.name.startswith("variables")]
             if not inside:
                 errors.append(InputError(f"{path}: no rule in this folder", hint="rules are .yml and .rules files"))
         elif not path.exists():
@@ -326,8 +331,8 @@ class RuleReader:
             source=payload.source if payload is not None else "", signature=payload.signature if payload is not None else None,
             category=payload.category if payload is not None else "",
         )  # fmt: skip
-        if payload is not None and (table != PACKET or correlation is not None or new_value is not None):
-            document.error(self.keys[payload.key][0], f"{payload.key} tests packets, and the rule " + (
+        if payload is not None and (table != payload.table or correlation is not None or new_value is not None):
+            document.error(self.keys[payload.key][0], f"{payload.key} tests rows of {payload.table}, and the rule " + (
                 f"tests rows of {table}" if table != PACKET else "is a correlation or an anomaly"),
                 "put them into two rules and a correlation")  # fmt: skip
         return Draft(rule, document, self.names, bases, self.value("protocol"))
@@ -530,7 +535,12 @@ class RuleReader:
     def one_test(self, node: Any) -> RuleTest:
         """One test: packets or a capture, and how many alerts."""
         document = self.document
-        parts = document.mapping(node, "a test", ("packets", "capture", "alerts", "variables", "learn"), ("alerts",))
+        parts = document.mapping(
+            node,
+            "a test",
+            ("packets", "capture", "alerts", "variables", "learn", "zones", "conduits", "devices"),
+            ("alerts",),
+        )
         alerts = document.number(parts["alerts"][1], "alerts") if "alerts" in parts else 0
         if ("packets" in parts) == ("capture" in parts) and parts:
             document.error(
@@ -558,4 +568,5 @@ class RuleReader:
             for name, (_, value) in document.mapping(parts["variables"][1], "variables").items():
                 variables[name] = ",".join(document.texts(value, name))
         learn = document.number(parts["learn"][1], "learn") if "learn" in parts else 0
-        return RuleTest(document.position(node), alerts, packets, capture, variables, learn)
+        zones, devices = read_parts(document, parts), read_devices(document, parts)
+        return RuleTest(document.position(node), alerts, packets, capture, variables, learn, zones, devices)

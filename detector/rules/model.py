@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from detector.errors import InputError, Position
+from detector.packets.zones import Zones
+from detector.protocols.points import Device
 from detector.rules.shelf import Shelved
 from detector.rules.signature import Signature
 
@@ -196,6 +198,8 @@ class RuleTest:
     capture: str = ""  # absolute path
     variables: Mapping[str, Any] = field(default_factory=dict)
     learn_packets: int = 0
+    zones: Zones = field(default_factory=Zones)
+    devices: tuple[Device, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +266,9 @@ class Ruleset:
     warnings: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     suricata: int = 0  # how many Suricata rules were read, with those that were refused
-    followers: tuple[Rule, ...] = ()  # rules that nobody has written: they tell of packets that rules have tagged
+    followers: tuple[
+        Rule, ...
+    ] = ()  # rules that nobody has written: they tell of packets that rules have tagged, or remember for rules
 
     @property
     def active(self) -> tuple[Rule, ...]:

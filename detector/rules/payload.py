@@ -41,6 +41,7 @@ class Payload:
     category: str
     source: str
     is_silent: bool
+    table: str
 
 
 class Writer:
@@ -100,7 +101,7 @@ def read_payload(document: Document, keys: Mapping[str, tuple[Any, Any]], contex
         return None
     signature = compiled.signature if "suricata" in keys else replace(compiled.signature, sid=0)
     category = context.classifications.get(signature.classtype, ("", 0))[0]
-    return Payload(key, signature, compiled.test, compiled.fields, compiled.inactive, category, text.text, compiled.silent)  # fmt: skip
+    return Payload(key, signature, compiled.test, compiled.fields, compiled.inactive, category, text.text, compiled.silent, compiled.table)  # fmt: skip
 
 
 def rule_text(document: Document, keys: Mapping[str, tuple[Any, Any]]) -> RuleText | None:

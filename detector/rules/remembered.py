@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from detector.errors import InputError, Position, nearest
 from detector.rules.model import Rule
-from detector.rules.signature import Bits, FlowInt
+from detector.rules.signature import SPOKEN, Bits, FlowInt
 
 SETTING = ("set", "toggle", "=", "+", "-")
 NOT_ASKING = ("unset", "isnotset")  # what holds where nothing was ever set, or only changes it
@@ -38,7 +38,7 @@ def never_set(rules: Sequence[Rule]) -> Iterator[InputError]:
             for name in (state.name,) if isinstance(state, FlowInt) else state.names:
                 if action in SETTING:
                     is_set.add((shared(state), name))
-                elif action not in NOT_ASKING:
+                elif action not in NOT_ASKING and not name.startswith(SPOKEN):
                     asked.setdefault((shared(state), name), []).append((rule, keyword_of(state)))
     for (kind, name), askers in asked.items():
         if (kind, name) in is_set:

@@ -254,6 +254,8 @@ class Where(IntFlag):
 
 # --- what it remembers ----------------------------------------------------------------------------------------------
 
+SPOKEN = "app-layer-protocol "  # begins the names of bits that rules cannot name: theirs have no blanks
+
 
 class Subject(IntEnum):
     """Whom a state or a threshold belongs to."""
@@ -263,6 +265,7 @@ class Subject(IntEnum):
     SOURCE = 2
     DESTINATION = 3
     PAIR = 4  # of two hosts, whichever speaks: Suricata's ip_pair, and track by_both
+    SIDE = 5  # of a flow, the direction in which Suricata sees the packet go
 
 
 @dataclass(frozen=True)
@@ -275,6 +278,11 @@ class Bits:
     names: tuple[str, ...]
     subject: Subject
     expire_ns: int = 0
+
+
+def spoken(action: Literal["set", "isset", "isnotset"], what: str, subject: Subject = Subject.FLOW) -> Bits:
+    """A bit of flows, or of one direction of them, that speak a protocol as far as is known (listeners.py)."""
+    return Bits(action, "flowbits", (SPOKEN + what,), subject)
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def rule_of(text: RuleText, compiled: CompiledRule, classifications: Mapping[str
     return Rule(
         id=rule_id(signature.gid, signature.sid), name="", title=title, level=compiled.level, status="stable",
         description="", references=compiled.references, author="", date=day_of(signature.metadata),
-        tags=compiled.tags, falsepositives=(), table="packet",
+        tags=compiled.tags, falsepositives=(), table=compiled.table,
         test=compiled.test if compiled.test is not None else EVERY_ROW, correlation=None, new_value=None, message="",
         limit=NO_LIMIT, fields=compiled.fields, tests=(), position=text.position(0, len(text.header[0])),
         silent=compiled.silent, inactive=compiled.inactive, source=readable(text.text), signature=signature,

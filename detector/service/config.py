@@ -16,9 +16,12 @@ from detector.errors import InputError, InputErrors
 from detector.flows.streams import StreamSettings, check_policy
 from detector.flows.table import FlowSettings
 from detector.packets.decode import DecodeSettings
+from detector.packets.zones import Zones
 from detector.pipeline import PipelineSettings
+from detector.rules.points import read_points
 from detector.rules.suricata_config import read_suricata_yaml
 from detector.rules.variables import make_variables
+from detector.rules.zones import read_zones
 from detector.service.health import MetricsSettings
 from detector.service.logs import LogSettings
 from detector.service.overload import OverloadSettings
@@ -47,8 +50,15 @@ class Decoding:
 
     check_checksums: bool = setting("flag", "verify IP, TCP, UDP and ICMP checksums", False)
     drop_repeats: bool = setting("flag", "leave out repeats that a mirror port makes", False)
+    drop_redundant: bool = setting("flag", "leave out the second of two copies that PRP or HSR make of a frame", True)
     vlan_in_key: bool = setting("flag", "the same addresses in two VLANs are two flows", False)
     midstream: bool = setting("flag", "follow TCP connections whose handshake was not seen", True)
+    answer_timeout: int = setting(
+        "span",
+        "how long an industrial request may wait before `ics.outcome: unanswered`",
+        10 * SECOND,
+        least=SECOND // 10,
+    )
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,13 @@ class Config:
     sources: tuple[Any, ...] = setting("variants", "where packets come from", among=SOURCES)
     sensor: str = setting("text", "name of this sensor in alerts and metrics; default: the host's name", "")
     home_net: tuple[str, ...] = setting("texts", "own networks: $HOME_NET in rules", (), example="10.0.0.0/8")
+    zones: str = setting("path", "what groups of addresses are called, for zone.* in rules", "", example="zones.yml")
+    points: str = setting(
+        "path",
+        "what the targets of devices are called, and their units and limits, for point.* in rules",
+        "",
+        example="points.yml",
+    )
     rules: tuple[str, ...] = setting("paths", "rule files and folders; default: the shipped packs", ())
     overrides: tuple[str, ...] = setting("paths", "files that disable, re-level, except or limit rules by id", ())
     variables: dict[str, str] = setting(
@@ -185,6 +202,7 @@ class Config:
         return PipelineSettings(
             decode=DecodeSettings(
                 check_checksums=self.decoding.check_checksums, drop_repeats=self.decoding.drop_repeats,
+                drop_redundant=self.decoding.drop_redundant,
                 fragment_datagrams=ceilings.fragment_datagrams, fragment_bytes=ceilings.fragment_memory,
             ),
             flows=FlowSettings(flows=ceilings.flows, vlan_in_key=self.decoding.vlan_in_key, midstream=self.decoding.midstream),
@@ -193,6 +211,9 @@ class Config:
                 policies=self.policies(),
             ),
             observer=self.observer,
+            zones=read_zones(Path(self.zones)) if self.zones else Zones(),
+            points=read_points(Path(self.points)) if self.points else (),
+            answer_timeout_ns=self.decoding.answer_timeout,
         )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from detector.capture.batch import Batch
 from detector.capture.source import LiveSource
 from detector.errors import InputError
 from detector.pipeline import Run
+from detector.portions import Portions
 from detector.service import state
 from detector.service.notify import Notifier
 from detector.service.overload import Overload
@@ -60,6 +61,7 @@ class Daemon:
         self._published = 0.0
         self._unknown: set[int] = set()  # link types that were told
         self._is_ahead = False
+        self._portions = Portions(lambda: pipeline.engine.tally)
 
     def checkpoint(self, seconds: float) -> None:
         """Has the loop write a checkpoint and waits for it. For the control socket."""
@@ -71,7 +73,8 @@ class Daemon:
     def run(self) -> None:
         """Until the source ends. What is at hand then is judged, spooled and checkpointed."""
         for batch in self._source.batches():
-            self._process(batch)
+            for portion in self._portions.of(batch):
+                self._process(portion)
             self._between()
         self._hand_on(self._pipeline.finish())
         self._checkpoints.write(self._source, is_last=True)

@@ -28,6 +28,7 @@ from detector.detect.memory import KINDS
 from detector.detect.selection import LIMITS
 from detector.errors import PacketAnomaly
 from detector.protocols import PROTOCOLS
+from detector.protocols.ics import LOST
 from detector.rules.model import LEVELS
 from detector.service.metrics import LOST_CAUSES, METRICS, Metric
 from detector.sinks.destination import CAUSES
@@ -44,7 +45,11 @@ Labels = tuple[str, ...]
 FIXED: dict[str, Sequence[str]] = {
     "direction": ("to_server", "to_client"),
     "protocol": tuple(protocol.name for protocol in PROTOCOLS),
-    "anomaly": (*(anomaly.label for anomaly in PacketAnomaly), *(name for one in PROTOCOLS for name in one.anomalies)),
+    "anomaly": (
+        *(anomaly.label for anomaly in PacketAnomaly),
+        *(name for one in PROTOCOLS for name in one.anomalies),
+        LOST,
+    ),
     "state": ("active", "inactive", "shed"),
     "level": tuple(LEVELS),
 }

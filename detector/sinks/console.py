@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
@@ -34,24 +34,25 @@ class ConsoleTable:
         self._heading = ""
 
     def write(self, alerts: Sequence[Alert]) -> None:
-        """Prints the alerts, a line with date and capture before the first of each."""
-        for alert in alerts:
-            self._written += 1
-            if not self._limit or self._written <= self._limit:
-                self._print(alert)
+        """Prints the alerts, a line with date and capture before the first of each. At once: rich takes its time to begin."""
+        shown = alerts[: max(0, self._limit - self._written)] if self._limit else alerts
+        self._written += len(alerts)
+        if shown:
+            self._console.print(*(line for alert in shown for line in self._lines(alert)), sep="\n")
 
     def close(self) -> None:
         """Says how many alerts were left out of the table."""
         if self._limit and self._written > self._limit:
             self._console.print(Text(f"... and {self._written - self._limit} more alerts", style="dim"))
 
-    def _print(self, alert: Alert) -> None:
+    def _lines(self, alert: Alert) -> Iterator[Text]:
+        """The lines of an alert."""
         moment = datetime.fromtimestamp(alert.time_ns // 10**9, UTC)
         heading = f"{moment:%Y-%m-%d} UTC  {printable(path_of(alert))}".rstrip()
         if heading != self._heading:
             self._heading = heading
             for text in folded(self._console, heading, 0):
-                self._console.print(Text(text, style="bold"))
+                yield Text(text, style="bold")
         title, ends = printable(alert.rule.title), f"{alert.source} > {alert.destination}"
         fits = cell_len(title) <= TITLE_WIDTH and cell_len(ends) <= ENDS_WIDTH
         if self._console.is_terminal:
@@ -61,13 +62,13 @@ class ConsoleTable:
         line = Text(f"{moment:%H:%M:%S}.{alert.time_ns % 10**9 // 10**6:03d} ")
         line.append(f"{SHORT.get(level, level):<{LEVEL_WIDTH}}", style=COLOURS[level])
         line.append(f" {titles[0]}", style="bold")
-        self._console.print(line.append(f" {ends}") if fits else line)
+        yield line.append(f" {ends}") if fits else line
         for text in titles[1:]:
-            self._console.print(Text(f"{'':<{INDENT}}{text}", style="bold"))
+            yield Text(f"{'':<{INDENT}}{text}", style="bold")
         number = f"packet {alert.document['packet']['number']}"
         below = [] if fits else folded(self._console, ends, INDENT)
         for text in [*below, *folded(self._console, detail_of(alert), INDENT)]:
-            self._console.print(Text(f"{number:<{INDENT}}{text}", style="dim"))
+            yield Text(f"{number:<{INDENT}}{text}", style="dim")
             number = ""
 
 

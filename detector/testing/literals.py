@@ -14,7 +14,8 @@ from detector.errors import InputError, Position, nearest
 from detector.layers import scapy_module
 
 MODULES = ("scapy.packet", "scapy.layers.l2", "scapy.layers.inet", "scapy.contrib.modbus", "scapy.layers.inet6", "scapy.layers.dns",
-           "scapy.layers.vxlan", "scapy.contrib.mpls")  # fmt: skip
+           "scapy.layers.vxlan", "scapy.contrib.mpls", "detector.protocols.dnp3_layers",
+           "detector.protocols.iec104_layers", "detector.protocols.s7comm_layers", "detector.protocols.enip_layers", "detector.protocols.goose_layers", "detector.protocols.sv_layers")  # fmt: skip
 NOT_LAYERS = ("Packet", "NoPayload")
 MOST_PACKETS = 100_000
 MOST_LAYERS = 50
@@ -185,6 +186,13 @@ class Reader:
             raise self.error(node, "Raw takes bytes", 'for example Raw(b"\\x01\\x02")')
         return self.made(node, known, fields)
 
+    def inner(self, node: ast.expr) -> Any:
+        """Layers as the value of a field."""
+        found = self.read(node)
+        if isinstance(found, list | Wait):
+            raise self.error(node, "a repetition cannot be part of a packet", "write each of them")
+        return found
+
     def made(self, node: ast.Call, layer: Any, fields: dict[str, Any]) -> Any:
         """The layer as Scapy makes it: one packet, not a set of them."""
         try:
@@ -198,11 +206,24 @@ class Reader:
         return packet
 
     def value(self, node: ast.expr) -> Any:
-        """A literal: number, text, bytes, list, tuple."""
+        """A literal: number, text, bytes, list, tuple; or layers, or a list of them, as objects of a PDU are."""
+        if is_layers(node):
+            return self.inner(node)
+        if isinstance(node, ast.List) and any(map(is_layers, node.elts)):
+            return [self.inner(one) for one in node.elts]
         try:
             value = ast.literal_eval(node)
         except (ValueError, TypeError, MemoryError, RecursionError):
-            raise self.error(node, "a field takes a literal", 'a number, "text", b"bytes" or a list of them') from None
+            raise self.error(
+                node, "a field takes a literal", 'a number, "text", b"bytes", layers, or a list of them'
+            ) from None
         if isinstance(value, str | bytes) and len(value) > LONGEST:
             raise self.error(node, "a value is too long", f"at most {LONGEST} bytes")
         return value
+
+
+def is_layers(node: ast.expr) -> bool:
+    """Whether an expression is written as layers are."""
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Mult):
+        node = node.left
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def run_test(path: Path, rule: Rule, test: RuleTest, suricata_yaml: str | None =
 
 def count_alerts(ruleset: Ruleset, rule: Rule, test: RuleTest) -> int:
     """How many alerts of a rule a test's packets give."""
-    pipeline = Pipeline(ruleset, SETTINGS)
+    pipeline = Pipeline(ruleset, replace(SETTINGS, zones=test.zones, points=test.devices))
     learned, judged = parted(batches_of(test), test.learn_packets)
     if learned:
         pipeline.learn(Given(learned))

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -23,10 +24,12 @@ from detector.capture.packet_socket import DirectOpener
 from detector.capture.ring import SLACK_NS, Columns, Ring, RingSource, in_order
 from detector.columns import Table
 from detector.detect.engine import matches_of
+from detector.detect.selection import Tally
 from detector.detect.selector import Selector
 from detector.errors import InputError
 from detector.packets.rows import PacketRows
 from detector.pipeline import Decoding
+from detector.portions import Portions
 from detector.workers.messages import (
     Drafts,
     Ended,
@@ -85,6 +88,8 @@ class FanoutWorker(Member):
         logging.getLogger().addHandler(self._heard)
         self._waiting: dict[int, Waiting] = {}
         self._sequence = 0
+        self._tally = Tally()
+        self._portions = Portions(lambda: self._tally)
         self._watermark = 0
         self._hold = max(one.block_timeout for one in join.interfaces) + SLACK_NS
         self.source: RingSource | None = None
@@ -108,7 +113,7 @@ class FanoutWorker(Member):
     def capture(self, inbox: SimpleQueue[Any]) -> None:
         """Tells of batches, and answers between them, until the source ends."""
         assert self.source is not None
-        batches = self.source.batches()
+        batches = chain.from_iterable(map(self._portions.of, self.source.batches()))
         while True:  # per batch
             while not inbox.empty() or len(self._waiting) >= MOST_WAITING:
                 if (answer := self.answer(inbox.get())) is not None:
@@ -150,6 +155,7 @@ class FanoutWorker(Member):
         tables: dict[str, Table] = {"packet": packets, **decoding.following.tables(packets)}
         decoding.counts.count(packets)
         selection = self._selector.select(tables)
+        self._tally = selection.tally(self._tally)
         decoding.following.remember(packets)
         if packets.rows:
             self._watermark = max(self._watermark, int(packets.clock[-1]))

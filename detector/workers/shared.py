@@ -146,9 +146,11 @@ def read_part(slot: Slot, layout: Layout, worker: int, shards: NDArray[np.bool_]
     is_packet_mine[rows.packet[owned]] = True
     kept = is_packet_mine[rows.packet]
     times = (slot.array(layout, "deltas"), slot.array(layout, "since"))
+    clock = slot.array(layout, "clock")
     packets = PacketTable(
-        batch, without(rows, kept), slot.array(layout, "clock")[kept], times, BY_NAME, SPANS, slot.array(layout, "seen")
-    )
+        batch, without(rows, kept), clock[kept], times, BY_NAME, SPANS, slot.array(layout, "seen"),
+        int(clock[-1]) if len(clock) else 0,
+    )  # fmt: skip
     return Part(packets, owned[kept], np.flatnonzero(kept))
 
 

@@ -69,7 +69,10 @@ def test_alerts_a_summary_and_what_was_not_judged(tmp_path: Path) -> None:
     assert lines[10].startswith("393 packets, 26,676 bytes, 8 flows, PDUs: 252 modbus; 2 alerts from ")
     assert lines[11] == "3 more matches held back by the rules' limits"
     assert "not everything was seen or judged:" in lines
-    assert "  - 1 rule is inactive, $HOME_NET is not set: Cleartext remote administration" in lines
+    assert (
+        "  - 2 rules are inactive, $HOME_NET is not set: Control protocol from outside, Cleartext remote administration"
+        in lines
+    )
     assert numbers_in(tmp_path / "alerts.jsonl") == [137, 214]
 
 
@@ -90,7 +93,7 @@ def test_long_reasons_are_folded_between_words_on_a_terminal_and_whole_in_a_pipe
     _, written = on_terminal(*words)
     left = [COLOUR.sub("", line) for line in left_on_screen(written)]
     first = next(at for at, line in enumerate(left) if "$MODBUS_MASTERS is not set" in line)
-    assert left[first].startswith("  - 4 rules are inactive, ") and left[first + 1].startswith("    identification, ")
+    assert left[first].startswith("  - 5 rules are inactive, ") and left[first + 1].startswith("    identification, ")
     whole = next(line for line in inside(*words).out.splitlines() if "$MODBUS_MASTERS is not set" in line)
     assert f"{left[first]} {left[first + 1].strip()}" == whole
 
@@ -452,7 +455,7 @@ def test_a_worker_that_dies_is_told(tmp_path: Path) -> None:
     server = next(pid for pid in below(program.pid) if below(pid))
     os.kill(below(server)[0], signal.SIGKILL)
     with growing.open("ab") as file:
-        file.write(pcap_bytes([(time_ns + 60 * SECOND, data) for time_ns, data in FRAMES])[24:])
+        file.write(pcap_bytes([(time_ns + 40 * 86400 * SECOND, data) for time_ns, data in FRAMES])[24:])
     before = alerts.stat().st_size
     while alerts.stat().st_size == before and time.monotonic() < until:
         time.sleep(0.05)

@@ -17,7 +17,7 @@ def test_quick_the_second_time_and_quiet_in_a_pipe() -> None:
     detector("warm", timeout=300)
     done = detector("warm")
     assert done.code == 0 and done.err == "" and SAID.fullmatch(done.out.strip())
-    assert done.seconds < 10
+    assert done.seconds < 30  # on a machine that does three things at once; compiling takes minutes
 
 
 def test_a_progress_bar_on_a_terminal() -> None:

@@ -62,6 +62,7 @@ def test_which_constants_occur(dtype: Any, count: int) -> None:
         assert found == [constant in set(map(int, values.tolist())) for constant in constants.tolist()]
 
 
+@pytest.mark.slow
 def test_the_same_alerts_as_rules_tried_one_by_one(tmp_path: Path) -> None:
     """Sixty rules on ports, addresses and flags, in batches of any size."""
     chosen = random.Random(SEED)

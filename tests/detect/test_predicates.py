@@ -287,7 +287,7 @@ def test_numbers_that_do_not_fit_the_column() -> None:
 def objects() -> Given:
     """Rows with objects (1, 5), (2, 6); none; (2, 5)."""
     below = ObjectTable("objects", np.array([0, 2, 2, 3]), {
-        "a": column("a", "uint", [[1], [2], [2]], True), "b": column("b", "uint", [[5], [6], [5]], True),
+        "a": lambda: column("a", "uint", [[1], [2], [2]], True), "b": lambda: column("b", "uint", [[5], [6], [5]], True),
     })  # fmt: skip
     return Given({}, 3, below)
 

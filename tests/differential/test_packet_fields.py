@@ -125,7 +125,7 @@ def names() -> list[str]:
     tshark.require_tool("tshark")
     known = known_to_tshark()
     chosen = [name for name, field in FIELDS.items() if table_of(name) == "packet" and name not in PROTOCOLS]
-    own = {name for name in chosen if name.startswith(("flow.", "packet.", "stream."))}
+    own = {name for name in chosen if name.startswith(("flow.", "packet.", "stream.", "zone."))}
     assert not [name for name in chosen if name not in known and name not in own], (
         "a field that Wireshark does not have"
     )
@@ -163,14 +163,19 @@ def test_built_packets_agree_and_every_field_is_compared(names: list[str], tmp_p
     assert different == []
     for name in names:
         print(f"{compared[name] + more[name]:8} {name}")
-    without = [name for name in names if not compared[name] + more[name]]
+    elsewhere = (
+        "hsr",
+        "prp",
+        "hsr_prp_supervision",
+    )  # test_redundancy.py builds them: tshark looks for trailers if it is told to
+    without = [name for name in names if not compared[name] + more[name] and FIELDS[name].protocol not in elsewhere]
     assert without == [], "build a packet that has them"
 
 
 def test_real_captures_agree(names: list[str], captures: Path) -> None:
     total: Counter[str] = Counter()
     problems: list[str] = []
-    for capture in sample(sorted(captures.glob("*/*.pcap*")), 120):
+    for capture in sample(sorted(captures.glob("*/*.pcap*")), 60):
         compared, differences = compare_frames(capture, names, FRAMES_OF_EACH)
         total += compared
         problems += differences
@@ -181,5 +186,5 @@ def test_real_captures_agree(names: list[str], captures: Path) -> None:
 @pytest.mark.parametrize("scenario", sorted(path.name for path in (ROOT / "replay_pcaps").iterdir() if path.is_dir()))
 def test_shipped_scenarios_agree(names: list[str], scenario: str) -> None:
     compared, differences = compare_frames(ROOT / "replay_pcaps" / scenario / "capture.pcap", names, 300)
-    assert compared["ip.src"] > 0
+    assert compared["eth.src"] > 0
     assert differences == []

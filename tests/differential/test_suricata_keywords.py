@@ -59,6 +59,8 @@ def theirs(cases: list[str], folder: Path) -> set[int]:
     command = ["suricata", "-T", "-S", str(file), "-l", str(folder)]
     for name, value in VARIABLES.items():
         command += ["--set", f"vars.{'port' if 'PORTS' in name else 'address'}-groups.{name}={value}"]
+    for name in ("modbus", "dnp3", "enip"):
+        command += ["--set", f"app-layer.protocols.{name}.enabled=yes"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return {int(found[1]) for found in REFUSED.finditer(done.stdout + done.stderr)}
 

@@ -30,7 +30,7 @@ from tests.samples import IS_LONG
 pytestmark = pytest.mark.differential
 REAL_FOLDERS = ("bacnet", "beckhoff", "dnp3", "enip", "fins", "fox", "goose_mms", "hart_ip", "iec104", "malformed", "melsec", "mixed",
                 "modbus", "modicon", "opcua", "profinet", "s7comm", "synchrophasor", "zigbee")  # fmt: skip
-MOST_OF_A_FOLDER = 6
+MOST_OF_A_FOLDER = 4
 MOST_BYTES = 3_000_000
 RANDOM_CAPTURES = ("udp_payloads", "tcp_payloads", "server_texts", "chains")
 

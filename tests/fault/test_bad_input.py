@@ -70,6 +70,7 @@ def test_every_malformed_capture(captures: Path) -> None:
             for batch in open_source([str(path)]).batches():
                 packets, pdus = pipeline.decoding.tables(batch)
                 every_column({"packet": packets, **pdus})
+                pipeline.decoding.following.remember(packets)
         except InputError as error:
             assert error.problem
 
@@ -130,6 +131,7 @@ def test_captures_with_bytes_overwritten(tmp_path: Path) -> None:
             for batch in open_source([str(path)]).batches():
                 packets, pdus = pipeline.decoding.tables(batch)
                 every_column({"packet": packets, **pdus})
+                pipeline.decoding.following.remember(packets)
         except InputError as error:
             assert error.problem
     assert pipeline.decoding.decoder.anomalies, "nothing was odd: the captures were not damaged"
@@ -253,7 +255,7 @@ sys.exit(code)
 
 
 def test_memory_stays_bounded(tmp_path: Path) -> None:
-    """Floods that an attacker can send fill tables to their ceilings and no further: 400 MB for the whole process."""
+    """Floods that an attacker can send fill tables to their ceilings and no further: 500 MB, of which kernels are 200."""
     for name, data in floods().items():
         path = tmp_path / "flood.pcap"
         path.write_bytes(data)
@@ -263,4 +265,4 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
         assert done.returncode == 0 and "250,000 packets" in done.stdout, f"{name}: {done.stderr[-500:]}"
         peak = int(done.stdout.split()[-2])
         print(f"{name}: {peak / 1024:.0f} MB")
-        assert peak < 400 * 1024, name
+        assert peak < 500 * 1024, name

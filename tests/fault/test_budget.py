@@ -171,6 +171,7 @@ def cable() -> Iterator[Cable]:
         yield cable
 
 
+@pytest.mark.alone
 def test_every_packet_and_every_alert_is_accounted_for(cable: Cable, tmp_path: Path) -> None:
     limited = tmp_path / "limited.yml"
     limited.write_text(LIMITED)

@@ -21,7 +21,7 @@ EVERY_STEP = "\n".join(
     (
         rule(1, 'content:"needle"; content:"thread"; distance:0;', "tcp"),
         rule(2, 'flow:established; content:"ab"; content:"a"; distance:0; content:"x"; within:2;', "tcp"),
-        rule(3, "stream_size:client,>,100000;", "tcp"),
+        rule(3, "stream_size:client,>,100000; threshold:type limit, track by_src, count 1, seconds 60;", "tcp"),
         rule(4, "stream-event:est_packet_out_of_window;", "tcp"),
         rule(5, 'pcre:"/needle[0-9]+thread/";', "tcp"),
     )
@@ -101,6 +101,16 @@ def test_packets_full_of_what_a_thousand_rules_look_for(tmp_path: Path) -> None:
     )
     done = replayed("full of hits", tmp_path, rules, [datagram(letters * 65)] * (30 * SCALE))
     assert done.megabytes < MOST_MEGABYTES + 200 and done.seconds < 15 + 10 * SCALE
+
+
+def test_packets_that_hundreds_of_rules_match(tmp_path: Path) -> None:
+    """Nothing is left out, and what was found is never there of more than some packets at a time."""
+    rules, packets = 200 * SCALE, 16_384
+    once = "threshold:type limit, track by_src, count 1, seconds 3600;"
+    text = "".join(rule(number, f'content:"hello"; {once}') for number in range(1, rules + 1))
+    done = replayed("packets that many rules match", tmp_path, text, [datagram(b"hello")] * packets)
+    assert done.counted("alerts from") == rules
+    assert done.megabytes < 350
 
 
 def test_a_batch_in_which_every_rule_has_a_candidate_everywhere(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def batches(frames: Sequence[bytes], times: Sequence[int], size: int, cut: int =
     found = []
     for first in range(0, len(frames), size):
         batch = batch_of(frames[first : first + size], times[first : first + size])
+        batch.numbers[:] += first
         if cut:
             batch.stops[:] = batch.starts + (batch.stops - batch.starts).clip(max=cut)
         found.append(batch)

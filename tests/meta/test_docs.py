@@ -11,10 +11,21 @@ from types import ModuleType
 import pytest
 
 from detector.cli.main import COMMANDS
+from detector.protocols import PROTOCOLS
 from detector.protocols.fields import FIELDS
 from tests.runs import ROOT
 
-PAGES = ("fields.md", "rule-keys.md", "commands.md", "anomalies.md", "configuration.md", "metrics.md", "dashboards.md")
+PAGES = (
+    *(f"protocols/{protocol.name}.md" for protocol in PROTOCOLS),
+    "fields.md",
+    "rule-keys.md",
+    "commands.md",
+    "anomalies.md",
+    "ics.md",
+    "configuration.md",
+    "metrics.md",
+    "dashboards.md",
+)
 
 
 @cache
@@ -41,8 +52,14 @@ def test_every_page_is_compared() -> None:
 
 def test_pages_name_everything() -> None:
     """The builder itself could forget: fields and commands are counted."""
-    fields = (ROOT / "docs" / "fields.md").read_text(encoding="utf-8")
-    assert len(re.findall(r"^\| `([^`]+)` \|", fields, re.MULTILINE)) == len(FIELDS)
+    pages = [ROOT / "docs" / "fields.md", *(ROOT / "docs" / "protocols").glob("*.md")]
+    told = {
+        name
+        for path in pages
+        for name in re.findall(r"^\| `([^`]+)` \|", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert set(FIELDS) <= told
+    assert {path.stem for path in pages[1:]} == {protocol.name for protocol in PROTOCOLS}
     commands = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert re.findall(r"^## detector ([\w-]+)$", commands, re.MULTILINE) == list(COMMANDS)
 

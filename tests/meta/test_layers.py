@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (
     "errors", "settings", "cache", "columns", "kernel", "bytes_kernels", "hash_kernels", "arena", "arena_kernels", "snapshot", "layers", "lists",
     "capture", "packets", "flows", "protocols", "rules", "detect", "alerts", "evidence", "sinks", "sharing",
-    "shipped", "pipeline", "workers", "silence", "warming", "service", "exercise", "testing", "cli", "__main__",
+    "shipped", "portions", "pipeline", "workers", "silence", "warming", "service", "exercise", "testing", "cli", "__main__",
 )  # fmt: skip
 LATE = {"cli/main.py", "kernel.py", "layers.py", "sinks/destinations.py"}
 MODULES = sorted((ROOT / "detector").rglob("*.py"))

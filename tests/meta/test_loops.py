@@ -16,7 +16,9 @@ FORBIDDEN = {"packet", "packets", "pdu", "pdus", "row", "rows", "byte", "bytes",
 
 
 def is_kernel(function: ast.FunctionDef) -> bool:
-    return any(isinstance(node, ast.Name) and node.id in ("kernel", "unchecked") for node in function.decorator_list)
+    return any(
+        isinstance(node, ast.Name) and node.id in ("kernel", "part", "unchecked") for node in function.decorator_list
+    )
 
 
 def loops(tree: ast.Module) -> list[ast.stmt]:

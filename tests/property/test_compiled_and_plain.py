@@ -21,15 +21,30 @@ from tests.differential.suricata.captures import frames_of as wire_of
 from tests.differential.suricata.compare import configuration
 from tests.differential.suricata.rules import all_rules, write_rules
 from tests.differential.suricata.wire import MACS, SECOND
+from tests.differential.test_dnp3 import built as built_dnp3
+from tests.differential.test_enip import built as built_enip
+from tests.differential.test_goose import built_goose, built_sv
+from tests.differential.test_iec104 import built as built_iec104
 from tests.differential.test_modbus import built as built_modbus
 from tests.differential.test_packet_fields import built_capture
+from tests.differential.test_redundancy import built_redundancy
+from tests.differential.test_s7comm import built as built_s7comm
 from tests.differential.test_suricata_policies import conversations
 from tests.differential.test_suricata_sessions import stamped
+from tests.flows.frames import CLIENT
 from tests.pcapng import blocks, interface, option, packet, section
+from tests.protocols.streams import Turn, segments
+from tests.protocols.test_ics import MODBUS_SERVER, adu
+from tests.protocols.test_s7comm import plus_turns
 from tests.rough import disordered, repeated, split_and_wrapped, torn
 from tests.runs import ROOT, SCENARIOS, frames_of, pcap_bytes
 
-REAL = ("modbus/test-data-part1.pcap", "mixed/plant-modbus-s7-enip.pcap", "mixed/synchrophasor-and-it.pcapng")
+REAL = (
+    "modbus/test-data-part1.pcap",
+    "dnp3/example.pcap",
+    "mixed/plant-modbus-s7-enip.pcap",
+    "mixed/synchrophasor-and-it.pcapng",
+)
 OF_SIGNATURES = (
     "chains", "connections", "long_flows", "udp_payloads", "server_texts", "disordered_streams", "hosts", "rates", "marked_flows",
     "fragments", "broken", "odd_streams", "icmp", "icmp6", "flags", "numbers", "lifetimes", "tunnels",
@@ -39,9 +54,17 @@ SEED = 20240501
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Built packets of every layer, every Modbus function, rough traffic, and a piece of each scenario."""
+    """Built packets of every layer, every Modbus function, every DNP3 object, rough traffic, and a piece of each scenario."""
     folder = tmp_path_factory.mktemp("digest")
-    made = [built_capture(folder), built_modbus(folder)]
+    made = [
+        built_capture(folder),
+        built_modbus(folder),
+        built_dnp3(folder),
+        built_iec104(folder),
+        built_s7comm(folder),
+        built_enip(folder),
+    ]
+    made += [built_goose(folder), built_sv(folder), built_redundancy(folder), over_batches(folder)]
     pieces = {path.parent.name: frames_of(path, 150, 90) for path in sorted(SCENARIOS.glob("*/capture.pcap"))}
     pieces |= {
         "disordered": disordered(SEED)[500:700],
@@ -54,6 +77,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         made[-1].write_bytes(pcap_bytes(frames))
     made += [conversations().write(folder / "policies.pcap"), stamped(range(30))[0].write(folder / "stamped.pcap")]
     return [*made, many_links(folder / "links.pcapng")]
+
+
+def over_batches(folder: Path) -> Path:
+    """A write whose reply comes in the next of tests.digest's batches, of 97 packets; and S7comm-plus."""
+    turns: list[Turn] = [("c", adu(number, "03 0064 0002")) for number in range(93)]
+    turns += [("c", adu(200, "10 0005 0002 04 0001 0002")), ("s", adu(200, "10 0005 0002"))]
+    frames = segments(turns, (), CLIENT, MODBUS_SERVER) + segments(
+        plus_turns(), (), ("10.0.0.1", 40001), ("10.0.0.2", 102)
+    )
+    path = folder / "over-batches.pcap"
+    path.write_bytes(pcap_bytes([(SECOND, frame) for frame in frames]))
+    return path
 
 
 def many_links(path: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from detector.flows.followed import Watched
 from detector.pipeline import Decoding, PipelineSettings
 from tests.flows.frames import ACK, CLIENT, PUSH, SECOND, SERVER, SYN, End, batches, tcp
 
@@ -36,6 +37,7 @@ def segments(
 def pdus_of(frames: Sequence[bytes], protocol: str, fields: Sequence[str], size: int = 1000) -> list[dict[str, Any]]:
     """The fields of every PDU; a field with several values is a list, one without is left out."""
     decoding = Decoding(PipelineSettings())
+    decoding.following.watch(Watched(ics=True))
     found = []
     for batch in batches(frames, [SECOND + number for number in range(len(frames))], size):
         table = decoding.tables(batch)[1][protocol]

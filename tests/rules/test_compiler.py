@@ -382,6 +382,7 @@ def test_what_is_wrong_with_a_condition_and_where(text: str, column: int, proble
     assert refused.value.hint
 
 
+@pytest.mark.slow
 def test_every_field_can_be_asked_for_by_whether_it_is_there(tmp_path: Path) -> None:
     """A field that is declared and cannot be made would be a rule that fails at the first packet."""
     for name, field in FIELDS.items():

@@ -113,7 +113,7 @@ HEADERS = {
     "protocols": [f"{one} dsize:>1;" if one != "tcp-stream" else f"{one} {CONTENT}" for one in ("ip", "tcp", "udp", "icmp", "pkthdr", "tcp-pkt", "tcp-stream")],
     "ip-only": ["ip "],
 }  # fmt: skip
-PROTOCOLS = ("ip", "tcp", "udp", "icmp", "icmpv6", "pkthdr", "tcp-pkt", "tcp-stream")
+PROTOCOLS = ("ip", "tcp", "udp", "icmp", "icmpv6", "pkthdr", "dnp3", "enip", "tcp-pkt", "tcp-stream")
 RULE_HEADERS = (
     "ip [10.0.0.0/8,!10.1.0.0/16] any -> [192.168.1.1,192.168.2.0/24] any", "tcp !10.0.0.1 any -> any !80", "tcp any [80,443,8000:8080,!8001] -> any :1024",
     "udp $HOME_NET 1024: -> !$HOME_NET any", "tcp any any <> any 502", "ip [2001:db8::/32,10.0.0.0/8] any -> any any", "tcp [!10.0.0.1,!10.0.0.2] any -> any any",

@@ -23,6 +23,8 @@ from detector.rules.shares import Partner, Piece, Work, finish, make_pieces, par
 from detector.rules.suricata_text import PIECE
 from tests.bench.signatures import write_rules
 
+pytestmark = pytest.mark.slow
+
 CONTEXT = Context(
     {"HOME_NET": "10.0.0.0/8", "EXTERNAL_NET": "any"},
     {"trojan-activity": ("A Trojan", 1)},

@@ -23,6 +23,7 @@ alert tcp any any -> any any (content:"silent"; flowbits:set,x; flowbits:noalert
 drop tcp any any -> any any (msg:"dropped"; content:"a"; detection_filter:track by_src,count 3,seconds 10; sid:8;)
 alert icmp any any -> any any (msg:"true"; itype:8; icode:0; dsize:>100; content:"!b"; sid:9;)
 alert tcp any any -> any any (msg:"base64"; content:"x"; base64_decode:bytes 8,offset 1,relative; base64_data; content:"yz"; sid:10;)
+alert modbus any any -> any 502 (msg:"pdus"; flow:to_server; modbus: access write holding, address 5, value >7; flowbits:set,w; sid:11;)
 """
 
 

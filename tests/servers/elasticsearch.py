@@ -1,7 +1,7 @@
 """A real Elasticsearch 8 or 9 on this machine, started by tests: jars by Maven, kept between runs, a launcher of our own.
 
 DETECTOR_ELASTICSEARCH_8 and DETECTOR_ELASTICSEARCH_9 name servers (URLs) to be used instead; tests that must kill or pause
-theirs then skip. DETECTOR_TESTS_CACHE is where jars are kept, by default ~/.cache/detector-tests.
+theirs then skip. A run takes one of the two, `make test-long` both. DETECTOR_TESTS_CACHE is where jars are kept, by default ~/.cache/detector-tests.
 
 The jars lack security, TLS, ILM, ES|QL, `GET /` and `_data_stream`. In exchange they start in seconds without a container.
 """
@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 
+from tests.samples import sample
 from tests.servers.ports import free_ports, wait_until
 
 FOLDER = Path(__file__).parent / "elasticsearch_node"
@@ -280,7 +281,7 @@ def server_for(major: int, folder: Path, settings: Mapping[str, str] | None = No
         server.kill()
 
 
-@pytest.fixture(scope="session", params=sorted(RELEASES), ids=lambda major: f"elasticsearch{major}")
+@pytest.fixture(scope="session", params=sample(sorted(RELEASES), 1), ids=lambda major: f"elasticsearch{major}")
 def elasticsearch(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real server of each version, one for all tests: each test takes a namespace of its own."""
     yield from server_for(request.param, tmp_path_factory.mktemp(f"elasticsearch{request.param}"))

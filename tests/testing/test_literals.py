@@ -44,6 +44,12 @@ def test_a_packet_a_repetition_and_a_pause() -> None:
     assert options[TCP].options == [("MSS", 1460), ("NOP", None)]
 
 
+def test_layers_as_the_value_of_a_field() -> None:
+    """Objects of a PDU: DNP3's header of class 1 data, as its bytes are in IEEE 1815-2012, 4.2.2.7."""
+    (packet,) = read_packets('DNP3Request(func=1, objects=[DNP3Header(group=60, variation=2), DNP3Header(group=60, variation=3)])', at(""))  # fmt: skip
+    assert bytes(packet)[1:] == bytes.fromhex("01 3c0206 3c0306")
+
+
 HOSTILE = [
     ('__import__("os").system("touch /tmp/owned")', '__import__("os").system("touch /tmp/owned")', "only layers"),
     ("open('/etc/passwd')", "open", "unknown layer 'open'"),
@@ -56,6 +62,9 @@ HOSTILE = [
     ("IP(ttl=9**9**9)", "9**9**9", "a field takes a literal"),
     ("IP(ttl=ttl)", "ttl", "a field takes a literal"),
     ('Raw("x" * 10)', '"x" * 10', "a field takes a literal"),
+    ("DNP3Request(objects=[DNP3Header() * 2])", "DNP3Header() * 2", "a repetition cannot be part of a packet"),
+    ("DNP3Request(objects=[DNP3Haeder()])", "DNP3Haeder", "unknown layer 'DNP3Haeder'"),
+    ("IP(ttl=1 / 2)", "1 / 2", "a field takes a literal"),
     ('Raw(f"{1}")', 'f"{1}"', "a field takes a literal"),
     ("IP() * 1000000000", "IP() * 1000000000", "repetitions are 1 to 100000"),
     ("IP() * 1000 * 1000", "IP() * 1000 * 1000", "repetitions are 1 to 100000"),
@@ -131,7 +140,7 @@ def test_a_text_over_several_lines_is_marked_where_it_begins() -> None:
 @pytest.mark.parametrize(
     "text",
     ["/".join(["IP()"] * (MOST_LAYERS + 1)), "/".join(["IP()"] * 3000), "(" * 90 + "IP()" + ")" * 90, "(" * 5000 + "IP()" + ")" * 5000,
-     "-" * 5000 + "1", "IP(ttl=" + "[" * 150 + "]" * 150 + ")", "IP(ttl=" + "9" * 5000 + ")", "Raw(b'" + "x" * 70000 + "')",
+     "-" * 5000 + "1", "IP(ttl=" + "[" * 150 + "]" * 150 + ")", "IP(ttl=" + "9" * 5000 + ")", "IP(src=" * 3000 + ")" * 3000, "Raw(b'" + "x" * 70000 + "')",
      "IP() * " + "9" * 40, "IP" * 50000],
     ids=lambda text: f"{text[:12]} {len(text)}",
 )  # fmt: skip

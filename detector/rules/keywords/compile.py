@@ -7,11 +7,11 @@ from functools import lru_cache
 
 from detector.errors import InputError, nearest
 from detector.rules.compiler import fields_of
-from detector.rules.keywords import about, contents, flow, numbers, packet, regular, states
+from detector.rules.keywords import about, contents, flow, industrial, numbers, packet, regular, states
 from detector.rules.keywords.about import DEFAULT_PRIORITY, level_of, priority_of, tags_of
 from detector.rules.keywords.contents import in_ranges
 from detector.rules.keywords.draft import CompiledRule, Context, Draft, Keyword, Piece, Unsupported
-from detector.rules.keywords.header import read_action, read_header, read_protocol
+from detector.rules.keywords.header import PDU_PROTOCOLS, read_action, read_header, read_protocol
 from detector.rules.keywords.known import OTHER_KEYWORDS, SNORT_KEYWORDS
 from detector.rules.keywords.packet import ICMP, ICMPV6, PROTOCOL, TCP
 from detector.rules.model import And, Test
@@ -22,6 +22,7 @@ from detector.rules.signature import (
     Buffer,
     BufferSize,
     Content,
+    FlowCondition,
     FlowInt,
     Inspection,
     Protocol,
@@ -29,16 +30,20 @@ from detector.rules.signature import (
     Step,
     Subject,
     Where,
+    spoken,
 )
 
 KEYWORDS: dict[str, Keyword] = {
     **contents.KEYWORDS, **numbers.KEYWORDS, **regular.KEYWORDS, **packet.KEYWORDS, **flow.KEYWORDS, **states.KEYWORDS, **about.KEYWORDS,
+    **industrial.KEYWORDS,
 }  # fmt: skip
 SUPPORTED: tuple[str, ...] = tuple(sorted(KEYWORDS))
 WITH_STREAMS = ("ip", "tcp", "pkthdr")  # protocols of rules that see TCP
 LAYERS: dict[Protocol, set[int]] = {"tcp": {TCP}, "icmp": {ICMP, ICMPV6}}
 UNUSED, ASKS, BOTH, SETS = 0, 1, 2, 3  # what a rule does with a kind of state: what sets goes first
 ASKING = ("isset", "isnotset")
+DATA = "data"  # in place of a protocol: whatever is spoken
+KNOWN = f"{DATA} known"  # the bit of directions of which it is known what they speak
 CURLED = "\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019"  # quotes that are none
 EXACT = re.compile(r"=?\s*([0-9]+)")  # a size that is one number
 ACTION_ORDER = {"drop": 0, "reject": 1, "rejectsrc": 1, "rejectdst": 1, "rejectboth": 1, "alert": 2}
@@ -66,6 +71,7 @@ def compile_rule(text: RuleText, context: Context) -> CompiledRule:
             raise unknown(draft, option)
         keyword.read(draft, value_of(draft, keyword, option))
     refuse_empty(draft)
+    refuse_mixed(draft)
     header, inactive = read_header(draft, protocol)
     layers = draft.layers - LAYERS.get(protocol, set())
     if layers:
@@ -82,12 +88,12 @@ def compile_rule(text: RuleText, context: Context) -> CompiledRule:
     )
     where = where_of(draft, protocol)
     signature = Signature(
-        header, inspections_of(draft), where, (*draft.states, *(draft.tag.states if draft.tag else ())), draft.threshold, draft.detection_filter, (), draft.tag, draft.gid, draft.sid,
+        header, inspections_of(draft), where, (*spoken_states(draft), *draft.states, *(draft.tag.states if draft.tag else ())), draft.threshold, draft.detection_filter, (), draft.tag, draft.gid, draft.sid,
         draft.rev, priority, draft.classtype, draft.target, tuple(draft.metadata), order_of(draft, text.header[0].lower(), priority),
     )  # fmt: skip
     return CompiledRule(
         draft.msg, signature, test, named(test) if test is not None else (), tuple(draft.references), level_of(priority),
-        tags_of(draft.metadata), draft.silent, inactive, tuple(draft.warnings),
+        tags_of(draft.metadata), draft.silent, inactive, tuple(draft.warnings), draft.table,
     )  # fmt: skip
 
 
@@ -174,6 +180,72 @@ def refuse_empty(draft: Draft) -> None:
         if (needed := least_length(chain)) > size:
             raise InputError(f"the contents need {needed} bytes, {name} is {size}", position=text.position(0, len(text.header[0])),
                              hint="the rule would never match")  # fmt: skip
+
+
+def refuse_mixed(draft: Draft) -> None:
+    """A rule about PDUs that asks for bytes or headers of packets as well. One that names a protocol only is about its packets.
+
+    Raises:
+        Unsupported: it does.
+        InputError: its header names another protocol.
+    """
+    name, at = draft.protocol, draft.text.header_at[1]
+    if name in PDU_PROTOCOLS and draft.table != name:
+        if draft.table != "packet":
+            raise InputError(
+                f"a rule about {draft.table} cannot be one of {name}", position=draft.text.position(at, len(name)), hint=f"alert {draft.table}"
+            )  # fmt: skip
+        if draft.spoken:
+            option = next(one for one in draft.text.options if one.keyword == "app-layer-protocol")
+            raise InputError(f"alert {name} says what is spoken already", position=draft.text.position(option.at, len(option.keyword)),
+                             hint="leave app-layer-protocol out, or write alert tcp")  # fmt: skip
+        draft.is_ip_only = False
+    if draft.table == "packet":
+        return
+    if draft.table == "modbus" and draft.flow is not None and FlowCondition.TO_CLIENT in draft.flow:
+        option = next(one for one in draft.text.options if one.keyword == "flow")
+        raise InputError("modbus sees requests, and flow asks for packets to the client", position=draft.text.position(option.at, len(option.keyword)),
+                         hint="leave to_client out")  # fmt: skip
+    if (
+        len(draft.tests) > draft.pdu_tests
+        or any(draft.chains.values())
+        or draft.dsize
+        or draft.needs_packet
+        or draft.needs_stream
+        or draft.tag
+        or draft.spoken
+    ):
+        option = draft.pdu_option
+        raise Unsupported(
+            option.keyword, f"{option.keyword} is not supported beside keywords of packets and payloads",
+            position=draft.text.position(option.at, len(option.keyword)),
+            hint="put both into one rule each; flow, flowbits and threshold may stand beside it",
+        )  # fmt: skip
+
+
+def spoken_states(draft: Draft) -> list[Bits]:
+    """What flows that a rule is about must speak, as bits that listeners.py sets.
+
+    A rule that asks for nothing else but app-layer-protocol and flow holds once in each direction, as Suricata has it: on the
+    first packet at which it is known.
+    """
+    if draft.table != "packet":
+        return []
+    if draft.protocol in PDU_PROTOCOLS:
+        return [spoken("isset", draft.protocol)]
+    made = [bit for word in draft.spoken for bit in asked(word)]
+    is_alone = not (draft.tests or any(draft.chains.values()) or draft.states or draft.layers or draft.needs_packet)
+    if made and is_alone:
+        name = f"told {draft.gid}:{draft.sid}"
+        made += [spoken("isnotset", name, Subject.SIDE), spoken("set", name, Subject.SIDE)]
+    return made
+
+
+def asked(word: str) -> list[Bits]:
+    """The bits of one app-layer-protocol."""
+    if word.startswith("!"):
+        return [spoken("isset", KNOWN, Subject.SIDE), spoken("isnotset", word[1:])]
+    return [spoken("isset", word, Subject.SIDE)]
 
 
 def least_length(chain: list[Piece]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from detector.errors import InputError, Position
-from detector.rules.model import Test
+from detector.rules.model import Exists, FieldValue, Test
 from detector.rules.options import Option, RuleText
 from detector.rules.signature import (
     AddressGroup,
@@ -61,7 +61,7 @@ class Context:
 
 class CompiledRule(NamedTuple):
     """A rule that was understood. test: what its header fields must be, None for nothing; fields: those it names; silent: it
-    only remembers (noalert); inactive: why it cannot run, "" where it can; warnings: what is left out of what its author wrote."""
+    only remembers (noalert); inactive: why it cannot run, "" where it can; warnings: what is left out of what its author wrote; table: as Rule.table."""
 
     title: str
     signature: Signature
@@ -73,6 +73,7 @@ class CompiledRule(NamedTuple):
     silent: bool = False
     inactive: str = ""
     warnings: tuple[str, ...] = ()
+    table: str = "packet"
 
 
 Parts = dict[str, Any]  # of a content: the arguments of Content so far
@@ -84,8 +85,8 @@ class Draft:
 
     __slots__ = (
         "addresses_of", "asks_size", "base64", "bits", "buffer", "chains", "classtype", "context", "detection_filter", "dsize", "fast", "flow",
-        "gid", "is_base64", "is_ip_only", "is_syn_only", "layers", "metadata", "msg", "names", "needs_packet", "needs_stream", "option", "priority", "protocol",
-        "protocols", "references", "rev", "set_buffers", "sid", "silent", "states", "steps", "tag", "target", "tests", "text", "threshold", "warnings",
+        "gid", "is_base64", "is_ip_only", "is_syn_only", "layers", "metadata", "msg", "names", "needs_packet", "needs_stream", "option", "pdu_option", "pdu_tests", "priority", "protocol",
+        "protocols", "references", "rev", "set_buffers", "sid", "silent", "spoken", "states", "steps", "table", "tag", "target", "tests", "text", "threshold", "warnings",
     )  # fmt: skip
 
     def __init__(self, text: RuleText, context: Context) -> None:
@@ -103,6 +104,9 @@ class Draft:
         self.fast = False
         self.dsize = ""
         self.tests: list[Test] = []
+        self.table = "packet"  # whose rows the tests are of
+        self.pdu_option = Option("", None, 0, 0)  # the first that asked for PDUs
+        self.pdu_tests = 0  # how many of the tests are of PDUs
         self.protocols: list[tuple[str, int]] = []  # of ip_proto: sign and number
         self.layers: set[int] = set()  # IP protocols whose headers are tested
         self.flow: FlowCondition | None = None
@@ -111,6 +115,7 @@ class Draft:
         self.is_ip_only = True
         self.is_syn_only = False
         self.states: list[Bits | FlowInt] = []
+        self.spoken: list[str] = []  # of app-layer-protocol: protocols, those that must not be with ! before them
         self.threshold: Threshold | None = None
         self.detection_filter: Threshold | None = None
         self.tag: Tag | None = None
@@ -143,6 +148,20 @@ class Draft:
         """Conditions on header fields; such a rule looks at every packet."""
         self.tests += tests
         self.is_ip_only = False
+
+    def add_pdu_test(self, table: str, *tests: Test) -> None:
+        """Conditions on PDUs of a protocol.
+
+        Raises:
+            InputError: the rule asks for another protocol already.
+        """
+        if self.table not in ("packet", table):
+            raise self.mistake(f"a rule about {self.table} cannot ask for {table}", "put them into two rules")
+        if self.table == "packet":
+            self.table, self.pdu_option = table, self.option
+            tests = (Exists(FieldValue(table)), *tests)
+        self.pdu_tests += len(tests)
+        self.add_test(*tests)
 
     def add_step(self, piece: Piece) -> None:
         """A step on the buffer that is set."""
@@ -228,7 +247,7 @@ Handler = Callable[[Draft, str], None]
 
 
 class Keyword(NamedTuple):
-    """How a keyword is written. value: needed, none, or optional. quotes: refused, needed, or taken away where they are.
+    """How a keyword is written. value: needed, none, or optional. quotes: refused, needed, or optional.
     negation: `!` may stand before the quotes; the handler is then given the value with it."""
 
     read: Handler

@@ -33,8 +33,9 @@ WHOLE, BYTES = int(FlowCondition.WHOLE), int(FlowCondition.BYTES)
 NAME = re.compile(r"\$[A-Za-z_]\w*")
 PROTOCOLS: dict[str, Protocol] = {
     "ip": "ip", "ip4": "ip", "ip6": "ip", "ipv4": "ip", "ipv6": "ip", "tcp": "tcp", "tcp-pkt": "tcp", "tcp-stream": "tcp", "udp": "udp",
-    "icmp": "icmp", "icmpv4": "icmp", "icmpv6": "icmp", "sctp": "sctp", "pkthdr": "pkthdr",
+    "icmp": "icmp", "icmpv4": "icmp", "icmpv6": "icmp", "sctp": "sctp", "pkthdr": "pkthdr", "modbus": "tcp", "dnp3": "tcp", "enip": "ip",
 }  # fmt: skip
+PDU_PROTOCOLS = ("modbus", "dnp3", "enip")  # whose rules are about PDUs
 FAMILIES = {
     "ip4": EVERY_IPV4,
     "ipv4": EVERY_IPV4,
@@ -102,6 +103,10 @@ def read_header(draft: Draft, protocol: Protocol) -> tuple[Header, str]:
         InputError: a group that is none, or that nothing is in.
     """
     flow = 0 if draft.flow is None else int(draft.flow)  # as a number: that class reckons slowly
+    if draft.table in ("modbus", "dnp3"):
+        flow &= ~int(
+            FlowCondition.ESTABLISHED
+        )  # whose PDUs are of established sessions, of those too that were under way at first
     if draft.layers or (len(draft.chains) > 1 and any(map(draft.chains.get, TRANSPORT_BUFFERS))):
         flow |= WHOLE
     if draft.chains.get(Buffer.PAYLOAD) or draft.dsize:

@@ -14,10 +14,10 @@ modbus enip dnp3 jabber pgsql irc msn template websocket ldap doh2 mdns pop3
 """)  # fmt: skip
 
 OTHER_KEYWORDS = names("""
-absent alert app-layer-event app-layer-protocol asn1 bypass cip cip_service compress_whitespace config datarep dce_iface dce_opnum
-dce_stub_data dcerpc.iface dcerpc.opnum dcerpc.stub_data dhcp.leasetime dhcp.rebinding_time dhcp.renewal_time dnp3.data dnp3.func dnp3.ind
-dnp3.obj dnp3_data dnp3_func dnp3_ind dnp3_obj dns.answer.name dns.opcode dns.query dns.query.name dns.rcode dns.rrtype dns_opcode dns_query
-dotprefix email.from enip.command enip_command entropy file.data file.magic file.name file_data fileext filemagic filemd5 filename filesha1
+absent alert asn1 bypass cip compress_whitespace config datarep dce_iface dce_opnum
+dce_stub_data dcerpc.iface dcerpc.opnum dcerpc.stub_data dhcp.leasetime dhcp.rebinding_time dhcp.renewal_time dnp3.data
+dnp3_data dns.answer.name dns.opcode dns.query dns.query.name dns.rcode dns.rrtype dns_opcode dns_query
+dotprefix email.from entropy file.data file.magic file.name file_data fileext filemagic filemd5 filename filesha1
 filesha256 filesize filestore flowvar frame from_base64 ftp.command ftpbounce ftpdata.command ftpdata_command geoip header_lowercase
 http.accept http.accept_enc http.accept_lang http.connection http.content_len http.content_type http.cookie http.header http.header.raw
 http.header_names http.host http.host.raw http.location http.method http.protocol http.referer http.request_body http.request_header
@@ -29,7 +29,7 @@ http_request_line http_response_line http_server_body http_start http_stat_code 
 icmpv6-csum ike.chosen_sa_attribute ike.exchtype ike.init_spi ike.key_exchange_payload ike.key_exchange_payload_length ike.nonce_payload
 ike.nonce_payload_length ike.resp_spi ike.vendor iprep ipv4-csum ja3.hash ja3.string ja3_hash ja3_string ja3s.hash ja3s.string ja4.hash
 ja4_hash krb5.cname krb5.sname krb5.ticket_encryption krb5_cname krb5_err_code krb5_msg_type krb5_sname l3_proto ldap.request.operation lua
-luaxform mdns.queries.rrname modbus mqtt.connack.session_present mqtt.connect.clientid mqtt.connect.flags mqtt.connect.password
+luaxform mdns.queries.rrname mqtt.connack.session_present mqtt.connect.clientid mqtt.connect.flags mqtt.connect.password
 mqtt.connect.username mqtt.connect.willmessage mqtt.connect.willtopic mqtt.flags mqtt.protocol_version mqtt.publish.message
 mqtt.publish.topic mqtt.qos mqtt.reason_code mqtt.subscribe.topic mqtt.type mqtt.unsubscribe.topic mqtt_type nfq_set_mark nfs.version
 nfs_procedure nfs_version pcrexform pgsql.query pktvar quic.cyu.hash quic.cyu.string quic.sni quic.ua quic.version replace requires rfb.name

@@ -145,7 +145,9 @@ def ours(capture: Path, ruleset: Ruleset) -> list[Seen]:
         matches = [one for one in engine.detect({"packet": packets, **pdus}) if one.rule.signature is not None]
         decoding.following.remember(packets)
         flows = flows_of_rows(packets)
-        found += [Seen(one.rule.signature.sid, flows(one.row)) for one in matches if one.rule.signature is not None]
+        rows = {name: table.row_of_pdu for name, table in pdus.items()}  # of packets, that each PDU was complete with
+        found += [Seen(one.rule.signature.sid, flows(one.row if one.rule.table == "packet" else int(rows[one.rule.table][one.row])))
+                  for one in matches if one.rule.signature is not None]  # fmt: skip
     assert not engine.rule_errors, engine.rule_errors
     return found
 

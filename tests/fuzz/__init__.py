@@ -1,0 +1,1 @@
+"""Fuzzing: damaged traffic of every protocol for a while, and what it has found."""
