@@ -218,7 +218,8 @@ class Selector:
             return eligible_rows(table, mask)
         if isinstance(table, PacketTable):
             return self.signatures.check(place, table, mask, owned)
-        rows = np.flatnonzero(mask)
+        assert isinstance(table, PduTable)
+        rows = self.signatures.check_pdus(place, table, np.flatnonzero(mask))
         return np.repeat(rows, self.signatures.named(place, *packet_rows_of(table, rows)))
 
     def _count(self, place: int, scope: Scope, rows: Rows, hashing: Hashing) -> Iterator[Counted]:

@@ -26,6 +26,7 @@ from detector.flows.followed import Followed, followed
 from detector.kernel import Kernels
 from detector.packets.rows import Cell, Layer, PacketRows
 from detector.packets.table import PacketTable
+from detector.protocols.table import PduTable
 from detector.rules.expressions import compile_pattern
 from detector.rules.model import Rule
 from detector.rules.signature import IN_PAYLOAD, Buffer, Content, Inspection, IsDataAt, Pcre, Signature, Step, Where
@@ -256,6 +257,15 @@ class Signatures:
             looking = rows[about.flows.cells[rows, FlowCell.PEER] & Peer.LOOKS > 0]
             held = joined((held, self._looking(packets, np.full(len(looking), number), looking, owned)))
         return self._by_place(held).get(place, NO_ROWS)
+
+    def check_pdus(self, place: int, pdus: PduTable, rows: Rows) -> Rows:
+        """Of rows of PDUs those at whose messages a rule's steps hold."""
+        number = self.number[place]
+        for nth in range(int(self._count[number])):  # per inspection
+            which = np.full(len(rows), self._first[number] + nth)
+            nothing = np.zeros(len(rows), np.int64)
+            rows = rows[self.inspector.inspect(pdus.packets.batch.buffer, which, pdus.message()[rows], nothing)]
+        return rows
 
     def _looking(self, packets: PacketTable, rules: Rows, rows: Rows, owned: Owned) -> Candidates:
         """Of rules that hold on nothing, each with a row of Peer.LOOKS, those whose header holds."""

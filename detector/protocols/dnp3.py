@@ -383,6 +383,10 @@ class Dnp3Table(DeclaredTable):
                 return kept_numbers(field, self.cells[:, FRAMES], counts, self.packets.batch.buffer)
         return super()._make_own(field)
 
+    def message(self) -> NDArray[np.int64]:
+        """int64[pdus, 2]: the application message, from its control field on, without checksums."""
+        return np.maximum(self.cells[:, (APPLICATION, APPLICATION_STOP)], 0)
+
     def list_objects(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(cells of the objects, the frame of each)."""
         fill = partial(kernels.list_objects, self.cells, self.packets.batch.buffer, LAYOUT, VALUE_BYTES)

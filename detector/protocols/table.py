@@ -114,6 +114,10 @@ class PduTable(Table):
             Field(name, "bytes", ""), np.stack((starts, self.stops), axis=1), None, None, self.packets.batch.buffer
         )
 
+    def message(self) -> NDArray[np.int64]:
+        """int64[pdus, 2]: bounds of the application message of each PDU in the batch's buffer; an empty one where there is none."""
+        raise NotImplementedError
+
     def _make_own(self, field: Field) -> Column:
         """A column of the protocol's own."""
         raise KeyError(field.name)

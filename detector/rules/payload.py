@@ -17,14 +17,14 @@ from detector.rules.document import Document
 from detector.rules.keywords import Context, compile_rule
 from detector.rules.model import And, Test
 from detector.rules.options import Option, RuleText
-from detector.rules.signature import Buffer, Signature
+from detector.rules.signature import IN_PAYLOAD, Buffer, Signature
 from detector.rules.suricata_text import LONGEST_RULE, Places, split_header
 
 KEYS = ("traffic", "conditions", "payload", "suricata")
 SURICATA_KEYS = ("sid", "gid", "rev", "classtype", "priority", "metadata", "action")
 SAID_ELSEWHERE = {"msg": "title", "reference": "references", "content": "payload", "pcre": "payload", **dict.fromkeys(SURICATA_KEYS, "suricata")}  # fmt: skip
 QUOTED = ("content", "pcre")  # their value stands in quotes, and a ! before those negates it
-BUFFERS = (*(buffer.label for buffer in Buffer if buffer not in (Buffer.PAYLOAD, Buffer.STREAM)), "pkt_data")
+BUFFERS = (*(buffer.label for buffer in Buffer if buffer not in IN_PAYLOAD), "dnp3_data", "pkt_data")
 LONGEST = 2 * LONGEST_RULE  # what was imported is written with more blanks here
 OWN_SID = "1"  # Suricata's rules must have one; a rule of ours without suricata: has none
 

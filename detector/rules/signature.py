@@ -90,6 +90,7 @@ class Buffer(IntEnum):
     UDP_HDR = 5
     ICMPV4_HDR = 6
     ICMPV6_HDR = 7
+    DNP3_DATA = 8  # the application message of a PDU
 
     @property
     def label(self) -> str:
@@ -98,6 +99,7 @@ class Buffer(IntEnum):
 
 
 IN_PAYLOAD = (Buffer.PAYLOAD, Buffer.STREAM)
+IN_PDUS = (Buffer.DNP3_DATA,)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ def test_long_reasons_are_folded_between_words_on_a_terminal_and_whole_in_a_pipe
     first = next(at for at, line in enumerate(left) if "$MODBUS_MASTERS is not set" in line)
     assert left[first].startswith("  - 5 rules are inactive, ") and left[first + 1].startswith("    identification, ")
     whole = next(line for line in inside(*words).out.splitlines() if "$MODBUS_MASTERS is not set" in line)
-    assert f"{left[first]} {left[first + 1].strip()}" == whole
+    last = next(at for at in range(first + 1, len(left)) if not left[at].startswith("    "))
+    assert " ".join([left[first], *(line.strip() for line in left[first + 1 : last])]) == whole
 
 
 def test_no_colour_in_a_pipe_and_none_where_no_color_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

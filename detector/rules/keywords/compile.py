@@ -17,6 +17,7 @@ from detector.rules.keywords.packet import ICMP, ICMPV6, PROTOCOL, TCP
 from detector.rules.model import And, Test
 from detector.rules.options import Option, RuleText
 from detector.rules.signature import (
+    IN_PDUS,
     Base64,
     Bits,
     Buffer,
@@ -163,8 +164,8 @@ def refuse_empty(draft: Draft) -> None:
             position=text.position(0, len(text.header[0])),
             hint="give it a number of its own: sid:1000001;",
         )
-    for option in draft.set_buffers:
-        if not draft.chains[contents.BY_LABEL[option.keyword]]:
+    for option, buffer in draft.set_buffers.items():
+        if not draft.chains[buffer]:
             raise InputError(f"nothing is asked of {option.keyword}", position=text.position(option.at, len(option.keyword)),
                              hint="a content, pcre or another keyword follows a buffer")  # fmt: skip
     if draft.needs_packet and draft.needs_stream:
@@ -208,7 +209,7 @@ def refuse_mixed(draft: Draft) -> None:
                          hint="leave to_client out")  # fmt: skip
     if (
         len(draft.tests) > draft.pdu_tests
-        or any(draft.chains.values())
+        or any(chain for buffer, chain in draft.chains.items() if buffer not in IN_PDUS)
         or draft.dsize
         or draft.needs_packet
         or draft.needs_stream

@@ -257,12 +257,21 @@ def header_buffer(draft: Draft, value: str) -> None:
     family = "ip" if draft.protocol in ("ip4", "ip6", "ipv4", "ipv6", "pkthdr") else draft.protocol.partition("-")[0]
     if HEADERS[buffer] and family not in HEADERS[buffer]:
         raise draft.mistake(f"an {draft.protocol} packet has no {buffer.label}", f"write alert {HEADERS[buffer][1]}")
+    set_buffer(draft, buffer)
+    draft.needs_packet = True
+
+
+def set_buffer(draft: Draft, buffer: Buffer) -> None:
+    """What follows is looked for there.
+
+    Raises:
+        InputError: it follows base64_data.
+    """
     if draft.is_base64:
         raise draft.mistake(
             f"{buffer.label} cannot follow base64_data", "write it before base64_decode; only pkt_data may follow"
         )
-    draft.set_buffers.append(draft.option)
-    draft.needs_packet = True
+    draft.set_buffers[draft.option] = buffer
     draft.addresses_of = ""
     draft.buffer, draft.steps = buffer, draft.chains.setdefault(buffer, [])
 

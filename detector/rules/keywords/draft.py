@@ -96,7 +96,7 @@ class Draft:
         self.buffer = Buffer.PAYLOAD
         self.steps: list[Piece] = []
         self.chains: dict[Buffer, list[Piece]] = {Buffer.PAYLOAD: self.steps}
-        self.set_buffers: list[Option] = []
+        self.set_buffers: dict[Option, Buffer] = {}  # those that options ask for
         self.base64: list[Piece] | None = None
         self.is_base64 = False
         self.addresses_of = ""

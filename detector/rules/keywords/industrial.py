@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from detector.protocols.fields import FIELDS
+from detector.rules.keywords.contents import set_buffer
 from detector.rules.keywords.draft import Draft, Keyword
 from detector.rules.keywords.header import PDU_PROTOCOLS
 from detector.rules.keywords.known import APPLICATIONS
@@ -25,6 +26,7 @@ from detector.rules.model import (
     Or,
     Test,
 )
+from detector.rules.signature import Buffer
 
 MOST_16 = 2**16 - 1
 RANGE = r"([<>]?[0-9]+)(?:<>([0-9]+))?"
@@ -287,6 +289,12 @@ def dnp3_obj(draft: Draft, value: str) -> None:
     draft.add_pdu_test("dnp3", equal("dnp3.al.obj", group << 8 | variation))
 
 
+def dnp3_data(draft: Draft, value: str) -> None:
+    """dnp3_data; what follows is looked for in the application message, from its control field on, without checksums."""
+    set_buffer(draft, Buffer.DNP3_DATA)
+    draft.add_pdu_test("dnp3", Not(equal("dnp3.al.func", 0)), Exists(FieldValue("dnp3.al.func")))  # confirmations: Suricata has none
+
+
 # --- EtherNet/IP ----------------------------------------------------------------------------------------------------
 
 
@@ -354,5 +362,6 @@ KEYWORDS = {
     **dict.fromkeys(("dnp3_func", "dnp3.func"), Keyword(dnp3_func)),
     **dict.fromkeys(("dnp3_ind", "dnp3.ind"), Keyword(dnp3_ind)),
     **dict.fromkeys(("dnp3_obj", "dnp3.obj"), Keyword(dnp3_obj)),
+    **dict.fromkeys(("dnp3_data", "dnp3.data"), Keyword(dnp3_data, "none")),
     **dict.fromkeys(("enip_command", "enip.command"), Keyword(enip_command)),
 }  # fmt: skip

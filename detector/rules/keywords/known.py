@@ -15,8 +15,8 @@ modbus enip dnp3 jabber pgsql irc msn template websocket ldap doh2 mdns pop3
 
 OTHER_KEYWORDS = names("""
 absent alert asn1 bypass cip compress_whitespace config datarep dce_iface dce_opnum
-dce_stub_data dcerpc.iface dcerpc.opnum dcerpc.stub_data dhcp.leasetime dhcp.rebinding_time dhcp.renewal_time dnp3.data
-dnp3_data dns.answer.name dns.opcode dns.query dns.query.name dns.rcode dns.rrtype dns_opcode dns_query
+dce_stub_data dcerpc.iface dcerpc.opnum dcerpc.stub_data dhcp.leasetime dhcp.rebinding_time dhcp.renewal_time
+dns.answer.name dns.opcode dns.query dns.query.name dns.rcode dns.rrtype dns_opcode dns_query
 dotprefix email.from entropy file.data file.magic file.name file_data fileext filemagic filemd5 filename filesha1
 filesha256 filesize filestore flowvar frame from_base64 ftp.command ftpbounce ftpdata.command ftpdata_command geoip header_lowercase
 http.accept http.accept_enc http.accept_lang http.connection http.content_len http.content_type http.cookie http.header http.header.raw
