@@ -149,8 +149,8 @@ class Draft:
         self.tests += tests
         self.is_ip_only = False
 
-    def add_pdu_test(self, table: str, *tests: Test) -> None:
-        """Conditions on PDUs of a protocol.
+    def add_pdu_test(self, table: str, *tests: Test, is_whole: bool = True) -> None:
+        """Conditions on PDUs of a protocol. is_whole: not on bytes in which none could be found.
 
         Raises:
             InputError: the rule asks for another protocol already.
@@ -159,7 +159,7 @@ class Draft:
             raise self.mistake(f"a rule about {self.table} cannot ask for {table}", "put them into two rules")
         if self.table == "packet":
             self.table, self.pdu_option = table, self.option
-            tests = (Exists(FieldValue(table)), *tests)
+            tests = (Exists(FieldValue(table)), *tests) if is_whole else tests
         self.pdu_tests += len(tests)
         self.add_test(*tests)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from detector.protocols.dnp3 import LAYOUT, VALUES, VARIATIONS
 from detector.protocols.fields import FIELDS
 from detector.rules.keywords.contents import set_buffer
 from detector.rules.keywords.draft import Draft, Keyword
@@ -56,8 +57,12 @@ EVERY_CATEGORY = ("assigned", *CATEGORIES)
 
 OF_ATTRIBUTES = {3, 4, 14, 16}  # services whose class and attribute Suricata reads
 # Suricata's events that are anomalies here, as codes of pdu.anomaly.
-EVENTS = {name: code for code, name in FIELDS["pdu.anomaly"].labels.items()
-          if name.startswith("modbus.") and name != "modbus.no_room"}  # fmt: skip
+# Objects of DNP3 that Suricata reads, group << 8 | variation, found by asking it: nearly those that are read here.
+DECODED = ({place // VARIATIONS << 8 | place % VARIATIONS for place in range(len(LAYOUT)) if LAYOUT[place, 1] != VALUES.index("unknown")}
+           - {0x0001, 0x3C01, 0x3C02, 0x3C03, 0x3C04}
+           | {0x3204, *range(0x4601, 0x4609), 0x5101, 0x5301, 0x5602, 0x6601, *range(0x7801, 0x7810), 0x7901, 0x7A01, 0x7A02})  # fmt: skip
+OCTETS = range(110, 114)  # groups of strings, of which the variation is the length
+WITHOUT_DATA = {1, *range(7, 13), 22}  # functions whose objects are named only: reads, freezes, classes
 
 DNP3_FUNCTIONS = [
     "confirm",
@@ -292,7 +297,9 @@ def dnp3_obj(draft: Draft, value: str) -> None:
 def dnp3_data(draft: Draft, value: str) -> None:
     """dnp3_data; what follows is looked for in the application message, from its control field on, without checksums."""
     set_buffer(draft, Buffer.DNP3_DATA)
-    draft.add_pdu_test("dnp3", Not(equal("dnp3.al.func", 0)), Exists(FieldValue("dnp3.al.func")))  # confirmations: Suricata has none
+    draft.add_pdu_test(
+        "dnp3", Not(equal("dnp3.al.func", 0)), Exists(FieldValue("dnp3.al.func"))
+    )  # confirmations: Suricata has none
 
 
 # --- EtherNet/IP ----------------------------------------------------------------------------------------------------
@@ -325,13 +332,41 @@ def cip_service(draft: Draft, value: str) -> None:
 # --- events ---------------------------------------------------------------------------------------------------------
 
 
+def unread_object() -> Test:
+    """DNP3: an object that Suricata does not read, or one without data, where it looks for them all the same."""
+    of_group = [group << 8 for group in range(256) if group not in OCTETS]
+    in_order = {*range(6), 7, 8, 9}
+    counted = {*in_order, 11}
+    unknown = And((one_of("dnp3.al.objq.range", counted), Not(one_of("dnp3.al.obj", DECODED | set(of_group)))))
+    named = And((one_of("dnp3.al.objq.range", in_order), Not(one_of("dnp3.al.obj", set(of_group)))))
+    return Or((OneObject(unknown), And((one_of("dnp3.al.func", WITHOUT_DATA), OneObject(named)))))
+
+
+def anomaly(name: str) -> Test:
+    """A PDU has an anomaly."""
+    return equal("pdu.anomaly", next(code for code, label in FIELDS["pdu.anomaly"].labels.items() if label == name))
+
+
+EVENTS = {
+    **{
+        name: anomaly(name)
+        for name in FIELDS["pdu.anomaly"].labels.values()
+        if name.startswith("modbus.") and name != "modbus.no_room"
+    },
+    "dnp3.len_too_small": anomaly("dnp3.invalid_length"),
+    "dnp3.bad_link_crc": anomaly("dnp3.invalid_header"),
+    "dnp3.bad_transport_crc": anomaly("dnp3.bad_crc"),
+    "dnp3.unknown_object": unread_object(),
+}
+
+
 def app_layer_event(draft: Draft, value: str) -> None:
     """app-layer-event:modbus.invalid_length; what is odd about a PDU"""
     value = value.strip()
     protocol, _, _ = value.partition(".")
     if value not in EVENTS:
         raise draft.unsupported(f"the event {value} is not supported", f"supported are {', '.join(EVENTS)}")
-    draft.add_pdu_test(protocol, equal("pdu.anomaly", EVENTS[value]))
+    draft.add_pdu_test(protocol, EVENTS[value], is_whole=value != "dnp3.bad_link_crc")
 
 
 # --- what is spoken -------------------------------------------------------------------------------------------------

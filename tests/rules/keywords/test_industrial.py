@@ -146,8 +146,11 @@ def test_a_protocol_alone() -> None:
         refused("enip_command:1;", "alert dnp3 any any -> any any").problem == "a rule about enip cannot be one of dnp3"
     )
     assert isinstance(refused("app-layer-event:modbus.flooded;"), Unsupported)
+    assert isinstance(refused('dnp3_data; content:"|01|"; pkt_data; content:"|02|";'), Unsupported)
+    assert refused("dnp3_data; dnp3_func:1;").problem == "nothing is asked of dnp3_data"
+    assert refused('enip_command:99; dnp3_data; content:"|01|";').problem == "a rule about enip cannot ask for dnp3"
 
 
 def test_tables() -> None:
-    assert [compiled(options).table for options in ("modbus: function 3;", "dnp3.ind:need_time;", "cip_service:5,1,!7;", "dsize:1;")] == [
-        "modbus", "dnp3", "enip", "packet"]  # fmt: skip
+    assert [compiled(options).table for options in ("modbus: function 3;", "dnp3.ind:need_time;", 'dnp3_data; content:"|01|";', "cip_service:5,1,!7;", "dsize:1;")] == [
+        "modbus", "dnp3", "dnp3", "enip", "packet"]  # fmt: skip
