@@ -122,10 +122,12 @@ class Chunks(NamedTuple):
 
     cells: int64[chunks, 10], columns Chunk.
     repeats: int64[repeats, 5], columns Repeat, in the order of packet rows.
+    streams: how many streams there may be; all numbers of streams are smaller.
     """
 
     cells: NDArray[np.int64]
     repeats: NDArray[np.int64]
+    streams: int
 
 
 class Repeat(IntEnum):

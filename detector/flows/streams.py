@@ -155,6 +155,6 @@ class StreamTable:
                 out, found, repeats, repeated,
             )  # fmt: skip
             if row == packets.rows:
-                return Chunks(out[:found], repeats[:repeated])
+                return Chunks(out[:found], repeats[:repeated], len(self._streams.state))
             batch.reserve(max(ROOM, self._limit + 2 * LARGEST_PAYLOAD))
             out = np.concatenate((out, np.empty_like(out)))

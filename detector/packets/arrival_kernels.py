@@ -172,6 +172,7 @@ def judge_arrivals(
     repeats,
     copies,
     frames,
+    has_copies,
     redundant,
     row_clocks,
     anomalies,
@@ -182,7 +183,8 @@ def judge_arrivals(
     Args:
         clocks: int64[packets], odds: uint8[packets], as follow_clock fills them.
         table: int64[power of two, 2]: hash and time of the latest packet in each place.
-        copies, frames: as for is_copy.  repeats, redundant: bool[packets], filled.
+        copies, frames: as for is_copy.  has_copies: whether a row has HSR or PRP at all: to ask each for both is slow.
+        repeats, redundant: bool[packets], filled; all False before.
         row_clocks: int64[rows], filled.
         anomalies: int64[128], counts of rows by PacketAnomaly, added to.
         seen: uint64[2], bits of the anomalies of all rows together, added to.
@@ -192,15 +194,13 @@ def judge_arrivals(
         row_clocks[row] = clocks[packet]
         if odds[packet]:
             mark(words, row, LATE if odds[packet] == IS_LATE else JUMP)
-        if cells[OUTER, row] < 0:
-            redundant[packet], repeats[packet] = False, False
-        if cells[OUTER, row] < 0 and (cells[HSR, row] >= 0 or cells[PRP, row] >= 0):
-            redundant[packet] = is_copy(
-                buffer, cells, row, starts[packet], stops[packet], times[packet], copies, frames
-            )
-            if redundant[packet]:
+        is_redundant, is_outermost = False, cells[OUTER, row] < 0
+        if has_copies and is_outermost and (cells[HSR, row] >= 0 or cells[PRP, row] >= 0):
+            is_redundant = is_copy(buffer, cells, row, starts[packet], stops[packet], times[packet], copies, frames)
+            if is_redundant:
+                redundant[packet] = True
                 mark(words, row, REDUNDANT)
-        if cells[OUTER, row] < 0 and not redundant[packet]:
+        if is_outermost and not is_redundant:
             value = hash_packet(buffer, cells, words, row)
             place = value & (len(table) - 1)
             repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS

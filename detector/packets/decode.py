@@ -19,7 +19,7 @@ from detector.kernel import Kernels
 from detector.packets.fields import BY_NAME, SPANS
 from detector.packets.fragments import make_fragments
 from detector.packets.frame import FrameClock
-from detector.packets.rows import Cell, PacketRows, make_rows
+from detector.packets.rows import Cell, Layer, PacketRows, make_rows
 from detector.packets.table import PacketTable
 from detector.snapshot import put_back, saved
 
@@ -86,6 +86,7 @@ class PacketDecoder:
             repeats,
             self._copies,
             self._copied,
+            bool((rows.cells[Layer.HSR : Layer.PRP + 1, : len(rows.words)] >= 0).any()),
             redundant,
             row_clocks,
             self._anomalies,

@@ -163,7 +163,12 @@ def decode_llc(buffer, cells, words, n, at, stop):
 
 @kernel
 def find_prp_trailer(buffer, cells, n, at, stop):
-    """The trailer of a frame that came over one of two LANs (IEC 62439-3:2016, 4.2.7), known by its LAN and its suffix."""
+    """The trailer of a frame that came over one of two LANs (IEC 62439-3:2016, 4.2.7), known by its LAN and its suffix.
+
+    The end of a frame that IPv4 fills is not looked at: it lies far from the headers in memory.
+    """
+    if stop - at >= 34 and be16(buffer, at + 12) == T_IP and 0 <= stop - at - 14 - be16(buffer, at + 16) < PRP_BYTES:
+        return
     if stop - at >= 14 + PRP_BYTES and be16(buffer, stop - 2) == T_PRP and u8(buffer, stop - 4) >> 4 in (LAN_A, LAN_B):
         cells[PRP, n] = stop - PRP_BYTES
 

@@ -65,15 +65,13 @@ class PacketTable(Table):
 
     def order_of(self, rows: NDArray[np.int64], places: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """int64[n, 2], packet and row by which rows of one clock are ordered. places: where rows stand in the whole batch."""
-        own = self.rows - len(self.earlier)
-        is_earlier = rows >= own
-        ours = rows[~is_earlier]
-        keys = np.empty((len(rows), 2), np.int64)
-        keys[~is_earlier, 0], keys[~is_earlier, 1] = (
-            self.structure.packet[ours],
-            ours if places is None else places[ours],
-        )
-        keys[is_earlier] = self.earlier[rows[is_earlier] - own]
+        own, keys = self.rows - len(self.earlier), np.empty((len(rows), 2), np.int64)
+        ours = np.flatnonzero(rows < own) if len(self.earlier) else slice(None)
+        keys[ours, 0] = self.structure.packet[rows[ours]]
+        keys[ours, 1] = rows[ours] if places is None else places[rows[ours]]
+        if len(self.earlier):
+            late = np.flatnonzero(rows >= own)
+            keys[late] = self.earlier[rows[late] - own]
         return keys
 
     def _make(self, name: str) -> Column:

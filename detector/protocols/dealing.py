@@ -27,18 +27,21 @@ class Dealer:
         self._protocols = protocols
         self._table = crc_table()
         self._marks = np.zeros((0, MARKS), np.int64)
+        self._places = np.empty((protocols, 0), np.int64)
 
     def deal(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> list[Chunks]:
         """The chunks of each protocol; none of a protocol that has its packets straight above link headers."""
         cells = chunks.cells
-        self._marks = with_streams(self._marks, cells)
-        places = np.empty((self._protocols, len(cells)), np.int64)
+        self._marks = with_streams(self._marks, chunks)
+        if self._places.shape[1] < len(cells):  # kept: fresh memory for each batch costs more than what is done with it
+            self._places = np.empty((self._protocols, 2 * len(cells)), np.int64)
+        places = self._places
         counts = np.zeros(self._protocols, np.int64)
         kernels.deal_chunks(
             cells, packets.structure.cells, flows.cells, packets.batch.buffer, self._table, self._marks, places, counts
         )
         return [
-            Chunks(cells.take(places[protocol, :count], axis=0), chunks.repeats)
+            Chunks(cells.take(places[protocol, :count], axis=0), chunks.repeats, chunks.streams)
             for protocol, count in enumerate(counts.tolist())
         ]
 

@@ -5,15 +5,26 @@ from __future__ import annotations
 from detector.flows.columns import FLOW, IS_FIRST, ROW, START, STOP, STREAM
 from detector.kernel import kernel
 from detector.protocols import dnp3_kernels, enip_kernels, iec104_kernels, modbus_kernels, s7comm_kernels
-from detector.protocols.framing_kernels import M_FLOW, M_OTHERS, M_SPOKEN, SPOKEN
+from detector.protocols.framing_kernels import M_FLOW, M_OTHERS, M_SPOKEN, OTHER, SPOKEN
+
+ALL = (
+    1 << modbus_kernels.NUMBER
+    | 1 << dnp3_kernels.NUMBER
+    | 1 << iec104_kernels.NUMBER
+    | 1 << s7comm_kernels.NUMBER
+    | 1 << enip_kernels.NUMBER
+)  # protocols that streams speak
 
 
 @kernel
-def put(places, counts, protocol, i, mode):
-    """Gives chunk i to a protocol that its stream speaks."""
+def put(places, counts, marks, stream, protocol, i, mode):
+    """Gives chunk i to a protocol that its stream speaks, and keeps what was found."""
     if mode == SPOKEN:
+        marks[stream, M_SPOKEN] |= 1 << protocol
         places[protocol, counts[protocol]] = i
         counts[protocol] += 1
+    elif mode == OTHER:
+        marks[stream, M_OTHERS] |= 1 << protocol
 
 
 @kernel
@@ -30,13 +41,20 @@ def deal_chunks(chunks, cells, flows, buffer, table, marks, places, counts):
         start, stop = chunks[i, START], chunks[i, STOP]
         if chunks[i, IS_FIRST] or marks[stream, M_FLOW] != number:
             marks[stream, M_FLOW], marks[stream, M_SPOKEN], marks[stream, M_OTHERS] = number, 0, 0
+        spoken = marks[stream, M_SPOKEN]
+        if spoken | marks[stream, M_OTHERS] == ALL:
+            for protocol in range(len(counts)):
+                if spoken >> protocol & 1:
+                    places[protocol, counts[protocol]] = i
+                    counts[protocol] += 1
+            continue
         mode = modbus_kernels.mode_of(marks, chunks, i, cells, flows, buffer, start, stop)
-        put(places, counts, modbus_kernels.NUMBER, i, mode)
+        put(places, counts, marks, stream, modbus_kernels.NUMBER, i, mode)
         mode = dnp3_kernels.mode_of(marks, chunks, i, cells, flows, buffer, start, stop, table)
-        put(places, counts, dnp3_kernels.NUMBER, i, mode)
+        put(places, counts, marks, stream, dnp3_kernels.NUMBER, i, mode)
         mode = iec104_kernels.mode_of(marks, chunks, i, cells, flows, buffer, start, stop)
-        put(places, counts, iec104_kernels.NUMBER, i, mode)
+        put(places, counts, marks, stream, iec104_kernels.NUMBER, i, mode)
         mode = s7comm_kernels.mode_of(marks, chunks, i, cells, flows, buffer, start, stop)
-        put(places, counts, s7comm_kernels.NUMBER, i, mode)
+        put(places, counts, marks, stream, s7comm_kernels.NUMBER, i, mode)
         mode = enip_kernels.mode_of(marks, chunks, i, cells, flows, buffer, start, stop)
-        put(places, counts, enip_kernels.NUMBER, i, mode)
+        put(places, counts, marks, stream, enip_kernels.NUMBER, i, mode)

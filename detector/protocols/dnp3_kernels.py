@@ -20,7 +20,6 @@ from detector.protocols.framing_kernels import (
     end_chunk,
     home_of,
     is_settled,
-    keep_mode,
     mode_so_far,
     open_span,
     put_number,
@@ -239,13 +238,7 @@ def mode_of(marks, chunks, i, cells, flows, buffer, start, stop, table):
         return SPOKEN
     mode = mode_so_far(marks, chunks, i, NUMBER, flows, start < stop)
     if mode == UNKNOWN and start < stop:
-        mode = keep_mode(
-            marks,
-            chunks,
-            i,
-            NUMBER,
-            SPOKEN if stop - start >= HEADER and is_header(buffer, start, stop - start, table) else OTHER,
-        )
+        mode = SPOKEN if stop - start >= HEADER and is_header(buffer, start, stop - start, table) else OTHER
     return mode
 
 

@@ -56,7 +56,7 @@ def server_port(cells, flows, row):
 def mode_so_far(marks, chunks, i, protocol, flows, has_bytes):
     """What the stream of chunk i was found to be in its flow, or, as that can be told, its other direction; else UNKNOWN.
 
-    The caller then looks at the bytes, and tells `keep_mode` what it finds.
+    The caller then looks at the bytes, and what it finds is kept by who deals.
 
     Args:
         marks: int64[streams, MARKS], columns M_*, which the stream's chunk has made its own.
@@ -72,13 +72,6 @@ def mode_so_far(marks, chunks, i, protocol, flows, has_bytes):
         marks[stream, M_SPOKEN] |= bit
         return SPOKEN
     return UNKNOWN
-
-
-@kernel
-def keep_mode(marks, chunks, i, protocol, mode):
-    """Keeps what the stream of chunk i was found to be: SPOKEN or OTHER."""
-    marks[chunks[i, STREAM], M_SPOKEN if mode == SPOKEN else M_OTHERS] |= 1 << protocol
-    return mode
 
 
 @kernel

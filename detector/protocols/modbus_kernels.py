@@ -18,7 +18,6 @@ from detector.protocols.framing_kernels import (
     end_chunk,
     home_of,
     is_settled,
-    keep_mode,
     mode_so_far,
     open_span,
 )  # fmt: skip
@@ -247,9 +246,7 @@ def mode_of(marks, chunks, i, cells, flows, buffer, start, stop):
         return OTHER
     mode = mode_so_far(marks, chunks, i, NUMBER, flows, start < stop)
     if mode == UNKNOWN and start < stop:
-        mode = keep_mode(
-            marks, chunks, i, NUMBER, SPOKEN if is_strict(buffer, start, stop, flows[row, DIRECTION] == 0) else OTHER
-        )
+        mode = SPOKEN if is_strict(buffer, start, stop, flows[row, DIRECTION] == 0) else OTHER
     return mode
 
 

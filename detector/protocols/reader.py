@@ -42,7 +42,9 @@ class FramingReader:
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
         """The PDUs that became complete with these chunks."""
         batch, cells = packets.batch, chunks.cells
-        self._state = with_streams(self._state, cells)
+        if not len(cells):
+            return self._table(packets, np.zeros((0, self._out_columns), np.int64))
+        self._state = with_streams(self._state, chunks)
         out = np.zeros((len(cells) + 64, self._out_columns), np.int64)
         chunk, found, room = 0, 0, ROOM
         while True:  # per growth of the buffer or the rows
@@ -72,11 +74,11 @@ class FramingReader:
         return (self._state, *self._arena, self._requests)
 
 
-def with_streams(state: Cells, chunks: Cells) -> Cells:
-    """What is known of streams, with a row for each stream of some chunks and its other direction."""
-    if not len(chunks) or (most := int(chunks[:, 1].max()) | 1) < len(state):
+def with_streams(state: Cells, chunks: Chunks) -> Cells:
+    """What is known of streams, with a row for each that there may be; memory is taken as rows are used."""
+    if len(state) >= chunks.streams:
         return state
-    grown = np.zeros((max(2 * len(state), most + 1), state.shape[1]), np.int64)
+    grown = np.zeros((chunks.streams, state.shape[1]), np.int64)
     grown[: len(state)] = state
     return grown
 

@@ -21,7 +21,6 @@ from detector.protocols.framing_kernels import (
     end_chunk,
     home_of,
     is_settled,
-    keep_mode,
     mode_so_far,
     open_span,
     put_number,
@@ -573,7 +572,7 @@ def mode_of(marks, chunks, i, cells, flows, buffer, start, stop):
         return SPOKEN
     mode = mode_so_far(marks, chunks, i, NUMBER, flows, start < stop)
     if mode == UNKNOWN and start < stop:
-        mode = keep_mode(marks, chunks, i, NUMBER, SPOKEN if is_opening(buffer, start, stop - start) else OTHER)
+        mode = SPOKEN if is_opening(buffer, start, stop - start) else OTHER
     return mode
 
 

@@ -157,6 +157,7 @@ class Deadlines:
     def __init__(self, timeout_ns: int) -> None:
         self._timeout_ns = timeout_ns
         self._ends, self._latest = np.zeros(REQUESTS, np.int64), np.zeros(REQUESTS, np.int64)
+        self._soonest: int | None = None  # when the first of them ends; None: not known
         self.lost = 0
 
     @property
@@ -167,14 +168,16 @@ class Deadlines:
     def find(self, cells: Numbers, clocks: Numbers, repeats: NDArray[np.bool_], now: int) -> Numbers:
         """int64[n, 3], columns U_* of unanswered_kernels.py: requests whose time has passed with a batch."""
         events, ends = np.zeros((64, 3), np.int64), np.empty_like(self._ends)
+        if not len(cells) and self._soonest is not None and self._soonest >= now:
+            return events[:0]
         while True:  # per growth
-            count, lost = kernels.find_unanswered(
+            count, lost, soonest = kernels.find_unanswered(
                 cells, clocks, repeats, now, self._timeout_ns, self._ends, ends, self._latest, events
             )
             if count <= len(events):
                 break
             events = np.zeros((count, 3), np.int64)
-        self._ends[:] = ends
+        self._ends[:], self._soonest = ends, soonest
         self.lost += lost
         return events[:count]
 

@@ -22,6 +22,7 @@ from detector.protocols.pairing_kernels import EXCEPTION, REQUEST, RESPONSE
 # Columns of what is found. SOURCE: the first row of the request, or -1 - its place among those of earlier batches.
 # WHEN: ns, the clock at which its time has passed.  BY: the row that takes its place, -1 for none.
 U_SOURCE, U_WHEN, U_BY = 0, 1, 2
+NEVER = 2**63 - 1
 
 
 @kernel
@@ -46,9 +47,9 @@ def find_unanswered(rows, clocks, repeats, now, timeout, before, after, latest, 
         events: int64[capacity, 3], columns U_*.
 
     Returns:
-        (how many, requests that were pushed out before their time had passed)
+        (how many, requests that were pushed out before their time had passed, when the next time ends: NEVER if none is open)
     """
-    count, lost, i = 0, 0, 0
+    count, lost, soonest, i = 0, 0, NEVER, 0
     for place in range(len(before)):
         after[place] = before[place]
     while i < len(rows):
@@ -71,8 +72,10 @@ def find_unanswered(rows, clocks, repeats, now, timeout, before, after, latest, 
             source = latest[place] - 1 if latest[place] > 0 else -1 - place
             count = tell(events, count, source, after[place], -1)
             after[place] = 0
+        if after[place] > 0:
+            soonest = min(soonest, after[place])
         latest[place] = 0
-    return count, lost
+    return count, lost, soonest
 
 
 @kernel

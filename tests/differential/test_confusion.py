@@ -21,7 +21,7 @@ from tests.samples import IS_LONG
 
 pytestmark = pytest.mark.differential
 
-MOST = 10**9 if IS_LONG else 2000  # frames of a capture
+MOST = 10**9 if IS_LONG else 800  # frames of a capture
 FIELDS = ("frame.number", "frame.protocols", "tcp.stream", "udp.stream", "eth.src", "eth.dst", "data.data")
 # tshark's words for what our tables have. S7comm's table has every TPKT: what is none of S7's is claimed as TPKT.
 WORDS = {
