@@ -120,6 +120,12 @@ def mark(words, row, odd):
 
 
 @kernel
+def is_marked(words, row, odd):
+    """Whether an anomaly's bit is set."""
+    return words[row, ANOMALIES + (odd >> 6)] >> np.uint64(odd & 63) & np.uint64(1) != 0
+
+
+@kernel
 def is_same(buffer, start, at, frames, place, size):
     """Whether a frame is the one that is kept in a place, but for the first four bits at `at`."""
     for k in range(size):
@@ -159,32 +165,28 @@ def is_copy(buffer, cells, row, start, stop, now, copies, frames):
 
 
 @kernel
+def find_copies(buffer, starts, stops, cells, words, times, copies, frames, redundant):
+    """Which packets are a copy of one before. redundant: bool[packets], filled, all False before; the others as for is_copy."""
+    for row in range(len(words)):
+        if cells[OUTER, row] < 0 and (cells[HSR, row] >= 0 or cells[PRP, row] >= 0):
+            packet = cells[PACKET, row]
+            redundant[packet] = is_copy(
+                buffer, cells, row, starts[packet], stops[packet], times[packet], copies, frames
+            )
+            if redundant[packet]:
+                mark(words, row, REDUNDANT)
+
+
+@kernel
 def judge_arrivals(
-    buffer,
-    starts,
-    stops,
-    cells,
-    words,
-    times,
-    clocks,
-    odds,
-    table,
-    repeats,
-    copies,
-    frames,
-    has_copies,
-    redundant,
-    row_clocks,
-    anomalies,
-    seen,
-):
-    """What each row's arrival says: its clock, an odd time, whether the same packet was seen within REPEAT_NS, or is_copy.
+    buffer, cells, words, times, clocks, odds, table, repeats, row_clocks, anomalies, seen
+):  # fmt: skip
+    """What each row's arrival says: its clock, an odd time, and whether the same packet was seen within REPEAT_NS.
 
     Args:
         clocks: int64[packets], odds: uint8[packets], as follow_clock fills them.
         table: int64[power of two, 2]: hash and time of the latest packet in each place.
-        copies, frames: as for is_copy.  has_copies: whether a row has HSR or PRP at all: to ask each for both is slow.
-        repeats, redundant: bool[packets], filled; all False before.
+        repeats: bool[packets], filled, all False before. A copy that find_copies has marked is none.
         row_clocks: int64[rows], filled.
         anomalies: int64[128], counts of rows by PacketAnomaly, added to.
         seen: uint64[2], bits of the anomalies of all rows together, added to.
@@ -194,13 +196,7 @@ def judge_arrivals(
         row_clocks[row] = clocks[packet]
         if odds[packet]:
             mark(words, row, LATE if odds[packet] == IS_LATE else JUMP)
-        is_redundant, is_outermost = False, cells[OUTER, row] < 0
-        if has_copies and is_outermost and (cells[HSR, row] >= 0 or cells[PRP, row] >= 0):
-            is_redundant = is_copy(buffer, cells, row, starts[packet], stops[packet], times[packet], copies, frames)
-            if is_redundant:
-                redundant[packet] = True
-                mark(words, row, REDUNDANT)
-        if is_outermost and not is_redundant:
+        if cells[OUTER, row] < 0 and not is_marked(words, row, REDUNDANT):
             value = hash_packet(buffer, cells, words, row)
             place = value & (len(table) - 1)
             repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS

@@ -71,37 +71,34 @@ class PacketDecoder:
         if self._settings.check_checksums:
             unsummed = NONE_UNSUMMED if batch.is_unsummed is None else batch.is_unsummed
             checksums.check_rows(batch.buffer, *rows, unsummed)
-        repeats, redundant = np.zeros(len(batch), np.bool_), np.zeros(len(batch), np.bool_)
-        row_clocks = np.empty(len(rows.words), np.int64)
+        repeats, row_clocks = np.zeros(len(batch), np.bool_), np.empty(len(rows.words), np.int64)
+        redundant = self._find_copies(batch, rows)
         seen = np.zeros(2, np.uint64)
         arrivals.judge_arrivals(
-            batch.buffer,
-            batch.starts,
-            batch.stops,
-            *rows,
-            batch.times,
-            clocks,
-            odds,
-            self._repeats,
-            repeats,
-            self._copies,
-            self._copied,
-            bool((rows.cells[Layer.HSR : Layer.PRP + 1, : len(rows.words)] >= 0).any()),
-            redundant,
-            row_clocks,
-            self._anomalies,
-            seen,
+            batch.buffer, *rows, batch.times, clocks, odds, self._repeats, repeats, row_clocks, self._anomalies, seen
         )
-        self.repeats += int(repeats.sum())
+        self.repeats += (repeated := int(repeats.sum()))
         if seen[0] & UNKNOWN_LINK_TYPE:
             self._count_link_types(batch, rows)
         times = self._frames.follow(batch.times)
-        dropped = repeats & self._settings.drop_repeats | redundant & self._settings.drop_redundant
-        if dropped.any():
+        dropped = repeats if repeated and self._settings.drop_repeats else None
+        if redundant is not None and self._settings.drop_redundant:
+            dropped = redundant if dropped is None else dropped | redundant
+        if dropped is not None and dropped.any():
             kept = ~dropped[rows.packet]
             rows, row_clocks = without(rows, kept), row_clocks[kept]
         now = int(row_clocks[-1]) if len(row_clocks) else 0
         return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS, seen, now)
+
+    def _find_copies(self, batch: Batch, rows: PacketRows) -> NDArray[np.bool_] | None:
+        """bool[packets], copies that PRP or HSR made; None where there is neither."""
+        if max(rows.cells[layer, : len(rows.words)].max(initial=-1) for layer in (Layer.HSR, Layer.PRP)) < 0:
+            return None
+        redundant = np.zeros(len(batch), np.bool_)
+        arrivals.find_copies(
+            batch.buffer, batch.starts, batch.stops, *rows, batch.times, self._copies, self._copied, redundant
+        )
+        return redundant
 
     def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64]) -> PacketRows:
         capacity = len(batch) + len(batch) // 4 + 64

@@ -26,19 +26,27 @@ class Dealer:
     def __init__(self, protocols: int) -> None:
         self._protocols = protocols
         self._table = crc_table()
-        self._marks = np.zeros((0, MARKS), np.int64)
+        self._marks, self._settled = np.zeros((0, MARKS), np.int64), np.zeros((0, 1), np.uint8)
         self._places = np.empty((protocols, 0), np.int64)
 
     def deal(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> list[Chunks]:
         """The chunks of each protocol; none of a protocol that has its packets straight above link headers."""
         cells = chunks.cells
-        self._marks = with_streams(self._marks, chunks)
+        self._marks, self._settled = with_streams(self._marks, chunks), with_streams(self._settled, chunks)
         if self._places.shape[1] < len(cells):  # kept: fresh memory for each batch costs more than what is done with it
             self._places = np.empty((self._protocols, 2 * len(cells)), np.int64)
         places = self._places
         counts = np.zeros(self._protocols, np.int64)
         kernels.deal_chunks(
-            cells, packets.structure.cells, flows.cells, packets.batch.buffer, self._table, self._marks, places, counts
+            cells,
+            packets.structure.cells,
+            flows.cells,
+            packets.batch.buffer,
+            self._table,
+            self._marks,
+            self._settled.reshape(-1),
+            places,
+            counts,
         )
         return [
             Chunks(cells.take(places[protocol, :count], axis=0), chunks.repeats, chunks.streams)
@@ -47,9 +55,9 @@ class Dealer:
 
     def state(self) -> list[Saved]:
         """What a later run needs to go on."""
-        return saved((self._marks,))
+        return saved((self._marks, self._settled))
 
     def restore(self, state: list[Saved]) -> None:
         """Goes on from a state, before the first batch."""
-        self._marks = np.zeros(state[0].shape, np.int64)
-        put_back(state, (self._marks,))
+        self._marks, self._settled = np.zeros(state[0].shape, np.int64), np.zeros(state[1].shape, np.uint8)
+        put_back(state, (self._marks, self._settled))

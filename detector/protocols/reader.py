@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from detector.snapshot import Saved, put_back, saved
 CARRY_BYTES, REQUESTS, ROOM = 16 * 2**20, 65536, 2**20
 MOST_ROWS = 2**18  # of a chunk with what was left before it: no PDU is shorter than two bytes
 Cells = NDArray[np.int64]
+Kind = TypeVar("Kind", bound=np.generic)
 
 
 class FramingReader:
@@ -74,11 +75,11 @@ class FramingReader:
         return (self._state, *self._arena, self._requests)
 
 
-def with_streams(state: Cells, chunks: Chunks) -> Cells:
+def with_streams(state: NDArray[Kind], chunks: Chunks) -> NDArray[Kind]:
     """What is known of streams, with a row for each that there may be; memory is taken as rows are used."""
     if len(state) >= chunks.streams:
         return state
-    grown = np.zeros((chunks.streams, state.shape[1]), np.int64)
+    grown = np.zeros((chunks.streams, state.shape[1]), state.dtype)
     grown[: len(state)] = state
     return grown
 
@@ -108,6 +109,8 @@ class PacketReader:
         for other in self._ethertypes[1:]:  # per further EtherType
             chosen |= ethertypes == other
         rows = np.flatnonzero(chosen)
+        if not len(rows):
+            return self._table(packets, np.zeros((0, self._columns), np.int64))
         rows = rows[flows.flow[rows] >= 0]
         out = np.zeros((len(rows) + 8, self._columns), np.int64)
         done, found = 0, 0
