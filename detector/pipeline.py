@@ -167,7 +167,8 @@ class Following:
         """A table for each protocol of chunks that were followed."""
         dealt = self._dealer.deal(packets, flows, chunks)
         return {
-            name: reader.frame(packets, flows, own) for (name, reader), own in zip(self._readers, dealt, strict=True)
+            name: reader.frame(packets, flows, chunks, own)
+            for (name, reader), own in zip(self._readers, dealt, strict=True)
         }
 
     @property

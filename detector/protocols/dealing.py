@@ -7,6 +7,7 @@ packet and protocol; one array for all, looked at once, takes as much for all of
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.flows.columns import Chunks, FlowColumns
 from detector.kernel import Kernels
@@ -29,8 +30,8 @@ class Dealer:
         self._marks, self._settled = np.zeros((0, MARKS), np.int64), np.zeros((0, 1), np.uint8)
         self._places = np.empty((protocols, 0), np.int64)
 
-    def deal(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> list[Chunks]:
-        """The chunks of each protocol; none of a protocol that has its packets straight above link headers."""
+    def deal(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> list[NDArray[np.int64]]:
+        """int64[n] for each protocol, ascending, the places of its chunks, until the next batch; none of a protocol that has its packets straight above link headers."""
         cells = chunks.cells
         self._marks, self._settled = with_streams(self._marks, chunks), with_streams(self._settled, chunks)
         if self._places.shape[1] < len(cells):  # kept: fresh memory for each batch costs more than what is done with it
@@ -48,10 +49,7 @@ class Dealer:
             places,
             counts,
         )
-        return [
-            Chunks(cells.take(places[protocol, :count], axis=0), chunks.repeats, chunks.streams)
-            for protocol, count in enumerate(counts.tolist())
-        ]
+        return [places[protocol, :count] for protocol, count in enumerate(counts.tolist())]
 
     def state(self) -> list[Saved]:
         """What a later run needs to go on."""

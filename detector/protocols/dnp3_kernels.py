@@ -244,11 +244,28 @@ def mode_of(marks, chunks, i, cells, flows, buffer, start, stop, table):
 
 @kernel
 def frame_chunks(
-    chunks, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, table, out, found
+    chunks,
+    chosen,
+    first,
+    cells,
+    flows,
+    times,
+    numbers,
+    buffer,
+    used,
+    state,
+    blocks,
+    links,
+    meta,
+    requests,
+    table,
+    out,
+    found,
 ):
-    """Frames of all chunks, in their order.
+    """Frames of chosen chunks, in their order.
 
     Args:
+        chosen: int64[n], ascending, the chunks of streams that speak it.  first: place in it.
         times, numbers: int64[packets], ns and frame number.
         state: int64[streams, STATE_COLUMNS].
         requests: int64[power of two, REQUEST_COLUMNS], open requests.
@@ -256,16 +273,17 @@ def frame_chunks(
         out: int64[capacity, OUT_COLUMNS].
 
     Returns:
-        (next chunk, frames found, bytes used): next chunk < len(chunks) asks for room in out or buffer.
+        (next place, frames found, bytes used): next place < len(chosen) asks for room in out or buffer.
     """
-    for i in range(first, len(chunks)):
+    for place in range(first, len(chosen)):
+        i = chosen[place]
         row, stream = chunks[i, ROW], chunks[i, STREAM]
         shard = flows[row, FLOW] % SHARDS
         size = chunks[i, STOP] - chunks[i, START] + LONGEST
         # Its own bytes, their pieces, these put together, numbers of frames; the message before, and that kept again.
         room = 4 * size + 2 * (LONGEST_MESSAGE + LONGEST + PIECES * NUMBER_BYTES)
         if found + size // HEADER + 3 > len(out) or len(buffer) - used < room:
-            return i, found, used
+            return place, found, used
         is_datagram = chunks[i, IS_DATAGRAM] != 0
         if is_datagram:
             start, stop = chunks[i, START], chunks[i, STOP]
@@ -302,7 +320,7 @@ def frame_chunks(
                 state, blocks, links, meta, shard, chunks, i, flows, buffer, begin, start, stop, home_of(cells, flows, row, PORT, PORT),
                 out, before, found, DOUBTS, O_NO_ROOM,
             )  # fmt: skip
-    return len(chunks), found, used
+    return len(chosen), found, used
 
 
 # Columns of objects. Bounds of: the object header, its range, an object's prefix, and the object's parts; FIRST: whether

@@ -497,12 +497,13 @@ def take_pdu(
 
 @kernel
 def frame_chunks(
-    chunks, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, connections, kept, kept_links,
+    chunks, chosen, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, connections, kept, kept_links,
     kept_meta, out, found,
 ):  # fmt: skip
-    """PDUs of all chunks, in their order.
+    """PDUs of chosen chunks, in their order.
 
     Args:
+        chosen: int64[n], ascending, the chunks of streams that speak it.  first: place in it.
         times, numbers: int64[packets], ns and frame number.
         state: int64[streams, STATE_COLUMNS].
         requests: int64[power of two, REQUEST_COLUMNS], open requests.
@@ -511,16 +512,17 @@ def frame_chunks(
         out: int64[capacity, OUT_COLUMNS].
 
     Returns:
-        (next chunk, PDUs found, bytes used): next chunk < len(chunks) asks for room in out or buffer.
+        (next place, PDUs found, bytes used): next place < len(chosen) asks for room in out or buffer.
     """
-    for i in range(first, len(chunks)):
+    for place in range(first, len(chosen)):
+        i = chosen[place]
         row, stream = chunks[i, ROW], chunks[i, STREAM]
         shard = flows[row, FLOW] % SHARDS
         is_datagram = chunks[i, IS_DATAGRAM] != 0
         size = chunks[i, STOP] - chunks[i, START] + (0 if is_datagram else state[stream, F_LENGTH])
         room = size + (size // SHORTEST_MESSAGE + 1) * (LONGEST_KEPT + 2 * LONGEST_PATH)
         if found + size // HEADER + 3 > len(out) or len(buffer) - used < room:
-            return i, found, used
+            return place, found, used
         packet, is_to_server = cells[PACKET, row], flows[row, DIRECTION] == 0
         if (cells[DESTINATION_PORT, row] == PORT) != (cells[SOURCE_PORT, row] == PORT):
             is_to_server = cells[DESTINATION_PORT, row] == PORT
@@ -576,4 +578,4 @@ def frame_chunks(
                 state, blocks, links, meta, shard, chunks, i, flows, buffer, begin, start, stop, home,
                 out, before, found, DOUBTS, O_NO_ROOM,
             )  # fmt: skip
-    return len(chunks), found, used
+    return len(chosen), found, used

@@ -174,11 +174,28 @@ def is_strict(buffer, start, stop):
 
 @kernel
 def frame_chunks(
-    chunks, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, layouts, out, found
+    chunks,
+    chosen,
+    first,
+    cells,
+    flows,
+    times,
+    numbers,
+    buffer,
+    used,
+    state,
+    blocks,
+    links,
+    meta,
+    requests,
+    layouts,
+    out,
+    found,
 ):
-    """APDUs of all chunks, in their order.
+    """APDUs of chosen chunks, in their order.
 
     Args:
+        chosen: int64[n], ascending, the chunks of streams that speak it.  first: place in it.
         times, numbers: int64[packets], ns and frame number.
         state: int64[streams, STATE_COLUMNS].
         requests: int64[power of two, REQUEST_COLUMNS], open commands.
@@ -186,14 +203,15 @@ def frame_chunks(
         out: int64[capacity, OUT_COLUMNS].
 
     Returns:
-        (next chunk, APDUs found, bytes used): next chunk < len(chunks) asks for room in out or buffer.
+        (next place, APDUs found, bytes used): next place < len(chosen) asks for room in out or buffer.
     """
-    for i in range(first, len(chunks)):
+    for place in range(first, len(chosen)):
+        i = chosen[place]
         row, stream = chunks[i, ROW], chunks[i, STREAM]
         shard = flows[row, FLOW] % SHARDS
         size = chunks[i, STOP] - chunks[i, START] + MOST
         if found + size // 2 + 3 > len(out) or len(buffer) - used < size:
-            return i, found, used
+            return place, found, used
         if chunks[i, IS_FIRST] or chunks[i, IS_GAP]:
             state[stream, F_LOST], state[stream, F_NEXT] = 0, 0
         start, stop, used = open_span(state, blocks, links, meta, shard, chunks, i, buffer, used)
@@ -222,7 +240,7 @@ def frame_chunks(
                 state, blocks, links, meta, shard, chunks, i, flows, buffer, begin, start, stop, home_of(cells, flows, row, PORT, PORT),
                 out, before, found, DOUBTS, O_NO_ROOM,
             )  # fmt: skip
-    return len(chunks), found, used
+    return len(chosen), found, used
 
 
 # Columns of objects. Bounds of: its value, its quality, its time; -1: there is none. GIVEN: where its address stands.

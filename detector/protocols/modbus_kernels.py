@@ -252,25 +252,27 @@ def mode_of(marks, chunks, i, cells, flows, buffer, start, stop):
 
 @kernel
 def frame_chunks(
-    chunks, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, out, found
+    chunks, chosen, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, out, found
 ):
-    """PDUs of all chunks, in their order.
+    """PDUs of chosen chunks, in their order.
 
     Args:
+        chosen: int64[n], ascending, the chunks of streams that speak it.  first: place in it.
         times, numbers: int64[packets], ns and frame number.
         state: int64[streams, STATE_COLUMNS].
         requests: int64[power of two, 6], open requests; one that is pushed out by another goes unpaired.
         out: int64[capacity, OUT_COLUMNS].
 
     Returns:
-        (next chunk, PDUs found, bytes used): next chunk < len(chunks) asks for room in out or buffer.
+        (next place, PDUs found, bytes used): next place < len(chosen) asks for room in out or buffer.
     """
-    for i in range(first, len(chunks)):
+    for place in range(first, len(chosen)):
+        i = chosen[place]
         row, stream = chunks[i, ROW], chunks[i, STREAM]
         shard = flows[row, FLOW] % SHARDS
         size = chunks[i, STOP] - chunks[i, START]
         if found + size // 8 + 3 > len(out) or len(buffer) - used < size + LONGEST_UNITY + 6:
-            return i, found, used
+            return place, found, used
         is_datagram = chunks[i, IS_DATAGRAM] != 0
         if is_datagram:
             start, stop = chunks[i, START], chunks[i, STOP]
@@ -303,7 +305,7 @@ def frame_chunks(
                 state, blocks, links, meta, shard, chunks, i, flows, buffer, begin, start, stop, home_of(cells, flows, row, PORT, PORT),
                 out, before, found, DOUBTS, O_NO_ROOM,
             )  # fmt: skip
-    return len(chunks), found, used
+    return len(chosen), found, used
 
 
 # Kinds of object, and columns of objects.

@@ -26,7 +26,7 @@ class FramingReader:
     """Frames one protocol in one run. Its kernel frame_chunks is handed the batch, this object's arrays, `constants`, out, found.
 
     columns: of the state of streams, of open requests, and of a PDU.
-    kernels: their frame_chunks says how far it came: (next chunk, PDUs found, bytes used); it stops where it asks for room.
+    kernels: their frame_chunks says how far it came: (next chosen chunk, PDUs found, bytes used); it stops where it asks for room.
     table: the PDUs of a batch as a table.
     """
 
@@ -40,21 +40,21 @@ class FramingReader:
         self._arena = make_arena(CARRY_BYTES, SHARDS)
         self._requests = np.zeros((REQUESTS, request_columns), np.int64)
 
-    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
-        """The PDUs that became complete with these chunks."""
+    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks, chosen: NDArray[np.int64]) -> PduTable:
+        """The PDUs that became complete with these chunks. chosen: int64[n], ascending, those of streams that speak it."""
         batch, cells = packets.batch, chunks.cells
-        if not len(cells):
+        if not len(chosen):
             return self._table(packets, np.zeros((0, self._out_columns), np.int64))
         self._state = with_streams(self._state, chunks)
-        out = np.zeros((len(cells) + 64, self._out_columns), np.int64)
+        out = np.zeros((len(chosen) + 64, self._out_columns), np.int64)
         chunk, found, room = 0, 0, ROOM
         while True:  # per growth of the buffer or the rows
             before = chunk
             chunk, found, batch.used = self._kernels.frame_chunks(
-                cells, chunk, packets.structure.cells, flows.cells, batch.times, batch.numbers, batch.buffer, batch.used,
+                cells, chosen, chunk, packets.structure.cells, flows.cells, batch.times, batch.numbers, batch.buffer, batch.used,
                 self._state, *self._arena, self._requests, *self._constants, out, found,
             )  # fmt: skip
-            if chunk == len(cells):
+            if chunk == len(chosen):
                 return self._table(packets, out[:found])
             room = 2 * room if chunk == before else ROOM  # one chunk may ask for many megabytes
             batch.reserve(room)
@@ -101,7 +101,7 @@ class PacketReader:
         self._kernels, self._table, self._constants = kernels, table, constants
         self._state = np.zeros(state, np.int64)
 
-    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
+    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks, chosen: NDArray[np.int64]) -> PduTable:
         """The PDUs of a batch; a row that another worker follows has none here."""
         structure, batch = packets.structure, packets.batch
         ethertypes = structure.cell(Cell.ETHERTYPE)

@@ -596,28 +596,30 @@ def room_of(state, stream, size):
 
 @kernel
 def frame_chunks(
-    chunks, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, out, found
+    chunks, chosen, first, cells, flows, times, numbers, buffer, used, state, blocks, links, meta, requests, out, found
 ):
-    """TPKTs of all chunks, in their order.
+    """TPKTs of chosen chunks, in their order.
 
     Args:
+        chosen: int64[n], ascending, the chunks of streams that speak it.  first: place in it.
         times, numbers: int64[packets], ns and frame number.
         state: int64[streams, STATE_COLUMNS].
         requests: int64[power of two, REQUEST_COLUMNS], open requests.
         out: int64[capacity, OUT_COLUMNS].
 
     Returns:
-        (next chunk, TPKTs found, bytes used): next chunk < len(chunks) asks for room in out or buffer.
+        (next place, TPKTs found, bytes used): next place < len(chosen) asks for room in out or buffer.
     """
-    for i in range(first, len(chunks)):
+    for place in range(first, len(chosen)):
+        i = chosen[place]
         row, stream = chunks[i, ROW], chunks[i, STREAM]
         shard = flows[row, FLOW] % SHARDS
         if chunks[i, IS_DATAGRAM]:
             continue
         if found + (chunks[i, STOP] - chunks[i, START]) // SHORTEST + 9 > len(out):
-            return i, found, used
+            return place, found, used
         if len(buffer) - used < room_of(state, stream, chunks[i, STOP] - chunks[i, START]):
-            return i, found, used
+            return place, found, used
         if chunks[i, IS_FIRST] or chunks[i, IS_GAP]:
             forget(state, links, meta, shard, stream)
         start, stop, used = open_span(state, blocks, links, meta, shard, chunks, i, buffer, used)
@@ -647,4 +649,4 @@ def frame_chunks(
                 state, blocks, links, meta, shard, chunks, i, flows, buffer, begin, start, stop, home_of(cells, flows, row, PORT, PORT),
                 out, before, found, DOUBTS, O_NO_ROOM,
             )  # fmt: skip
-    return len(chunks), found, used
+    return len(chosen), found, used

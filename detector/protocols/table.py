@@ -152,7 +152,7 @@ def listed(fill: Callable[[NDArray[np.int64]], int], room: int, columns: int) ->
 class ProtocolReader(Interface):
     """Turns chunks into PDU rows; one for each protocol and run."""
 
-    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks) -> PduTable:
+    def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks, chosen: NDArray[np.int64]) -> PduTable:
         """The PDUs that became complete with this batch, in the order of (packet row, position)."""
         ...
 

@@ -71,12 +71,13 @@ def measured(name: str) -> tuple[float, float, float]:
     flows = following.flows.follow(packets)
     chunks = following.streams.follow(packets, flows)
     reader = next(protocol for protocol in PROTOCOLS if protocol.name == name).reader()
+    everything = np.arange(len(chunks.cells))
     used = batch.used
     made: list[PduTable] = []
 
     def headers() -> None:
         batch.used = used
-        made[:] = [reader.frame(packets, flows, chunks)]
+        made[:] = [reader.frame(packets, flows, chunks, everything)]
         for field in HEADERS[name]:
             made[0].column(field)
 
