@@ -56,7 +56,6 @@ CATEGORIES: dict[str, tuple[tuple[int, int], ...]] = {
 EVERY_CATEGORY = ("assigned", *CATEGORIES)
 
 OF_ATTRIBUTES = {3, 4, 14, 16}  # services whose class and attribute Suricata reads
-# Suricata's events that are anomalies here, as codes of pdu.anomaly.
 # Objects of DNP3 that Suricata reads, group << 8 | variation, found by asking it: nearly those that are read here.
 DECODED = ({place // VARIATIONS << 8 | place % VARIATIONS for place in range(len(LAYOUT)) if LAYOUT[place, 1] != VALUES.index("unknown")}
            - {0x0001, 0x3C01, 0x3C02, 0x3C03, 0x3C04}
