@@ -167,9 +167,9 @@ class Deadlines:
 
     def find(self, cells: Numbers, clocks: Numbers, repeats: NDArray[np.bool_], now: int) -> Numbers:
         """int64[n, 3], columns U_* of unanswered_kernels.py: requests whose time has passed with a batch."""
-        events, ends = np.zeros((64, 3), np.int64), np.empty_like(self._ends)
         if not len(cells) and self._soonest is not None and self._soonest >= now:
-            return events[:0]
+            return np.zeros((0, 3), np.int64)
+        events, ends = np.zeros((64, 3), np.int64), np.empty_like(self._ends)
         while True:  # per growth
             count, lost, soonest = kernels.find_unanswered(
                 cells, clocks, repeats, now, self._timeout_ns, self._ends, ends, self._latest, events
