@@ -178,18 +178,17 @@ def find_copies(buffer, starts, stops, cells, words, times, copies, frames, redu
 
 
 @kernel
-def judge_arrivals(
-    buffer, cells, words, times, clocks, odds, table, repeats, row_clocks, anomalies, seen
-):  # fmt: skip
+def judge_arrivals(cells, words, times, clocks, odds, hashes, table, repeats, row_clocks, anomalies, seen):
     """What each row's arrival says: its clock, an odd time, and whether the same packet was seen within REPEAT_NS.
 
     Args:
         clocks: int64[packets], odds: uint8[packets], as follow_clock fills them.
+        hashes: int64[packets], as hash_packet has them.
         table: int64[power of two, 2]: hash and time of the latest packet in each place.
         repeats: bool[packets], filled, all False before. A copy that find_copies has marked is none.
         row_clocks: int64[rows], filled.
         anomalies: int64[128], counts of rows by PacketAnomaly, added to.
-        seen: uint64[2], bits of the anomalies of all rows together, added to.
+        seen: uint64[4], words Seen, to which the anomalies are added.
     """
     for row in range(len(words)):
         packet = cells[PACKET, row]
@@ -197,7 +196,7 @@ def judge_arrivals(
         if odds[packet]:
             mark(words, row, LATE if odds[packet] == IS_LATE else JUMP)
         if cells[OUTER, row] < 0 and not is_marked(words, row, REDUNDANT):
-            value = hash_packet(buffer, cells, words, row)
+            value = hashes[packet]
             place = value & (len(table) - 1)
             repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS
             if repeats[packet]:

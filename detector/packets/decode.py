@@ -19,7 +19,7 @@ from detector.kernel import Kernels
 from detector.packets.fields import BY_NAME, SPANS
 from detector.packets.fragments import make_fragments
 from detector.packets.frame import FrameClock
-from detector.packets.rows import Cell, Layer, PacketRows, make_rows
+from detector.packets.rows import S_REDUNDANCY, SEEN_WORDS, Cell, PacketRows, Seen, make_rows
 from detector.packets.table import PacketTable
 from detector.snapshot import put_back, saved
 
@@ -67,15 +67,16 @@ class PacketDecoder:
         """The packet table of a batch; reassembled datagrams are appended to the batch's buffer."""
         clocks, odds = np.empty(len(batch), np.int64), np.empty(len(batch), np.uint8)
         arrivals.follow_clock(batch.times, self._settings.clock_step_ns, self._clock, clocks, odds)
-        rows = self._decode_rows(batch, clocks)
+        seen = np.zeros(SEEN_WORDS, np.uint64)
+        hashes = np.empty(len(batch), np.int64)
+        rows = self._decode_rows(batch, clocks, hashes, seen)
         if self._settings.check_checksums:
             unsummed = NONE_UNSUMMED if batch.is_unsummed is None else batch.is_unsummed
             checksums.check_rows(batch.buffer, *rows, unsummed)
         repeats, row_clocks = np.zeros(len(batch), np.bool_), np.empty(len(rows.words), np.int64)
-        redundant = self._find_copies(batch, rows)
-        seen = np.zeros(2, np.uint64)
+        redundant = self._find_copies(batch, rows) if int(seen[Seen.LAYERS]) & S_REDUNDANCY else None
         arrivals.judge_arrivals(
-            batch.buffer, *rows, batch.times, clocks, odds, self._repeats, repeats, row_clocks, self._anomalies, seen
+            *rows, batch.times, clocks, odds, hashes, self._repeats, repeats, row_clocks, self._anomalies, seen
         )
         self.repeats += (repeated := int(repeats.sum()))
         if seen[0] & UNKNOWN_LINK_TYPE:
@@ -90,17 +91,17 @@ class PacketDecoder:
         now = int(row_clocks[-1]) if len(row_clocks) else 0
         return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS, seen, now)
 
-    def _find_copies(self, batch: Batch, rows: PacketRows) -> NDArray[np.bool_] | None:
-        """bool[packets], copies that PRP or HSR made; None where there is neither."""
-        if max(rows.cells[layer, : len(rows.words)].max(initial=-1) for layer in (Layer.HSR, Layer.PRP)) < 0:
-            return None
+    def _find_copies(self, batch: Batch, rows: PacketRows) -> NDArray[np.bool_]:
+        """bool[packets], copies that PRP or HSR made."""
         redundant = np.zeros(len(batch), np.bool_)
         arrivals.find_copies(
             batch.buffer, batch.starts, batch.stops, *rows, batch.times, self._copies, self._copied, redundant
         )
         return redundant
 
-    def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64]) -> PacketRows:
+    def _decode_rows(
+        self, batch: Batch, clocks: NDArray[np.int64], hashes: NDArray[np.int64], seen: NDArray[np.uint64]
+    ) -> PacketRows:
         capacity = len(batch) + len(batch) // 4 + 64
         if len(self._rows.words) < capacity:
             self._rows = make_rows(capacity)
@@ -109,7 +110,7 @@ class PacketDecoder:
             batch.reserve(2 * 65536 + 1)
             done, n, batch.used = kernels.decode_packets(
                 batch.buffer, batch.used, batch.starts, batch.stops, batch.wire_lengths, batch.link_types, clocks, done,
-                *self._rows, n, self._fragments,
+                *self._rows, n, self._fragments, hashes, seen,
             )  # fmt: skip
             if done == len(batch):
                 return PacketRows(self._rows.cells, self._rows.words[:n])

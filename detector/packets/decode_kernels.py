@@ -11,6 +11,7 @@ import numpy as np
 from detector.bytes_kernels import be16, be32, le32, u8
 from detector.errors import PacketAnomaly as Odd
 from detector.kernel import kernel
+from detector.packets.arrival_kernels import hash_packet
 from detector.packets.arrival_kernels import mark
 from detector.packets.fragment_kernels import FRAGMENT_ROOM, add_fragment
 from detector.packets.rows import (
@@ -40,7 +41,11 @@ from detector.packets.rows import (
     PAYLOAD_START,
     PAYLOAD_STOP,
     PRP,
+    S_QUOTES,
+    S_REDUNDANCY,
     SCTP,
+    SEEN_ETHERTYPES,
+    SEEN_LAYERS,
     SEQUENCE,
     SOURCE_PORT,
     STOP,
@@ -162,19 +167,15 @@ def decode_llc(buffer, cells, words, n, at, stop):
 
 
 @kernel
-def find_prp_trailer(buffer, cells, n, at, stop):
-    """The trailer of a frame that came over one of two LANs (IEC 62439-3:2016, 4.2.7), known by its LAN and its suffix.
-
-    The end of a frame that IPv4 fills is not looked at: it lies far from the headers in memory.
-    """
-    if stop - at >= 34 and be16(buffer, at + 12) == T_IP and 0 <= stop - at - 14 - be16(buffer, at + 16) < PRP_BYTES:
-        return
+def find_prp_trailer(buffer, cells, n, at, stop, seen):
+    """The trailer of a frame that came over one of two LANs (IEC 62439-3:2016, 4.2.7), known by its LAN and its suffix."""
     if stop - at >= 14 + PRP_BYTES and be16(buffer, stop - 2) == T_PRP and u8(buffer, stop - 4) >> 4 in (LAN_A, LAN_B):
         cells[PRP, n] = stop - PRP_BYTES
+        seen[SEEN_LAYERS] |= np.uint64(S_REDUNDANCY)
 
 
 @kernel
-def decode_ethernet(buffer, cells, words, n, at, stop):
+def decode_ethernet(buffer, cells, words, n, at, stop, seen):
     """Ethernet II or 802.3: the EtherType and where the header ends."""
     if stop - at >= ISL_BYTES + 14 and be32(buffer, at) & 0xF0FFFFFF == ISL and u8(buffer, at + 4) == 0:
         at += ISL_BYTES  # Cisco's trunk: a frame inside a header of its own, and a checksum behind it
@@ -187,8 +188,10 @@ def decode_ethernet(buffer, cells, words, n, at, stop):
     cells[ETH, n] = at
     words[n, 3] = np.uint64(load_mac(buffer, at))
     words[n, 1] = np.uint64(load_mac(buffer, at + 6))
-    find_prp_trailer(buffer, cells, n, at, stop)
     kind = be16(buffer, at + 12)
+    behind = stop - at - 14 - be16(buffer, at + 16) if kind == T_IP and stop - at >= 34 else PRP_BYTES
+    if behind < 0 or behind >= PRP_BYTES:  # the end of a frame that IPv4 fills lies far from its headers in memory
+        find_prp_trailer(buffer, cells, n, at, stop, seen)
     if kind >= 1536:
         return kind, at + 14
     if kind > 1500 or kind == 0:  # neither a type nor a length
@@ -224,11 +227,11 @@ def decode_ppp(buffer, cells, words, n, at, stop):
 
 
 @kernel
-def decode_link(buffer, cells, words, n, at, stop, link_type):
+def decode_link(buffer, cells, words, n, at, stop, link_type, seen):
     """The packet's link header: the EtherType of what follows, NOTHING, or 0 for "IP by its version"; and its end."""
     cells[LINK, n] = at
     if link_type == 1:
-        return decode_ethernet(buffer, cells, words, n, at, stop)
+        return decode_ethernet(buffer, cells, words, n, at, stop, seen)
     if link_type in (101, 12, 14, 228, 229):
         return 0, at
     if link_type == 113 or link_type == 276:
@@ -264,7 +267,7 @@ def decode_link(buffer, cells, words, n, at, stop, link_type):
 
 
 @kernel
-def decode_tags(buffer, cells, words, n, kind, at, stop):
+def decode_tags(buffer, cells, words, n, kind, at, stop, seen):
     """VLAN and HSR tags, MPLS labels, PPPoE: the EtherType behind them and where they end."""
     tags = 0
     while True:
@@ -286,6 +289,7 @@ def decode_tags(buffer, cells, words, n, kind, at, stop):
                 return NOTHING, stop
             if cells[HSR, n] < 0:
                 cells[HSR, n] = at
+                seen[SEEN_LAYERS] |= np.uint64(S_REDUNDANCY)
             kind, at = be16(buffer, at + 4), at + HSR_BYTES
             if kind < 1536:
                 return NOTHING, at
@@ -600,13 +604,15 @@ def decode_quoted(buffer, cells, words, n, parent):
 
 
 @kernel
-def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks, first, cells, words, n, fragments):
+def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks, first, cells, words, n, fragments, hashes, seen):
     """Fills rows for packets first.. until all are done or there is no room left.
 
     Args:
         buffer: uint8[capacity], of which `used` bytes are taken; reassembled datagrams are appended.
         n: rows filled so far.
         fragments: Fragments, the state of reassembly.
+        hashes: int64[packets], filled as hash_packet has them: here, where what it reads is at hand.
+        seen: uint64[4], added to, words Seen; anomalies not yet.
 
     Returns:
         (next packet, rows filled, bytes used): next packet < len(starts) asks for more room in rows or buffer.
@@ -614,17 +620,19 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
     for packet in range(first, len(starts)):
         if n + 2 * MOST_DEEP > len(words) or len(buffer) - used < FRAGMENT_ROOM:
             return packet, n, used
-        at, stop = starts[packet], stops[packet]
+        at, stop, outermost = starts[packet], stops[packet], n
         begin_row(cells, words, n, packet, -1, stop)
         if stop - at < wire_lengths[packet]:
             mark(words, n, O_CUT)
-        kind, at = decode_link(buffer, cells, words, n, at, stop, link_types[packet])
+        kind, at = decode_link(buffer, cells, words, n, at, stop, link_types[packet], seen)
         depth = 1
         while True:
             stop = min(stop, np.int64(cells[STOP, n]))
-            kind, at = decode_tags(buffer, cells, words, n, kind, at, stop)
-            if kind == 0:
-                kind = T_IPV6 if at < stop and u8(buffer, at) >> 4 == 6 else T_IP
+            if kind != T_IP:  # a few packets
+                kind, at = decode_tags(buffer, cells, words, n, kind, at, stop, seen)
+                if kind == 0:
+                    kind = T_IPV6 if at < stop and u8(buffer, at) >> 4 == 6 else T_IP
+                seen[SEEN_ETHERTYPES] |= np.uint64(1 << (max(kind, 0) & 63))
             cells[ETHERTYPE, n] = max(kind, 0)
             if kind != T_IP and kind != T_IPV6:
                 if kind == T_ARP:
@@ -669,8 +677,10 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
             n += 1
             begin_row(cells, words, n, packet, n - 1, stop)
             if kind == T_TEB:
-                kind, at = decode_ethernet(buffer, cells, words, n, at, stop)
+                kind, at = decode_ethernet(buffer, cells, words, n, at, stop, seen)
         n += 1
         if (cells[ICMP, n - 1] >= 0 or cells[ICMPV6, n - 1] >= 0) and decode_quoted(buffer, cells, words, n, n - 1):
+            seen[SEEN_LAYERS] |= np.uint64(S_QUOTES)
             n += 1
+        hashes[packet] = hash_packet(buffer, cells, words, outermost)
     return len(starts), n, used

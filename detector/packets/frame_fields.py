@@ -46,7 +46,7 @@ def of_packet(values: Callable[[PacketTable], Array]) -> Make:
     """A column of the batch's packets, over packet rows; a quoted row has none of its own."""
 
     def make(table: PacketTable, field: Field) -> Column:
-        present = None if not table.structure.is_quoted.any() else ~table.structure.is_quoted
+        present = ~table.structure.is_quoted if table.has_quotes else None
         return Column(field, values(table)[table.structure.packet], present)
 
     return make

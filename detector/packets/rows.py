@@ -74,8 +74,17 @@ class Word(IntEnum):
     SEQUENCE = 6  # TCP's sequence number << 32 | acknowledgement number
 
 
+class Seen(IntEnum):
+    """Words of what the rows of a batch have together, uint64[4]. A row that is dropped leaves its bits."""
+
+    ANOMALIES = 0  # two words, as Word.ANOMALIES
+    ETHERTYPES = 2  # bit n: an EtherType but IPv4's whose low six bits are n
+    LAYERS = 3  # S_*
+
+
 CELLS = 34
 WORDS = 7
+SEEN_WORDS = 4
 
 # The same as plain numbers, which kernels need.
 LINK, ETH, VLAN, MPLS, LLC, ARP, IP, IPV6, IPV6_EXT, TCP, UDP, ICMP, ICMPV6, IGMP, SCTP, TUNNEL, HSR, PRP = map(
@@ -84,6 +93,8 @@ LINK, ETH, VLAN, MPLS, LLC, ARP, IP, IPV6, IPV6_EXT, TCP, UDP, ICMP, ICMPV6, IGM
 (PACKET, OUTER, STOP, PAYLOAD_START, PAYLOAD_STOP, NETWORK, TRANSPORT, ETHERTYPE, SOURCE_PORT, DESTINATION_PORT, TCP_FLAGS,
  VLAN_ID, VLAN_COUNT, MPLS_COUNT, IS_QUOTED, IS_FRAGMENT) = map(int, Cell)  # fmt: skip
 ANOMALIES, SEQUENCE = int(Word.ANOMALIES), int(Word.SEQUENCE)
+SEEN_ETHERTYPES, SEEN_LAYERS = int(Seen.ETHERTYPES), int(Seen.LAYERS)
+S_REDUNDANCY, S_QUOTES = 1, 2  # tags of HSR or trailers of PRP; headers that errors quote
 LAYER_COUNT = len(Layer)
 
 

@@ -12,7 +12,7 @@ from detector.columns import Column, Field, Table
 from detector.errors import PacketAnomaly
 from detector.packets.header import PacketField, place_of, ragged
 from detector.packets.load import kernels, load
-from detector.packets.rows import Cell, Layer, PacketRows
+from detector.packets.rows import S_QUOTES, Cell, Layer, PacketRows, Seen
 
 
 def anomaly_bits(*anomalies: PacketAnomaly) -> NDArray[np.uint64]:
@@ -37,7 +37,7 @@ class PacketTable(Table):
     structure: PacketRows.  clock: int64[rows], ns, at which a row is judged.
     times: int64[packets] each, ns since the previous and since the first frame.
     fields: every packet field by its name.  spans: where protocols' bytes lie (packets/fields.py).
-    seen: uint64[2], bits of the anomalies of all rows together.
+    seen: uint64[4], what all rows have together, words Seen.
     now: ns, the clock behind the batch; 0 where it has no packet.
     earlier: int64[n, 2], of the last n rows, whose packets came with earlier batches, packet and row by which they are
         ordered among those of this one.
@@ -56,8 +56,8 @@ class PacketTable(Table):
         self.earlier = np.zeros((0, 2), np.int64)
         self.fields = fields
         self.spans = spans
-        self._has_quotes = bool(structure.is_quoted.any())
-        self._has_limits = self._has_quotes or bool((seen & CONTRADICTIONS).any())
+        self.has_quotes = bool(int(seen[Seen.LAYERS]) & S_QUOTES)
+        self._has_limits = self.has_quotes or bool((seen[: Seen.ETHERTYPES] & CONTRADICTIONS).any())
         self.kept: dict[str, NDArray[np.int64]] = {}  # what fields share: walks through options
         self.followed: object = None  # flows.followed.Followed, once flows are followed
         self._own: dict[str, Column] = {}
@@ -76,7 +76,7 @@ class PacketTable(Table):
 
     def _make(self, name: str) -> Column:
         column = self.own(name)
-        if self._has_quotes and column.field.protocol not in ("frame", "packet", "flow"):
+        if self.has_quotes and column.field.protocol not in ("frame", "packet", "flow"):
             return self._with_quotes(column)
         return column
 
@@ -108,7 +108,7 @@ class PacketTable(Table):
             stops = np.minimum(stops, starts + sizes)
         spans = np.where(present[:, None], np.stack((starts, np.maximum(starts, stops)), axis=1), 0)
         column = Column(Field(name, "bytes", self.fields[name].field.meaning), spans, present, None, self.batch.buffer)
-        return self._with_quotes(column) if with_quotes and self._has_quotes and name != "frame" else column
+        return self._with_quotes(column) if with_quotes and self.has_quotes and name != "frame" else column
 
     def stops(self, layer: Layer) -> NDArray[np.int32]:
         """Where the bytes of each row's header end: as far as the packet, or as the header itself makes sense."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detector.arena import make_arena
 from detector.flows.columns import SHARDS, Chunks, FlowColumns
 from detector.kernel import Kernels
-from detector.packets.rows import Cell
+from detector.packets.rows import Cell, Seen
 from detector.packets.table import PacketTable
 from detector.protocols.table import PduTable
 from detector.snapshot import Saved, put_back, saved
@@ -97,20 +97,17 @@ class PacketReader:
         self, ethertypes: Sequence[int], state: tuple[int, int], columns: int, kernels: Kernels,
         table: Callable[[PacketTable, Cells], PduTable], constants: Sequence[Cells] = (),
     ) -> None:  # fmt: skip
-        self._ethertypes, self._columns = ethertypes, columns
+        self._ethertypes, self._columns = np.array(ethertypes, np.int32), columns
+        self._ethertype_bits = sum({1 << (ethertype & 63) for ethertype in ethertypes})
         self._kernels, self._table, self._constants = kernels, table, constants
         self._state = np.zeros(state, np.int64)
 
     def frame(self, packets: PacketTable, flows: FlowColumns, chunks: Chunks, chosen: NDArray[np.int64]) -> PduTable:
         """The PDUs of a batch; a row that another worker follows has none here."""
         structure, batch = packets.structure, packets.batch
-        ethertypes = structure.cell(Cell.ETHERTYPE)
-        chosen = ethertypes == self._ethertypes[0]
-        for other in self._ethertypes[1:]:  # per further EtherType
-            chosen |= ethertypes == other
-        rows = np.flatnonzero(chosen)
-        if not len(rows):
+        if not int(packets.seen[Seen.ETHERTYPES]) & self._ethertype_bits:
             return self._table(packets, np.zeros((0, self._columns), np.int64))
+        rows = np.flatnonzero(np.isin(structure.cell(Cell.ETHERTYPE), self._ethertypes))
         rows = rows[flows.flow[rows] >= 0]
         out = np.zeros((len(rows) + 8, self._columns), np.int64)
         done, found = 0, 0

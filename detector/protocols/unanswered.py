@@ -37,6 +37,8 @@ Bytes = NDArray[np.uint8]
 FRAME_BYTES = 512
 KIND_UNANSWERED = 8  # as table.KINDS has it
 REPEATED = -2  # as pairing_kernels.py has it
+NO_EVENTS, NONE_DUE = np.zeros((0, 3), np.int64), np.zeros(0, np.int64)
+NEVER = 2**63 - 1
 NO_SESSION = 0, -1, -1  # no event, no sizes
 EARLIER_ROWS = 2**40  # places of packet rows of earlier batches, behind all of a batch
 
@@ -147,7 +149,7 @@ class Late:
 
     def ordered(self) -> Late:
         """The same in the order in which they are judged."""
-        order = np.lexsort((self.kept.heads[:, Head.NUMBER], self.when))
+        order = np.lexsort((self.kept.heads[:, Head.START], self.kept.heads[:, Head.NUMBER], self.when))
         return Late(self.protocol, self.kept.take(order), self.when[order], self.by[order])
 
 
@@ -157,7 +159,7 @@ class Deadlines:
     def __init__(self, timeout_ns: int) -> None:
         self._timeout_ns = timeout_ns
         self._ends, self._latest = np.zeros(REQUESTS, np.int64), np.zeros(REQUESTS, np.int64)
-        self._soonest: int | None = None  # when the first of them ends; None: not known
+        self._soonest = 0  # none of them ends sooner
         self.lost = 0
 
     @property
@@ -167,17 +169,18 @@ class Deadlines:
 
     def find(self, cells: Numbers, clocks: Numbers, repeats: NDArray[np.bool_], now: int) -> Numbers:
         """int64[n, 3], columns U_* of unanswered_kernels.py: requests whose time has passed with a batch."""
-        if not len(cells) and self._soonest is not None and self._soonest >= now:
-            return np.zeros((0, 3), np.int64)
-        events, ends = np.zeros((64, 3), np.int64), np.empty_like(self._ends)
-        while True:  # per growth
-            count, lost, soonest = kernels.find_unanswered(
-                cells, clocks, repeats, now, self._timeout_ns, self._ends, ends, self._latest, events
-            )
-            if count <= len(events):
-                break
-            events = np.zeros((count, 3), np.int64)
-        self._ends[:], self._soonest = ends, soonest
+        due = NONE_DUE
+        if self._soonest < now:
+            opened = np.flatnonzero(self._ends)
+            ends = self._ends[opened]
+            due, self._soonest = opened[ends < now], int(ends[ends >= now].min(initial=NEVER))
+        if not len(cells) and not len(due):
+            return NO_EVENTS
+        events = np.empty((2 * len(cells) + len(due), 3), np.int64)
+        count, lost, soonest = kernels.find_unanswered(
+            cells, clocks, repeats, now, self._timeout_ns, due, self._ends, self._latest, events
+        )
+        self._soonest = min(self._soonest, soonest)
         self.lost += lost
         return events[:count]
 

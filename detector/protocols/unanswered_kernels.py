@@ -27,35 +27,44 @@ NEVER = 2**63 - 1
 
 @kernel
 def tell(events, count, source, when, by):
-    """One more; beyond the capacity they are counted only."""
-    if count < len(events):
-        events[count, U_SOURCE], events[count, U_WHEN], events[count, U_BY] = source, when, by
+    """One more."""
+    events[count, U_SOURCE], events[count, U_WHEN], events[count, U_BY] = source, when, by
     return count + 1
 
 
 @kernel
-def find_unanswered(rows, clocks, repeats, now, timeout, before, after, latest, events):
+def tell_due(events, count, place, now, ends, latest):
+    """One more if the time of the request at a place has passed with the batch."""
+    if ends[place] == 0 or ends[place] >= now:
+        return count
+    source = latest[place] - 1 if latest[place] > 0 else -1 - place
+    count = tell(events, count, source, ends[place], -1)
+    ends[place] = 0
+    return count
+
+
+@kernel
+def find_unanswered(rows, clocks, repeats, now, timeout, due, ends, latest, events):
     """Requests that nobody answered in time, each once.
 
     Args:
         rows: int64[rows, 4] of one protocol, columns I_*.  clocks: int64[rows], ns.
         repeats: bool[rows], requests with the mark of one before them, which takes its place.
         now: clock of the batch's end.  timeout: ns.
-        before, after: int64[places], ns: when the time of each request ends that is open; 0: none, or told. Of the batches
-            before this one, and with it.
+        due: int64[n], places whose time passes with the batch unless one of its rows ends it.
+        ends: int64[places], ns: when the time of each request ends that is open; 0: none, or told.
         latest: int64[places], row of the batch's last request plus one; all 0 before and after.
-        events: int64[capacity, 3], columns U_*.
+        events: int64[2 * rows + n, 3], columns U_*, filled.
 
     Returns:
-        (how many, requests that were pushed out before their time had passed, when the next time ends: NEVER if none is open)
+        (how many, requests that were pushed out before their time had passed, when the first time of the batch's requests
+        ends: NEVER if it has none)
     """
     count, lost, soonest, i = 0, 0, NEVER, 0
-    for place in range(len(before)):
-        after[place] = before[place]
     while i < len(rows):
         stop, place, kind = group_end(rows, i), rows[i, I_PLACE], rows[i, I_KIND]
         if place >= 0 and (kind == REQUEST or kind == RESPONSE or kind == EXCEPTION):
-            end, source = after[place], -1 - place
+            end, source = ends[place], -1 - place
             if latest[place] > 0:
                 source = latest[place] - 1
             if end > 0 and end < clocks[i]:
@@ -64,17 +73,18 @@ def find_unanswered(rows, clocks, repeats, now, timeout, before, after, latest, 
                 count = tell(events, count, source, clocks[i], i)
             elif end > 0 and kind == REQUEST:
                 lost += 1
-            after[place] = clocks[i] + timeout if kind == REQUEST else 0
+            ends[place] = clocks[i] + timeout if kind == REQUEST else 0
             latest[place] = i + 1 if kind == REQUEST else 0
         i = stop
-    for place in range(len(after)):
-        if after[place] > 0 and after[place] < now:
-            source = latest[place] - 1 if latest[place] > 0 else -1 - place
-            count = tell(events, count, source, after[place], -1)
-            after[place] = 0
-        if after[place] > 0:
-            soonest = min(soonest, after[place])
-        latest[place] = 0
+    for k in range(len(due)):
+        count = tell_due(events, count, due[k], now, ends, latest)
+    for i in range(len(rows)):
+        if rows[i, I_PLACE] >= 0:
+            place = rows[i, I_PLACE]
+            count = tell_due(events, count, place, now, ends, latest)
+            if ends[place] > 0:
+                soonest = min(soonest, ends[place])
+            latest[place] = 0
     return count, lost, soonest
 
 

@@ -23,7 +23,11 @@ from tests.differential.test_packet_fields import built_capture
 pytestmark = pytest.mark.differential
 
 FRAMES_OF_EACH = 60
-PROTOCOLS = ("frame", "eth", "vlan", "arp", "ip", "ipv6", "tcp", "udp", "icmp", "icmpv6", "igmp", "mbtcp", "modbus")
+PROTOCOLS = (
+    "frame", "eth", "vlan", "arp", "ip", "ipv6", "tcp", "udp", "icmp", "icmpv6", "igmp", "prp", "hsr", "hsr_prp_supervision",
+    "mbtcp", "modbus", "dnp3", "iec60870_104", "iec60870_asdu", "tpkt", "cotp", "s7comm", "enip", "cip", "cipcm", "cipcls",
+    "cippccc", "cipio", "goose", "sv",
+)  # fmt: skip
 NAME = re.compile(r'<field name="([^"]+)"')
 RESOLUTION = "a name looked up for an address; no part of the packet"
 STATUS = "whether Wireshark checked a checksum, which is a preference; ours is packet.anomaly"
@@ -31,6 +35,7 @@ EXPERT = "an expert item: Wireshark's opinion, whose like are packet.anomaly and
 BETWEEN = "analysis between packets"
 REASSEMBLY = "lists the frames that Wireshark put together"
 NUMBERING = "numbers conversations in the order in which Wireshark meets them"
+TREE = "a node of Wireshark's tree, without a value of its own"
 NOT_DECODED = "not decoded yet: a protocol or option of its own that control networks do not use"
 # A name, or a pattern of names, and the reason.
 EXEMPT = {
@@ -46,6 +51,12 @@ EXEMPT = {
     r"arp\.(duplicate-address-\w+|seconds-since-.*)|icmp(v6)?\.(resp_to|resp_in|resptime|no_resp)": BETWEEN,
     r"tcp\.(segment|segments|segment_data|segment\..*|reassembled.*)|ip(v6)?\.(fragment|fragments|fragment\..*|reassembled.*)": REASSEMBLY,
     r"(tcp|udp)\.stream": NUMBERING,
+    r"cotp\.segments|(dnp3\.al|s7comm)\.fragment.*": REASSEMBLY,
+    r"iec60870_104\.data": "bytes between APDUs, which belong to none",
+    r"dnp3\.(iin_abnormal|unknown_object|unknown_group0_variation)": EXPERT,
+    r"s7comm\.(header|param|param\.item|data|data\.item|data\.userdata\.szl_data_tree|cpu\.diag_msg|tis\.parameter)": TREE,
+    r"s7comm\.(alarm\.(associated_value|message|message_object|timestamp_coming)|cpu\.tis\.data)": TREE,
+    r"s7comm\.param\.pistart\.parameterblock": TREE,
     r"frame\.(ignored|marked|offset_shift|ref_time|coloring_rule.*)": "what the user of Wireshark has marked or shifted",
     r"frame\.protocols": "the names of Wireshark's dissectors",
     r"frame\.time": "frame.time_epoch as text, in the time zone of whoever asks",
