@@ -68,14 +68,23 @@ def occurring(values: Array, constants: NDArray[np.int64]) -> NDArray[np.bool_]:
         seen[values.view(np.uint8) if values.dtype == np.bool_ else values] = True
         found: NDArray[np.bool_] = seen[constants.clip(0, SMALL - 1)] & (constants >= 0) & (constants < SMALL)
         return found
+    if len(constants) <= FEW:  # compared in the values' own type: a wider copy of them takes longer than that
+        kind = values.dtype.type
+        return np.array([in_range(values, one) and (values == kind(one)).any() for one in constants.tolist()], np.bool_)
     if values.dtype.kind == "u":
         values = values.astype(np.int64)  # beside int64, NumPy takes uint64 for a float, which is not exact
-    if len(constants) <= FEW:
-        return np.array([(values == constant).any() for constant in constants.tolist()], np.bool_)
     found = np.zeros(len(constants), np.bool_)
     at = np.searchsorted(constants, values).clip(max=len(constants) - 1)
     found[at[constants[at] == values]] = True
     return found
+
+
+def in_range(values: Array, constant: int) -> bool:
+    """Whether a constant can be one of some values at all, by their type."""
+    if values.dtype.kind == "f":
+        return True
+    limits = np.iinfo(values.dtype)
+    return bool(limits.min <= constant <= limits.max)
 
 
 def needed(test: Test | None) -> tuple[str, frozenset[int]] | None:

@@ -56,6 +56,9 @@ CELLS = 16
     int, Cell)  # fmt: skip
 
 
+AHEAD = 64  # rows whose flows are looked for together
+
+
 class Peer(IntFlag):
     """A row's flow as Suricata sees it, for payload rules alone: its direction and states differ from ours."""
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from detector.bytes_kernels import be16
 from detector.flows.columns import (
+    AHEAD,
     BEGAN,
     BYTES_SO_FAR,
     CLOCK,
@@ -64,7 +65,6 @@ NEW, ESTABLISHED, CLOSING, CLOSED = (int(x) for x in (FlowState.NEW, FlowState.E
                                                       FlowState.CLOSED))  # fmt: skip
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 T_GOOSE, T_SAMPLED_VALUES = 0x88B8, 0x88BA  # EtherTypes
-AHEAD = 64  # rows whose flows are looked for together
 
 # Columns of Flows.links: small and apart, since a flood walks through them and through little else.
 NEXT, OLDER, NEWER, BUCKET = 0, 1, 2, 3
@@ -303,14 +303,19 @@ def bucket_of(value, buckets):
 
 
 @kernel
-def look_ahead(cells, words, buffer, first, stop, slots, links, buckets, shards, vlan_in_key, out):
+def look_ahead(cells, words, buffer, first, stop, slots, links, buckets, shards, vlan_in_key, ahead, out):
     """Finds the hash chains of rows first..stop, and reads the flow that each will probably need or push out.
 
     A flood comes to a new place of the table with every packet, and would wait for memory eight times each. These reads
     wait for nobody: what they bring is written to `out` as it comes, is not used, and is in the cache soon after.
+
+    ahead: uint64[AHEAD, 6], filled, the key of each row as key_of_row has it.
     """
     for row in range(first, stop):
-        a_high, a_low, b_high, b_low, last, _ = key_of_row(cells, words, buffer, row, vlan_in_key)
+        a_high, a_low, b_high, b_low, last, is_swapped = key_of_row(cells, words, buffer, row, vlan_in_key)
+        place = row - first
+        ahead[place, 0], ahead[place, 1], ahead[place, 2], ahead[place, 3] = a_high, a_low, b_high, b_low
+        ahead[place, 4], ahead[place, 5] = last, np.uint64(is_swapped)
         value = hash_key(a_high, a_low, b_high, b_low, last)
         out[row, SLOT] = value
         out[row, FLOW] = buckets[bucket_of(value, buckets)]
@@ -365,6 +370,7 @@ def follow_rows(
     vlan_in_key,
     is_midstream,
     followed,
+    ahead,
     out,
 ):
     """Fills FlowColumns for all cells, words, in their order.
@@ -376,11 +382,13 @@ def follow_rows(
         vlan_in_key: whether flows of different VLANs are different flows.
         is_midstream: whether TCP sessions whose handshake was not seen are followed.
         followed: bool[64], shards whose flows are followed; rows of the others have none.
+        ahead: uint64[AHEAD, 6], room for keys.
     """
     for row in range(len(words)):
-        if row % AHEAD == 0:
+        place = row % AHEAD
+        if place == 0:
             stop = min(row + AHEAD, len(words))
-            look_ahead(cells, words, buffer, row, stop, slots, links, buckets, shards, vlan_in_key, out)
+            look_ahead(cells, words, buffer, row, stop, slots, links, buckets, shards, vlan_in_key, ahead, out)
         out[row, RELATIVE_SEQ] = -1
         out[row, RELATIVE_ACK] = -1
         out[row, WINDOW_SCALE] = -1
@@ -401,7 +409,8 @@ def follow_rows(
                 out[row, column] = 0
             continue
         transport = np.int64(cells[TRANSPORT, row])
-        a_high, a_low, b_high, b_low, last, is_swapped = key_of_row(cells, words, buffer, row, vlan_in_key)
+        a_high, a_low, b_high, b_low = ahead[place, 0], ahead[place, 1], ahead[place, 2], ahead[place, 3]
+        last, is_swapped = ahead[place, 4], np.int64(ahead[place, 5])
         shard = out[row, SLOT] & (SHARDS - 1)
         bucket = bucket_of(out[row, SLOT], buckets)
         slot = find_flow(keys, links, np.int64(buckets[bucket]), a_high, a_low, b_high, b_low, last)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.flows.columns import CELLS, SHARDS, FlowColumns
+from detector.flows.columns import AHEAD, CELLS, SHARDS, FlowColumns
 from detector.flows.fields import FLOW_COLUMNS
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
@@ -155,6 +155,7 @@ class FlowTable:
         seconds = (settings.tcp_unanswered_seconds, settings.tcp_seconds, settings.tcp_closed_seconds,
                    settings.udp_seconds, settings.other_seconds)  # fmt: skip
         self._timeouts = np.array(seconds, np.int64) * SECOND
+        self._ahead = np.empty((AHEAD, 6), np.uint64)
 
     @property
     def created(self) -> int:
@@ -201,7 +202,8 @@ class FlowTable:
         structure = packets.structure
         kernels.follow_rows(
             structure.cells, structure.words, packets.batch.buffer, packets.clock, packets.batch.wire_lengths, *self._flows,
-            self._tcp_ports, self._udp_ports, self._timeouts, self._settings.vlan_in_key, self._settings.midstream, self._followed, out,
+            self._tcp_ports, self._udp_ports, self._timeouts, self._settings.vlan_in_key, self._settings.midstream, self._followed,
+            self._ahead, out,
         )  # fmt: skip
         flows = FlowColumns(out)
         offer(packets, flows)

@@ -35,7 +35,7 @@ REDUNDANT_NS = 400_000_000  # for which nodes remember what they have seen (IEC 
 LONGEST_HASHED = 256  # bytes of an IP packet without a transport checksum that take part in its hash
 
 CLOCK, PENDING, HAS_CLOCK = 0, 1, 2
-IS_LATE, IS_JUMP = 1, 2
+IS_LATE, IS_JUMP, HAS_ANOMALY = 1, 2, 4  # bits of odds; the last: a row of the packet has an anomaly
 
 
 @kernel
@@ -165,7 +165,7 @@ def is_copy(buffer, cells, row, start, stop, now, copies, frames):
 
 
 @kernel
-def find_copies(buffer, starts, stops, cells, words, times, copies, frames, redundant):
+def find_copies(buffer, starts, stops, cells, words, times, copies, frames, odds, redundant):
     """Which packets are a copy of one before. redundant: bool[packets], filled, all False before; the others as for is_copy."""
     for row in range(len(words)):
         if cells[OUTER, row] < 0 and (cells[HSR, row] >= 0 or cells[PRP, row] >= 0):
@@ -175,6 +175,7 @@ def find_copies(buffer, starts, stops, cells, words, times, copies, frames, redu
             )
             if redundant[packet]:
                 mark(words, row, REDUNDANT)
+                odds[packet] |= HAS_ANOMALY
 
 
 @kernel
@@ -182,7 +183,8 @@ def judge_arrivals(cells, words, times, clocks, odds, hashes, table, repeats, ro
     """What each row's arrival says: its clock, an odd time, and whether the same packet was seen within REPEAT_NS.
 
     Args:
-        clocks: int64[packets], odds: uint8[packets], as follow_clock fills them.
+        clocks: int64[packets], as follow_clock fills them.
+        odds: uint8[packets], as follow_clock and all that marks rows leave them.
         hashes: int64[packets], as hash_packet has them.
         table: int64[power of two, 2]: hash and time of the latest packet in each place.
         repeats: bool[packets], filled, all False before. A copy that find_copies has marked is none.
@@ -193,17 +195,18 @@ def judge_arrivals(cells, words, times, clocks, odds, hashes, table, repeats, ro
     for row in range(len(words)):
         packet = cells[PACKET, row]
         row_clocks[row] = clocks[packet]
-        if odds[packet]:
-            mark(words, row, LATE if odds[packet] == IS_LATE else JUMP)
-        if cells[OUTER, row] < 0 and not is_marked(words, row, REDUNDANT):
+        if odds[packet] & (IS_LATE | IS_JUMP):
+            mark(words, row, LATE if odds[packet] & IS_LATE else JUMP)
+        if cells[OUTER, row] < 0 and not (odds[packet] & HAS_ANOMALY and is_marked(words, row, REDUNDANT)):
             value = hashes[packet]
             place = value & (len(table) - 1)
             repeats[packet] = table[place, 0] == value and abs(times[packet] - table[place, 1]) <= REPEAT_NS
             if repeats[packet]:
                 mark(words, row, REPEAT)
+                odds[packet] |= HAS_ANOMALY
             table[place, 0] = value
             table[place, 1] = times[packet]
-        for word in range(2):
+        for word in range(2 if odds[packet] else 0):
             bits, place = words[row, ANOMALIES + word], 64 * word
             seen[word] |= bits
             while bits:

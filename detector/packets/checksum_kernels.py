@@ -7,6 +7,7 @@ import numpy as np
 from detector.bytes_kernels import be16, u8
 from detector.errors import PacketAnomaly as Odd
 from detector.kernel import kernel
+from detector.packets.arrival_kernels import HAS_ANOMALY, mark
 from detector.packets.rows import (
     ANOMALIES,
     ICMP,
@@ -60,11 +61,12 @@ def has(cells, words, n, odd):
 
 
 @kernel
-def check_rows(buffer, cells, words, is_unsummed):
+def check_rows(buffer, cells, words, is_unsummed, odds):
     """Marks rows whose checksums are wrong; what was not captured whole is left alone, and so are quotes.
 
     Args:
         is_unsummed: bool[packets], packets taken before the network card filled their checksums in; or bool[0]: none is.
+        odds: uint8[packets], HAS_ANOMALY is added to.
     """
     for n in range(len(words)):
         at = np.int64(cells[IP, n])
@@ -80,7 +82,8 @@ def check_rows(buffer, cells, words, is_unsummed):
         if at >= 0 and cells[NETWORK, n] == 4:
             header = (u8(buffer, at) & 15) * 4
             if header >= 20 and not is_sound(add_words(buffer, at, at + header, 0)):
-                words[n, ANOMALIES + (O_IP >> 6)] |= np.uint64(1) << np.uint64(O_IP & 63)
+                mark(words, n, O_IP)
+                odds[cells[PACKET, n]] |= HAS_ANOMALY
         for which in range(4):
             at = np.int64(cells[LAYERS[which], n])
             if at < 0 or stop - at < 8 or (which == 1 and be16(buffer, at + 6) == 0):
@@ -96,4 +99,5 @@ def check_rows(buffer, cells, words, is_unsummed):
                         total += np.int64((value >> np.uint64(shift)) & np.uint64(0xFFFF))
                 total += end - at + np.int64(cells[TRANSPORT, n])
             if not is_sound(add_words(buffer, at, end, total)):
-                words[n, ANOMALIES + (ODDS[which] >> 6)] |= np.uint64(1) << np.uint64(ODDS[which] & 63)
+                mark(words, n, ODDS[which])
+                odds[cells[PACKET, n]] |= HAS_ANOMALY

@@ -69,12 +69,12 @@ class PacketDecoder:
         arrivals.follow_clock(batch.times, self._settings.clock_step_ns, self._clock, clocks, odds)
         seen = np.zeros(SEEN_WORDS, np.uint64)
         hashes = np.empty(len(batch), np.int64)
-        rows = self._decode_rows(batch, clocks, hashes, seen)
+        rows = self._decode_rows(batch, clocks, (hashes, odds, seen))
         if self._settings.check_checksums:
             unsummed = NONE_UNSUMMED if batch.is_unsummed is None else batch.is_unsummed
-            checksums.check_rows(batch.buffer, *rows, unsummed)
+            checksums.check_rows(batch.buffer, *rows, unsummed, odds)
         repeats, row_clocks = np.zeros(len(batch), np.bool_), np.empty(len(rows.words), np.int64)
-        redundant = self._find_copies(batch, rows) if int(seen[Seen.LAYERS]) & S_REDUNDANCY else None
+        redundant = self._find_copies(batch, rows, odds) if int(seen[Seen.LAYERS]) & S_REDUNDANCY else None
         arrivals.judge_arrivals(
             *rows, batch.times, clocks, odds, hashes, self._repeats, repeats, row_clocks, self._anomalies, seen
         )
@@ -91,17 +91,16 @@ class PacketDecoder:
         now = int(row_clocks[-1]) if len(row_clocks) else 0
         return PacketTable(batch, rows, row_clocks, times, BY_NAME, SPANS, seen, now)
 
-    def _find_copies(self, batch: Batch, rows: PacketRows) -> NDArray[np.bool_]:
+    def _find_copies(self, batch: Batch, rows: PacketRows, odds: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """bool[packets], copies that PRP or HSR made."""
         redundant = np.zeros(len(batch), np.bool_)
         arrivals.find_copies(
-            batch.buffer, batch.starts, batch.stops, *rows, batch.times, self._copies, self._copied, redundant
+            batch.buffer, batch.starts, batch.stops, *rows, batch.times, self._copies, self._copied, odds, redundant
         )
         return redundant
 
-    def _decode_rows(
-        self, batch: Batch, clocks: NDArray[np.int64], hashes: NDArray[np.int64], seen: NDArray[np.uint64]
-    ) -> PacketRows:
+    def _decode_rows(self, batch: Batch, clocks: NDArray[np.int64], noted: tuple[NDArray[Any], ...]) -> PacketRows:
+        """The rows. noted: hashes, odds and seen of decode_packets."""
         capacity = len(batch) + len(batch) // 4 + 64
         if len(self._rows.words) < capacity:
             self._rows = make_rows(capacity)
@@ -110,7 +109,7 @@ class PacketDecoder:
             batch.reserve(2 * 65536 + 1)
             done, n, batch.used = kernels.decode_packets(
                 batch.buffer, batch.used, batch.starts, batch.stops, batch.wire_lengths, batch.link_types, clocks, done,
-                *self._rows, n, self._fragments, hashes, seen,
+                *self._rows, n, self._fragments, *noted,
             )  # fmt: skip
             if done == len(batch):
                 return PacketRows(self._rows.cells, self._rows.words[:n])

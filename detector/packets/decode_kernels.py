@@ -11,8 +11,7 @@ import numpy as np
 from detector.bytes_kernels import be16, be32, le32, u8
 from detector.errors import PacketAnomaly as Odd
 from detector.kernel import kernel
-from detector.packets.arrival_kernels import hash_packet
-from detector.packets.arrival_kernels import mark
+from detector.packets.arrival_kernels import HAS_ANOMALY, hash_packet, mark
 from detector.packets.fragment_kernels import FRAGMENT_ROOM, add_fragment
 from detector.packets.rows import (
     ANOMALIES,
@@ -604,7 +603,9 @@ def decode_quoted(buffer, cells, words, n, parent):
 
 
 @kernel
-def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks, first, cells, words, n, fragments, hashes, seen):
+def decode_packets(
+    buffer, used, starts, stops, wire_lengths, link_types, clocks, first, cells, words, n, fragments, hashes, odds, seen
+):
     """Fills rows for packets first.. until all are done or there is no room left.
 
     Args:
@@ -612,6 +613,7 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
         n: rows filled so far.
         fragments: Fragments, the state of reassembly.
         hashes: int64[packets], filled as hash_packet has them: here, where what it reads is at hand.
+        odds: uint8[packets], HAS_ANOMALY is added to those of which a row has one.
         seen: uint64[4], added to, words Seen; anomalies not yet.
 
     Returns:
@@ -682,5 +684,8 @@ def decode_packets(buffer, used, starts, stops, wire_lengths, link_types, clocks
         if (cells[ICMP, n - 1] >= 0 or cells[ICMPV6, n - 1] >= 0) and decode_quoted(buffer, cells, words, n, n - 1):
             seen[SEEN_LAYERS] |= np.uint64(S_QUOTES)
             n += 1
+        for row in range(outermost, n):
+            if words[row, ANOMALIES] or words[row, ANOMALIES + 1]:
+                odds[packet] |= HAS_ANOMALY
         hashes[packet] = hash_packet(buffer, cells, words, outermost)
     return len(starts), n, used

@@ -99,6 +99,6 @@ def load(
         present = np.zeros(rows, np.bool_)
         kernels.load_bytes(buffer, starts, stops, place.offset // 8, text, present)
         return Column(field, text.view("S16").reshape(rows), present)
-    values, present = np.empty(rows, np.int64), np.empty(rows, np.bool_)
+    values, present = np.empty(rows, dtype_of(field, place.width)), np.empty(rows, np.bool_)
     kernels.load_bits(buffer, starts, stops, place.offset, place.width, place.is_little, values, present)
-    return Column(field, values.astype(dtype_of(field, place.width)), present)
+    return Column(field, values, present)
