@@ -189,7 +189,7 @@ def test_real_captures(all_captures: Sequence[Path]) -> None:
     """Some of them, others in each run; `make test-long` takes all."""
     total: Counter[str] = Counter()
     left: list[str] = []
-    for path in sample(all_captures, 50):
+    for path in sample(all_captures, 25):
         compared, differences = judged(path)
         total += compared
         left += differences

@@ -144,7 +144,7 @@ def test_real_captures(all_captures: Sequence[Path], tmp_path: Path) -> None:
     """Those that lack segments of their connections are compared as if these had not been: tshark waits for them longer."""
     total: Counter[str] = Counter()
     left: list[str] = []
-    for path in sample(all_captures, 14):
+    for path in sample(all_captures, 8):
         lacks = tshark.frames(path, "tcp.port == 102 && tcp.analysis.lost_segment")
         compared, differences = judged(mended(path, tmp_path / f"{path.stem}.pcap") if lacks else path)
         total += compared
@@ -157,7 +157,7 @@ def test_real_captures(all_captures: Sequence[Path], tmp_path: Path) -> None:
 def test_scapy_builds_what_it_dissects(all_captures: Sequence[Path]) -> None:
     """Every TPKT of the captures without an anomaly, with lengths computed anew."""
     seen = 0
-    for path in sample(all_captures, 14):
+    for path in sample(all_captures, 8):
         decoding = Decoding(PipelineSettings())
         for batch in open_source([str(path)]).batches():
             table = decoding.tables(batch)[1]["s7comm"]
