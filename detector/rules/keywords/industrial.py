@@ -7,6 +7,7 @@ complete. Suricata's transactions are PDUs of one direction too, but for Modbus,
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from detector.protocols.dnp3 import LAYOUT, VALUES, VARIATIONS
 from detector.protocols.fields import FIELDS
@@ -346,16 +347,24 @@ def anomaly(name: str) -> Test:
     return equal("pdu.anomaly", next(code for code, label in FIELDS["pdu.anomaly"].labels.items() if label == name))
 
 
+class Event(NamedTuple):
+    """What an event's rows have, and whether they are PDUs."""
+
+    test: Test
+    is_whole: bool = True
+
+
+OWN = ("modbus.no_room", "modbus.not_modbus", "modbus.other_port")  # anomalies that are no events of Suricata's
 EVENTS = {
     **{
-        name: anomaly(name)
+        name: Event(anomaly(name))
         for name in FIELDS["pdu.anomaly"].labels.values()
-        if name.startswith("modbus.") and name != "modbus.no_room"
+        if name.startswith("modbus.") and name not in OWN
     },
-    "dnp3.len_too_small": anomaly("dnp3.invalid_length"),
-    "dnp3.bad_link_crc": anomaly("dnp3.invalid_header"),
-    "dnp3.bad_transport_crc": anomaly("dnp3.bad_crc"),
-    "dnp3.unknown_object": unread_object(),
+    "dnp3.len_too_small": Event(anomaly("dnp3.invalid_length")),
+    "dnp3.bad_link_crc": Event(anomaly("dnp3.invalid_header"), is_whole=False),
+    "dnp3.bad_transport_crc": Event(anomaly("dnp3.bad_crc")),
+    "dnp3.unknown_object": Event(unread_object()),
 }
 
 
@@ -365,7 +374,7 @@ def app_layer_event(draft: Draft, value: str) -> None:
     protocol, _, _ = value.partition(".")
     if value not in EVENTS:
         raise draft.unsupported(f"the event {value} is not supported", f"supported are {', '.join(EVENTS)}")
-    draft.add_pdu_test(protocol, EVENTS[value], is_whole=value != "dnp3.bad_link_crc")
+    draft.add_pdu_test(protocol, EVENTS[value].test, is_whole=EVENTS[value].is_whole)
 
 
 # --- what is spoken -------------------------------------------------------------------------------------------------
