@@ -70,12 +70,12 @@ def hashed(table: Table, name: str) -> str:
     return hashlib.sha256(data + rows.tobytes()).hexdigest()[:16]
 
 
-def digest(name: str, paths: Sequence[str], settings: PipelineSettings) -> dict[str, str]:
+def digest(name: str, paths: Sequence[str], settings: PipelineSettings, batch_packets: int = 97) -> dict[str, str]:
     """Hashes of every column of every table, of what filters select, and of the alerts, batch by batch."""
     found: dict[str, str] = {}
     pipeline = Pipeline(shipped_rules(), settings)
     windows = Windowing(settings)
-    for number, batch in enumerate(open_source(paths, batch_packets=97).batches()):
+    for number, batch in enumerate(open_source(paths, batch_packets=batch_packets).batches()):
         packets, pdus = pipeline.decoding.tables(batch)
         tables: dict[str, Table] = {"packet": packets, **pdus}
         for field in FIELDS:
@@ -179,7 +179,7 @@ def main() -> None:
     found: dict[str, object] = {}
     for path in given.captures:
         found |= digest(Path(path).name, [path], PipelineSettings())
-    found |= digest("all, small tables", given.captures, SMALL)
+    found |= digest("all, small tables", given.captures, SMALL, 800)
     found |= live()
     if given.rules:
         rules = load_rules([Path(given.rules)], suricata_yaml=Path(given.rules).with_name("suricata.yaml"))

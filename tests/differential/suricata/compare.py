@@ -107,7 +107,7 @@ def refused_by_suricata(rules: Path, folder: Path) -> dict[int, str]:
     """{line: why} of rules that Suricata does not load."""
     made = run(configuration(), ["-T", "-S", rules], folder)
     reasons, found = [], {}
-    for line in (made.stdout + made.stderr).splitlines():
+    for line in made.stdout.splitlines():
         if (place := re.search(r"error parsing signature .* at line (\d+)$", line)) is not None:
             found[int(place[1])] = "; ".join(reasons)
             reasons = []

@@ -14,7 +14,11 @@ class UnreadableCapture(Exception):
 
 
 def run(yaml: str, arguments: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Suricata in single mode; its files go into the folder."""
+    """Suricata in single mode; its files go into the folder. stdout has stderr too.
+
+    Raises:
+        UnreadableCapture: it cannot read the capture, and would now wait for a minute.
+    """
     path = folder / "suricata.yaml"
     path.write_text(yaml)
     command = [
@@ -29,7 +33,15 @@ def run(yaml: str, arguments: Sequence[str | Path], folder: Path) -> subprocess.
         str(folder),
         *map(str, arguments),
     ]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
+    said = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
+        assert program.stdout is not None
+        for line in program.stdout:
+            said.append(line)
+            if "datalink type" in line:
+                program.kill()
+                raise UnreadableCapture(line)
+    return subprocess.CompletedProcess(command, program.returncode, "".join(said))
 
 
 def events(yaml: str, rules: Path, capture: Path, folder: Path, *, may_refuse: bool = False) -> list[dict[str, Any]]:
@@ -37,8 +49,6 @@ def events(yaml: str, rules: Path, capture: Path, folder: Path, *, may_refuse: b
     log = folder / "eve.json"
     log.unlink(missing_ok=True)
     done = run(yaml, ["-S", rules, "-r", capture], folder)
-    if "datalink type" in done.stderr:
-        raise UnreadableCapture(capture)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert may_refuse or "rror parsing signature" not in done.stdout + done.stderr, done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert may_refuse or "rror parsing signature" not in done.stdout, done.stdout[-2000:]
     return [json.loads(line) for line in log.read_text().splitlines()]
