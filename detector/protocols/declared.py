@@ -139,7 +139,8 @@ class DeclaredTable(PduTable):
 
     def _make_own(self, field: Field) -> Column:
         if field.level != "object":
-            return spotted_in(self.declared, field, self.cells, self.packets.batch.buffer)
+            column = spotted_in(self.declared, field, self.cells, self.packets.batch.buffer)
+            return self._with_objects(column) if self.shares(field) else column
         objects = self.objects()
         column = objects.column(field.name)
         values, rows = column.flat()
@@ -149,10 +150,27 @@ class DeclaredTable(PduTable):
             values, rows = values[chosen], rows[chosen]
         return ragged(field, values, objects.parents[rows], self.rows, column.buffer)
 
+    def shares(self, field: Field) -> bool:
+        """Whether objects may have values of a PDU's field."""
+        return any(spot.part.is_object for spot in self.declared.spots[field.name])
 
-def spotted_in(declared: Declared, field: Field, cells: Cells, buffer: NDArray[np.uint8]) -> Column:
-    """The column of a field over rows of cells."""
-    found = [spotted(field, spot, cells, buffer) for spot in declared.spots[field.name]]
+    def _with_objects(self, column: Column) -> Column:
+        """The column with what objects have of its field, behind the PDU's own values."""
+        parents = self.objects().parents
+        below = spotted_in(self.declared, column.field, self._object_cells, self.packets.batch.buffer, True)
+        (values, rows), (more, places) = column.flat(), below.flat()
+        rows = np.concatenate((rows, parents[places]))
+        order = np.argsort(rows, kind="stable")
+        return ragged(column.field, np.concatenate((values, more))[order], rows[order], self.rows, column.buffer)
+
+
+def spotted_in(
+    declared: Declared, field: Field, cells: Cells, buffer: NDArray[np.uint8], is_object: bool | None = None
+) -> Column:
+    """The column of a field over rows of cells, which are objects' or not; None: as the field's level says."""
+    wanted = field.level == "object" if is_object is None else is_object
+    spots = (spot for spot in declared.spots[field.name] if spot.part.is_object == wanted)
+    found = [spotted(field, spot, cells, buffer) for spot in spots]
     if field.name in declared.several:
         flat = [column.flat() for column in found]
         rows = np.concatenate([rows for _, rows in flat])

@@ -54,8 +54,10 @@ UNITY, LONGEST_UNITY = (
 # Stream state behind framing's own: what the stream was found to be, and the flow that was found of.
 STATE_COLUMNS = F_OWN
 # Columns of out behind those of every protocol.
-P_FUNCTION, P_REQUEST_NS, P_REFERENCE, P_QUANTITY, P_BODY = range(P_OWN, P_OWN + 5)
-OUT_COLUMNS = P_OWN + 5
+# P_WHAT, P_SUB: places in modbus.WHATS and modbus.SUBS, -1 for none.
+P_FUNCTION, P_REQUEST_NS, P_REFERENCE, P_QUANTITY, P_WHAT, P_SUB = range(P_OWN, P_OWN + 6)
+OUT_COLUMNS = P_OWN + 6
+MOST_FUNCTIONS, MOST_CODES = 128, 64
 # Bits of anomalies, in the order of modbus.ANOMALIES.
 O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATCH, O_NO_ROOM = (
     1,
@@ -223,11 +225,17 @@ def add_row(out, found, row, start, stop, odd, direction, buffer):
     out[found, P_ROW] = row
     out[found, P_START] = start
     out[found, P_STOP] = stop
+    out[found, P_WHAT] = out[found, P_SUB] = -1
     if odd:  # no PDU: its bytes mean nothing
         out[found, P_KIND], out[found, P_FUNCTION] = MALFORMED, -1
     else:
-        out[found, P_KIND] = EXCEPTION if function & 0x80 else REQUEST if direction == 0 else RESPONSE
-        out[found, P_FUNCTION] = function & 0x7F
+        kind = EXCEPTION if function & 0x80 else REQUEST if direction == 0 else RESPONSE
+        out[found, P_KIND], out[found, P_FUNCTION] = kind, function & 0x7F
+        out[found, P_WHAT] = kind * MOST_FUNCTIONS + (function & 0x7F)
+        if function == 8 and stop - start >= 10:
+            out[found, P_SUB] = kind * MOST_CODES + min(be16(buffer, start + 8), MOST_CODES - 1)
+        elif function == 43 and stop - start >= 9:
+            out[found, P_SUB] = (2 + kind) * MOST_CODES + min(u8(buffer, start + 8), MOST_CODES - 1)
     out[found, P_REQUEST_FRAME] = -1
     out[found, P_PLACE] = -1
     out[found, P_REQUEST_NS] = -1
