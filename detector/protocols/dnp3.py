@@ -61,6 +61,7 @@ ANOMALIES = {
     "dnp3.incomplete_message": "a message that was given up for a new one",
     "dnp3.invalid_function": "a function code that the standard reserves",
     "dnp3.unsolicited_response": "a reply whose request was not seen",
+    "dnp3.flooded": "more than 500 requests of a connection since its last reply; once until the next",
     "dnp3.no_room": "an unfinished frame or message for which there was no memory",
     **port_anomalies("dnp3", "DNP3"),
 }
@@ -359,7 +360,7 @@ OTHERS = (
 )
 FIELDS = (OTHERS[0], *DECLARED.fields.values(), OTHERS[1], *general_fields(NUMBER, ANOMALIES))
 BY_NAME = {field.name: field for field in FIELDS}
-STATE_COLUMNS, REQUEST_COLUMNS, OUT_COLUMNS, OBJECT_COLUMNS = 12, 4, OWN + 12, 23
+STATE_COLUMNS, REQUEST_COLUMNS, OUT_COLUMNS, OBJECT_COLUMNS = 11, 4, OWN + 12, 23
 
 
 SPANS = {"dnp3": 0}

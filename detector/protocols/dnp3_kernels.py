@@ -24,6 +24,7 @@ from detector.protocols.framing_kernels import (
     open_span,
     put_number,
     server_port,
+    watch_flood,
 )  # fmt: skip
 from detector.protocols.pairing_kernels import (
     CONFIRM,
@@ -53,9 +54,10 @@ LONGEST = 292  # of a frame
 PIECES = 64  # of a message: 2 KB are usual, which take nine
 LONGEST_MESSAGE = PIECES * 249
 # Stream state behind framing's own: what the stream was found to be and the flow that was found of; whether its bytes are
-# skipped; the message that is not whole yet: its first block plus one, bytes, pieces, last sequence number, addresses.
-F_LOST, T_HEAD, T_LENGTH, T_PIECES, T_SEQUENCE, T_ENDS = range(F_OWN, F_OWN + 6)
-STATE_COLUMNS = F_OWN + 6
+# skipped; the message that is not whole yet: its first block plus one, bytes, pieces, last sequence number, addresses; requests since
+# the last reply.
+F_LOST, T_HEAD, T_LENGTH, T_PIECES, T_SEQUENCE, T_ENDS, F_ASKED = range(F_OWN, F_OWN + 7)
+STATE_COLUMNS = F_OWN + 7
 # Columns of out behind those of every protocol. Bounds of: the transport octet, a piece of a message that is not whole with it, the message, its internal
 # indications, the numbers of its frames. -1: there is none.
 (
@@ -64,7 +66,8 @@ STATE_COLUMNS = F_OWN + 6
 ) = range(P_OWN, P_OWN + 12)  # fmt: skip
 OUT_COLUMNS = P_OWN + 12
 # Bits of anomalies, in the order of dnp3.ANOMALIES.
-O_HEADER, O_CRC, O_LENGTH, O_TRANSPORT, O_INCOMPLETE, O_FUNCTION, O_UNSOLICITED, O_NO_ROOM = 1, 2, 4, 8, 16, 32, 64, 128
+O_HEADER, O_CRC, O_LENGTH, O_TRANSPORT, O_INCOMPLETE, O_FUNCTION, O_UNSOLICITED = 1, 2, 4, 8, 16, 32, 64
+O_FLOODED, O_NO_ROOM = 128, 256
 DOUBTS = O_HEADER | O_NO_ROOM
 REQUEST_COLUMNS = R_OWN
 
@@ -284,6 +287,8 @@ def frame_chunks(
         room = 4 * size + 2 * (LONGEST_MESSAGE + LONGEST + PIECES * NUMBER_BYTES)
         if found + size // HEADER + 3 > len(out) or len(buffer) - used < room:
             return place, found, used
+        if chunks[i, IS_FIRST]:
+            state[stream, F_ASKED] = 0
         is_datagram = chunks[i, IS_DATAGRAM] != 0
         if is_datagram:
             start, stop = chunks[i, START], chunks[i, STOP]
@@ -313,6 +318,7 @@ def frame_chunks(
                 state, blocks, links, meta, shard, stream, requests, out, found, buffer, used, table, flows[row, FLOW],
                 numbers[packet], times[packet],
             )  # fmt: skip
+            watch_flood(state, stream, F_ASKED, out, found, O_FLOODED)
             found += 1
             start = end
         if start < stop or not is_settled(state, flows, row, stream):

@@ -26,7 +26,18 @@ from detector.flows.columns import (
 )  # fmt: skip
 from detector.kernel import kernel, part
 from detector.packets.rows import DESTINATION_PORT, SOURCE_PORT
-from detector.protocols.pairing_kernels import MALFORMED, P_ANOMALIES, P_KIND, P_START, P_STOP, add_row
+from detector.protocols.pairing_kernels import (
+    EXCEPTION,
+    MALFORMED,
+    P_ANOMALIES,
+    P_KIND,
+    P_PLACE,
+    P_START,
+    P_STOP,
+    REQUEST,
+    RESPONSE,
+    add_row,
+)
 
 # Columns of a protocol's stream state, as far as framing uses them; further ones are the protocol's own.
 F_CARRY, F_LENGTH = 0, 1  # first block of the unfinished PDU plus one (0: none), its bytes
@@ -43,6 +54,7 @@ HOME, BETWEEN, AWAY = 0, 1, 2  # a registered port is the server's, the client's
 # Bytes without a PDU that show that a stream is something else: from its beginning on more than a connection's first PDU can
 # be late by; from its middle on, as behind a gap, more than the rest of any PDU in use.
 PATIENCE, PATIENCE_INSIDE = 16, 4096
+MOST_OPEN = 500  # requests of a connection without a reply, as in Suricata
 NUMBER_BYTES = 8  # of a frame's number, of the frames that a message came in
 
 
@@ -132,6 +144,22 @@ def home_of(cells, flows, row, port, other):
         return HOME
     source, destination = cells[SOURCE_PORT, row], cells[DESTINATION_PORT, row]
     return BETWEEN if port in (source, destination) or other in (source, destination) else AWAY
+
+
+@kernel
+def watch_flood(state, stream, column, out, i, odd):
+    """Marks PDU i where more than MOST_OPEN requests have come since the last reply: once until the next.
+
+    Args:
+        column: of state, requests of a stream since its other direction answered; the caller clears it for a new stream.
+    """
+    kind = out[i, P_KIND]
+    if kind == REQUEST and out[i, P_PLACE] >= 0:
+        state[stream, column] += 1
+        if state[stream, column] == MOST_OPEN + 1:
+            out[i, P_ANOMALIES] |= odd
+    elif kind == RESPONSE or kind == EXCEPTION:
+        state[stream ^ 1, column] = 0
 
 
 @kernel

@@ -49,12 +49,13 @@ ANOMALIES = {
     "modbus.invalid_exception_code": "an exception code that the specification does not define",
     "modbus.unsolicited_response": "a reply whose request was not seen",
     "modbus.value_mismatch": "a reply to a write that repeats another address or value",
+    "modbus.flooded": "more than 500 requests of a connection since its last reply; once until the next",
     "modbus.no_room": "an unfinished PDU for which there was no memory",
     **port_anomalies("modbus", "Modbus"),
 }
 # Columns of cells behind those of every table, and of objects, as modbus_kernels.py names them.
 FUNCTION, REQUEST_NS, REFERENCE, QUANTITY, WHAT, SUB = range(OWN, OWN + 6)
-OUT_COLUMNS, STATE_COLUMNS, REQUEST_COLUMNS, OBJECT_COLUMNS = OWN + 6, 6, 6, 6
+OUT_COLUMNS, STATE_COLUMNS, REQUEST_COLUMNS, OBJECT_COLUMNS = OWN + 6, 5, 6, 6
 PDU, OBJECT_KIND, NUMBER, VALUE, OBJECT_START, OBJECT_STOP = range(OBJECT_COLUMNS)
 MALFORMED = 3  # of KIND
 SPANS = {"mbtcp": 0, "modbus": 7}

@@ -7,7 +7,7 @@ can ask for it, and framing begins anew with the next segment.
 from __future__ import annotations
 
 from detector.bytes_kernels import be16, be32, u8
-from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, ROW, SHARDS, START, STOP, STREAM
+from detector.flows.columns import DIRECTION, FLOW, IS_DATAGRAM, IS_FIRST, ROW, SHARDS, START, STOP, STREAM
 from detector.kernel import kernel
 from detector.packets.rows import DESTINATION_PORT, PACKET, SOURCE_PORT
 from detector.protocols.framing_kernels import (
@@ -20,6 +20,7 @@ from detector.protocols.framing_kernels import (
     is_settled,
     mode_so_far,
     open_span,
+    watch_flood,
 )  # fmt: skip
 from detector.protocols.pairing_kernels import (
     EXCEPTION,
@@ -51,15 +52,16 @@ UNITY, LONGEST_UNITY = (
     90,
     1100,
 )  # Schneider's controllers send longer PDUs of their own function than the standard allows
-# Stream state behind framing's own: what the stream was found to be, and the flow that was found of.
-STATE_COLUMNS = F_OWN
+# Stream state behind framing's own: requests since the last reply.
+F_ASKED = F_OWN
+STATE_COLUMNS = F_OWN + 1
 # Columns of out behind those of every protocol.
 # P_WHAT, P_SUB: places in modbus.WHATS and modbus.SUBS, -1 for none.
 P_FUNCTION, P_REQUEST_NS, P_REFERENCE, P_QUANTITY, P_WHAT, P_SUB = range(P_OWN, P_OWN + 6)
 OUT_COLUMNS = P_OWN + 6
 MOST_FUNCTIONS, MOST_CODES = 128, 64
 # Bits of anomalies, in the order of modbus.ANOMALIES.
-O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATCH, O_NO_ROOM = (
+O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATCH, O_FLOODED, O_NO_ROOM = (
     1,
     2,
     4,
@@ -68,6 +70,7 @@ O_PROTOCOL, O_LENGTH, O_FUNCTION, O_VALUE, O_EXCEPTION, O_UNSOLICITED, O_MISMATC
     32,
     64,
     128,
+    256,
 )
 DOUBTS = O_PROTOCOL | O_LENGTH | O_FUNCTION | O_VALUE | O_EXCEPTION | O_NO_ROOM
 # Columns of requests behind pairing's own.
@@ -281,6 +284,8 @@ def frame_chunks(
         size = chunks[i, STOP] - chunks[i, START]
         if found + size // 8 + 3 > len(out) or len(buffer) - used < size + LONGEST_UNITY + 6:
             return place, found, used
+        if chunks[i, IS_FIRST]:
+            state[stream, F_ASKED] = 0
         is_datagram = chunks[i, IS_DATAGRAM] != 0
         if is_datagram:
             start, stop = chunks[i, START], chunks[i, STOP]
@@ -306,6 +311,7 @@ def frame_chunks(
             add_row(out, found, row, start, end, 0, direction, buffer)
             out[found, P_ANOMALIES] = judge(buffer, start, end, out[found, P_KIND], out[found, P_FUNCTION])
             pair(requests, out, found, buffer, flows[row, FLOW], numbers[packet], times[packet])
+            watch_flood(state, stream, F_ASKED, out, found, O_FLOODED)
             found += 1
             start = end
         if start < stop or not is_settled(state, flows, row, stream):

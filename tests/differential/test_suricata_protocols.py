@@ -297,3 +297,22 @@ def test_cip_numbers_are_read_whole(tmp_path: Path) -> None:
 
     assert found(ours(capture, load_ours([path], tmp_path))) == {(number, number) for number in classes}
     assert found(theirs(capture, path, tmp_path)) == {(number, int(str(number)[:2])) for number in classes}
+
+
+@pytest.mark.parametrize("count", [500, 501, 700])
+def test_a_flood_of_requests(count: int, tmp_path: Path) -> None:
+    """Suricata says so of Modbus from the 501st request on. It has such an event for DNP3 too, and never raises it."""
+    frames = []
+    for asking, port in ((struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, 0, 2), 502), (asked(READ), 20000)):
+        frames += segments([("c", asking)] * count, (), ("10.0.0.1", 40000 + port), ("10.0.0.2", port))
+    capture, path = tmp_path / "flood.pcap", tmp_path / "all.rules"
+    capture.write_bytes(pcap_bytes([(SECOND + number * 10**6, frame) for number, frame in enumerate(frames)]))
+    cases = {
+        number: Case(f"{name} any any -> any any", f"app-layer-event:{name}.flooded; ")
+        for number, name in enumerate(("modbus", "dnp3"), FIRST_SID)
+    }
+    path.write_text("".join(text(sid, case) + "\n" for sid, case in cases.items()))
+    mine = [(seen.sid, seen.flow) for seen in ours(capture, load_ours([path], tmp_path))]
+    assert sorted(sid for sid, _ in mine) == ([*cases] if count > 500 else [])
+    of_modbus = {one for one in mine if one[0] == FIRST_SID}
+    assert of_modbus == {(seen.sid, seen.flow) for seen in theirs(capture, path, tmp_path)}

@@ -212,6 +212,22 @@ def test_who_was_asked() -> None:
         ("response", "dnp3.unsolicited_response"), ("report", None), ("request", None)]  # fmt: skip
 
 
+def test_a_flood_of_requests() -> None:
+    """Of requests that want an answer; reports answer none."""
+    quiet, report = asked(DNP3Request(func=6, seq=5)), told(DNP3Response(func=130, uns=1, seq=3), 1)
+    turns: list[Turn] = [
+        *[("c", quiet)] * 600,
+        *[("c", asked(READ))] * 500,
+        ("s", report),
+        ("c", asked(READ)),
+        ("s", told(ANSWER)),
+    ]
+    found = framed([*turns, *[("c", asked(READ))] * 500])
+    assert [(place, one["pdu.anomaly"]) for place, one in enumerate(found) if one.get("pdu.anomaly")] == [
+        (1101, "dnp3.flooded")
+    ]
+
+
 @pytest.mark.parametrize(
     ("function", "anomaly"),
     [(33, None), (34, "dnp3.invalid_function"), (128, "dnp3.invalid_function"), (132, "dnp3.invalid_function")],

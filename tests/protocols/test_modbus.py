@@ -145,6 +145,17 @@ def test_an_unsolicited_reply_and_one_that_does_not_fit() -> None:
     assert [one.get("pdu.anomaly") for one in found] == ["modbus.unsolicited_response", None, "modbus.value_mismatch"]
 
 
+@pytest.mark.parametrize("size", [1000, 7])
+def test_a_flood_of_requests(size: int) -> None:
+    """The 501st request without a reply is one, in each connection, once until there is a reply."""
+    ask, answer = adu(1, "0300010001"), adu(1, "0302000a")
+    turns: list[Turn] = [*[("c", ask)] * 500, ("s", answer), *[("c", ask)] * 1200, ("s", answer), *[("c", ask)] * 501]
+    frames = [*segments(turns), *segments([("c", ask)] * 500, client=("10.0.0.1", 40077))]
+    found = pdus_of(frames, "modbus", ("pdu.anomaly",), size)
+    assert [place for place, one in enumerate(found) if one] == [501 + 500, 501 + 1201 + 500]
+    assert {one["pdu.anomaly"] for one in found if one} == {"modbus.flooded"}
+
+
 def test_garbage_is_given_up_and_framing_begins_anew_with_the_next_segment() -> None:
     """An attacker's bytes do not blind the sensor to what follows."""
     turns: list[Turn] = [("c", b"GET / HTTP/1.1\r\n\r\n"), ("c", adu(2, "0600010003"))]

@@ -361,6 +361,7 @@ EVENTS = {
         for name in FIELDS["pdu.anomaly"].labels.values()
         if name.startswith("modbus.") and name not in OWN
     },
+    "dnp3.flooded": Event(anomaly("dnp3.flooded")),
     "dnp3.len_too_small": Event(anomaly("dnp3.invalid_length")),
     "dnp3.bad_link_crc": Event(anomaly("dnp3.invalid_header"), is_whole=False),
     "dnp3.bad_transport_crc": Event(anomaly("dnp3.bad_crc")),

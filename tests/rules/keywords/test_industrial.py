@@ -145,7 +145,7 @@ def test_a_protocol_alone() -> None:
     assert (
         refused("enip_command:1;", "alert dnp3 any any -> any any").problem == "a rule about enip cannot be one of dnp3"
     )
-    assert isinstance(refused("app-layer-event:modbus.flooded;"), Unsupported)
+    assert isinstance(refused("app-layer-event:dnp3.malformed;"), Unsupported)
     assert isinstance(refused('dnp3_data; content:"|01|"; pkt_data; content:"|02|";'), Unsupported)
     assert refused("dnp3_data; dnp3_func:1;").problem == "nothing is asked of dnp3_data"
     assert refused('enip_command:99; dnp3_data; content:"|01|";').problem == "a rule about enip cannot ask for dnp3"
