@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,15 @@ def ragged(
     return Column(field, values, None, offsets_of(of_row, rows), buffer)
 
 
+def merged(
+    field: Field, parts: Sequence[tuple[Array, NDArray[np.int64]]], rows: int, buffer: NDArray[np.uint8] | None = None
+) -> Column:
+    """A ragged column of several parts, (values, row of each), in each row those of the first part first."""
+    values, of_row = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.argsort(of_row, kind="stable")
+    return ragged(field, values[order], of_row[order], rows, buffer)
+
+
 def offsets_of(of_row: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
     """int64[rows + 1], where the values of each row begin and end; of_row: the row of each value, none below the one before."""
     offsets = np.zeros(rows + 1, np.int64)
@@ -105,11 +114,7 @@ def both(first: str, second: str) -> Make:
     """Values of two fields, the first one's first: ip.addr of ip.src and ip.dst."""
 
     def make(table: PacketTable, field: Field) -> Column:
-        parts = [table.own(name).flat() for name in (first, second)]
-        values = np.concatenate([values for values, _ in parts])
-        rows = np.concatenate([rows for _, rows in parts])
-        order = np.argsort(rows, kind="stable")
-        return ragged(field, values[order], rows[order], table.rows)
+        return merged(field, [table.own(name).flat() for name in (first, second)], table.rows)
 
     return make
 

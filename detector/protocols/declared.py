@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.columns import Array, Column, Field, ObjectTable
-from detector.packets.header import offsets_of, place_of, ragged
+from detector.packets.header import merged, offsets_of, place_of, ragged
 from detector.packets.load import Place, load
 from detector.packets.table import PacketTable
 from detector.protocols.table import PduTable
@@ -135,7 +135,7 @@ class DeclaredTable(PduTable):
     @classmethod
     def object_column(cls, field: Field, cells: Cells, buffer: NDArray[np.uint8]) -> Column:
         """The column of a field over objects. Not of a table: what makes columns must not hold one."""
-        return spotted_in(cls.declared, field, cells, buffer)
+        return spotted_in(cls.declared, field, cells, buffer, is_object=True)
 
     def _make_own(self, field: Field) -> Column:
         if field.level != "object":
@@ -157,25 +157,19 @@ class DeclaredTable(PduTable):
     def _with_objects(self, column: Column) -> Column:
         """The column with what objects have of its field, behind the PDU's own values."""
         parents = self.objects().parents
-        below = spotted_in(self.declared, column.field, self._object_cells, self.packets.batch.buffer, True)
-        (values, rows), (more, places) = column.flat(), below.flat()
-        rows = np.concatenate((rows, parents[places]))
-        order = np.argsort(rows, kind="stable")
-        return ragged(column.field, np.concatenate((values, more))[order], rows[order], self.rows, column.buffer)
+        below = spotted_in(self.declared, column.field, self._object_cells, self.packets.batch.buffer, is_object=True)
+        values, places = below.flat()
+        return merged(column.field, (column.flat(), (values, parents[places])), self.rows, column.buffer)
 
 
 def spotted_in(
-    declared: Declared, field: Field, cells: Cells, buffer: NDArray[np.uint8], is_object: bool | None = None
+    declared: Declared, field: Field, cells: Cells, buffer: NDArray[np.uint8], is_object: bool = False
 ) -> Column:
-    """The column of a field over rows of cells, which are objects' or not; None: as the field's level says."""
-    wanted = field.level == "object" if is_object is None else is_object
-    spots = (spot for spot in declared.spots[field.name] if spot.part.is_object == wanted)
+    """The column of a field over rows of cells, which are PDUs' or objects'."""
+    spots = (spot for spot in declared.spots[field.name] if spot.part.is_object == is_object)
     found = [spotted(field, spot, cells, buffer) for spot in spots]
     if field.name in declared.several:
-        flat = [column.flat() for column in found]
-        rows = np.concatenate([rows for _, rows in flat])
-        order = np.argsort(rows, kind="stable")
-        return ragged(field, np.concatenate([values for values, _ in flat])[order], rows[order], len(cells), buffer)
+        return merged(field, [column.flat() for column in found], len(cells), buffer)
     values, present = found[0].values, present_in(found[0])
     for column in found[1:]:  # per further place
         more = present_in(column)
