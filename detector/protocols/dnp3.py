@@ -53,6 +53,11 @@ STATUSES = {0: "accepted", 1: "timeout of the select", 2: "no select", 3: "forma
 FILE_STATUSES = {0: "success", 1: "permission denied", 2: "invalid mode", 3: "file not found", 4: "file locked", 5: "too many open",
                  6: "invalid handle", 7: "write block size", 8: "communication lost", 9: "cannot abort", 16: "not open",
                  17: "handle expired", 18: "buffer overrun", 19: "fatal", 20: "block out of sequence"}  # fmt: skip
+AUTHENTICATION_ERRORS = {1: "authentication failed", 2: "unexpected response", 3: "no response", 4: "aggressive mode not supported",
+                         5: "MAC algorithm not supported", 6: "key wrap algorithm not supported", 7: "authorization failed",
+                         8: "update key change method not permitted", 9: "invalid signature", 10: "invalid certification data",
+                         11: "unknown user", 12: "max session key status requests exceeded"}  # fmt: skip
+WHERE_INVALID = {1: "header", 2: "data"}
 ANOMALIES = {
     "dnp3.invalid_header": "bytes where a link header should begin that are none: start bytes, length or checksum",
     "dnp3.bad_crc": "a block of data whose checksum is wrong; what it says is not believed",
@@ -86,9 +91,11 @@ VALUES = (
     "none", "bit", "two_bits", "ana16", "ana32", "anaf", "anad", "out16", "out32", "outf", "outd", "cnt16", "cnt32", "commanded",
     "control", "delay", "interval", "octets", "file_read", "file_write", "file_append", "file_status", "file_block",
     "file_block_status", "text", "u8", "u16", "u32", "i8", "i16", "i32", "f32", "f64", "attribute", "empty", "unknown",
+    "aggressive", "key_request", "challenge", "reply", "key_status", "key_change", "auth_error", "mac", "security",
 )  # fmt: skip
 SIZES = {"ana16": 2, "ana32": 4, "anaf": 4, "anad": 8, "out16": 2, "out32": 4, "outf": 4, "outd": 8, "cnt16": 2, "cnt32": 4,
-         "control": 11, "delay": 2, "interval": 4}  # fmt: skip
+         "control": 11, "delay": 2, "interval": 4, "aggressive": 6, "key_request": 2}  # fmt: skip
+LEAST = {"challenge": 8, "reply": 6, "key_status": 11, "key_change": 6, "auth_error": 15}  # bytes of objects that have a size of their own
 TIME_BYTES = {"none": 0, "absolute": 6, "relative": 2}
 TIMES = tuple(TIME_BYTES)
 GROUPS, VARIATIONS = 128, 16
@@ -122,6 +129,7 @@ LAYOUTS = """
     60 -    1 empty | 2 empty | 3 empty | 4 empty
     70 -    3 - file_read - | 4 - file_status - | 5 - file_block - | 6 - file_block_status -
     80 -    1 - bit -
+    120 -   1 - challenge - | 2 - reply - | 3 - aggressive - | 4 - key_request - | 5 - key_status - | 6 - key_change - | 7 - auth_error - | 8 - security - | 9 - mac - | 10 - security - | 11 - security - | 12 - security - | 13 - security - | 14 - security - | 15 - security -
 """  # fmt: skip
 
 
@@ -151,16 +159,16 @@ def crc_table() -> NDArray[np.int64]:
 
 
 LAYOUT = layouts()
-VALUE_BYTES = np.array([SIZES.get(value, 0) for value in VALUES], np.int64)
+VALUE_BYTES = np.array([(SIZES | LEAST).get(value, 0) for value in VALUES], np.int64)
 # Columns of cells, as dnp3_kernels.py names them.
 (
     LINK, IS_PRIMARY, TRANSPORT, PIECE, PIECE_STOP, APPLICATION, APPLICATION_STOP, INDICATIONS, FRAMES, FRAMES_STOP, PIECES, LENGTH,
 ) = range(OWN, OWN + 12)  # fmt: skip
 (
     PDU, FIRST, OBJECT, OBJECT_STOP, RANGE, RANGE_STOP, RANGE_KIND, PREFIX, PREFIX_STOP, PREFIX_KIND, COUNTED, INDEX, FLAG, FLAG_KIND,
-    VALUE, VALUE_STOP, VALUE_KIND, STATUS, TIME, TIME_KIND, NUMBER_OF, STOP, CODE,
-) = range(23)  # fmt: skip
-COLUMNS = {"pieces": PIECES, "length": LENGTH, "index": INDEX, "number": NUMBER_OF, "code": CODE}
+    VALUE, VALUE_STOP, VALUE_KIND, STATUS, TIME, TIME_KIND, NUMBER_OF, STOP, CODE, INVALID,
+) = range(24)  # fmt: skip
+COLUMNS = {"pieces": PIECES, "length": LENGTH, "index": INDEX, "number": NUMBER_OF, "code": CODE, "invalid": INVALID}
 PARTS = {
     "link": Part(LINK, FRAME_STOP, IS_PRIMARY, ("secondary", "primary")),
     "transport": Part(TRANSPORT, FRAME_STOP),
@@ -168,6 +176,7 @@ PARTS = {
     "message": Part(APPLICATION, APPLICATION_STOP),
     "indications": Part(INDICATIONS, APPLICATION_STOP),
     "object": Part(OBJECT, OBJECT_STOP, is_object=True, first=FIRST),
+    "unread": Part(OBJECT, OBJECT_STOP, INVALID, ("", "header", "data"), is_object=True),
     "range": Part(RANGE, RANGE_STOP, RANGE_KIND, RANGES, is_object=True, first=FIRST),
     "prefix": Part(PREFIX, PREFIX_STOP, PREFIX_KIND, PREFIXES, is_object=True),
     "counted": Part(COUNTED, STOP, is_object=True),
@@ -262,15 +271,15 @@ OBJECTS = """
     dnp3.al.obj            uintx object               =code    group, and variation in the low byte; of octet strings that is 0
     dnp3.al.objq.prefix    uint  object               @17:3    what stands before each object: 1 to 3 an index, 4 to 6 a size
     dnp3.al.objq.range     uint  object               @20:4    how the objects are counted
-    dnp3.al.range.start    uint  range:ssi8           @0:8     first index
-    dnp3.al.range.start    uint  range:ssi16          @0:16le  first index
-    dnp3.al.range.start    uint  range:ssi32          @0:32le  first index
-    dnp3.al.range.stop     uint  range:ssi8           @8:8     last index
-    dnp3.al.range.stop     uint  range:ssi16          @16:16le last index
-    dnp3.al.range.stop     uint  range:ssi32          @32:32le last index
-    dnp3.al.range.abs      uint  range:abs8           @0:8     address
-    dnp3.al.range.abs      uint  range:abs16          @0:16le  address
-    dnp3.al.range.abs      uint  range:abs32          @0:32le  address
+    dnp3.al.range.start    uint  range:ssi8,abs8      @0:8     first index, or virtual address
+    dnp3.al.range.start    uint  range:ssi16,abs16    @0:16le  first index, or virtual address
+    dnp3.al.range.start    uint  range:ssi32,abs32    @0:32le  first index, or virtual address
+    dnp3.al.range.stop     uint  range:ssi8,abs8      @8:8     last index, or virtual address
+    dnp3.al.range.stop     uint  range:ssi16,abs16    @16:16le last index, or virtual address
+    dnp3.al.range.stop     uint  range:ssi32,abs32    @32:32le last index, or virtual address
+    dnp3.al.range.abs      uint  range:abs8           @0:8     first virtual address
+    dnp3.al.range.abs      uint  range:abs16          @0:16le  first virtual address
+    dnp3.al.range.abs      uint  range:abs32          @0:32le  first virtual address
     dnp3.al.range.quantity uint  range:quantity8,free8 @0:8    number of objects
     dnp3.al.range.quantity uint  range:quantity16     @0:16le  number of objects
     dnp3.al.range.quantity uint  range:quantity32     @0:32le  number of objects
@@ -347,11 +356,30 @@ OBJECTS = """
     dnp3.al.da.int32       int   value:i32            @16:32le value of a device attribute
     dnp3.al.da.float       float value:f32            @16:32le value of a device attribute
     dnp3.al.da.double      float value:f64            @16:64le value of a device attribute
-    dnp3.al.unknown_data_chunk bytes value:unknown    @0:      objects that are not known, to the message's end
+    dnp3.al.sa.csq         uintx value:challenge,reply,aggressive @0:32le sequence number of a challenge
+    dnp3.al.sa.usr         uint  value:challenge,reply,aggressive,key_status,key_change,auth_error @32:16le number of a user; 1 is the default
+    dnp3.al.sa.usr         uint  value:key_request    @0:16le  number of a user; 1 is the default
+    dnp3.al.sa.mal         uint  value:challenge      @48:8    algorithm of the message authentication code
+    dnp3.al.sa.mal         uint  value:key_status     @64:8    algorithm of the message authentication code
+    dnp3.al.sa.rfc         uint  value:challenge      @56:8    why it is challenged; 1: a critical function
+    dnp3.al.sa.cd          bytes value:challenge      @64:     what the answer must be reckoned from
+    dnp3.al.sa.cdl         uint  value:key_status     @72:16le bytes of what the answer must be reckoned from
+    dnp3.al.sa.mac         bytes value:reply          @48:     message authentication code
+    dnp3.al.sa.mac         bytes value:mac            @0:      message authentication code
+    dnp3.al.sa.ksq         uintx value:key_status,key_change @0:32le sequence number of a change of keys
+    dnp3.al.sa.kwa         uint  value:key_status     @48:8    algorithm with which keys are wrapped
+    dnp3.al.sa.ks          uint  value:key_status     @56:8    state of the session keys; 1: they are good
+    dnp3.al.sa.key         bytes value:key_change     @48:     session keys, wrapped
+    dnp3.al.sa.seq         uintx value:auth_error     @0:32le  sequence number of what an error is about
+    dnp3.al.sa.assoc_id    uint  value:auth_error     @48:16le association between a master and an outstation
+    dnp3.al.sa.err         uint  value:auth_error     @64:8    why the authentication failed
+    dnp3.al.unknown_data_chunk bytes value:unknown    @0:      objects that are not known, to the message's end; or one that has a size
+    dnp3.object.invalid    uint  unread:header,data   =invalid  where a message cannot be read on: in this header, or in its objects' bytes
 """
 LABELS = {
     "dnp3.al.func": FUNCTIONS, "dnp3.ctl.prifunc": PRIMARY, "dnp3.ctl.secfunc": SECONDARY, "dnp3.ctl.op": OPERATIONS,
     "dnp3.ctl.trip": TRIPS, "dnp3.al.ctrlstatus": STATUSES, "dnp3.al.file.status": FILE_STATUSES,
+    "dnp3.al.sa.err": AUTHENTICATION_ERRORS, "dnp3.object.invalid": WHERE_INVALID,
 }  # fmt: skip
 DECLARED = declared(ROWS + quality_lines() + OBJECTS, PARTS, COLUMNS, LABELS)
 OTHERS = (
@@ -360,7 +388,7 @@ OTHERS = (
 )
 FIELDS = (OTHERS[0], *DECLARED.fields.values(), OTHERS[1], *general_fields(NUMBER, ANOMALIES))
 BY_NAME = {field.name: field for field in FIELDS}
-STATE_COLUMNS, REQUEST_COLUMNS, OUT_COLUMNS, OBJECT_COLUMNS = 11, 4, OWN + 12, 23
+STATE_COLUMNS, REQUEST_COLUMNS, OUT_COLUMNS, OBJECT_COLUMNS = 11, 4, OWN + 12, 24
 
 
 SPANS = {"dnp3": 0}

@@ -330,46 +330,48 @@ def frame_chunks(
 
 
 # Columns of objects. Bounds of: the object header, its range, an object's prefix, and the object's parts; FIRST: whether
-# it is the first behind its header; CODE: group and variation, of octet strings the group alone; COUNTED: where it begins when it has no index of its own; -1: there is none.
+# it is the first behind its header; CODE: group and variation, of octet strings the group alone; COUNTED: where it begins when it has no index of its own;
+# INVALID: I_HEADER or I_DATA where it cannot be read on; -1: there is none.
 (
     B_PDU, B_FIRST, B_HEADER, B_HEADER_STOP, B_RANGE, B_RANGE_STOP, B_RANGE_KIND, B_PREFIX, B_PREFIX_STOP, B_PREFIX_KIND,
     B_COUNTED, B_INDEX, B_FLAGS, B_FLAGS_KIND, B_VALUE, B_VALUE_STOP, B_VALUE_KIND, B_STATUS, B_TIME, B_TIME_KIND, B_NUMBER,
-    B_STOP, B_CODE,
-) = range(23)  # fmt: skip
-OBJECT_COLUMNS = 23
+    B_STOP, B_CODE, B_INVALID,
+) = range(24)  # fmt: skip
+OBJECT_COLUMNS = 24
 # Kinds of the parts, in the order of dnp3.FLAGS, VALUES and TIMES.
 NO_FLAGS, STATUS_FIRST, STATUS_LAST = 0, 7, 8
 (
     V_NONE, V_BIT, V_TWO_BITS, V_ANA16, V_ANA32, V_ANAF, V_ANAD, V_OUT16, V_OUT32, V_OUTF, V_OUTD, V_CNT16, V_CNT32, V_COMMANDED,
     V_CONTROL, V_DELAY, V_INTERVAL, V_OCTETS, V_FILE_READ, V_FILE_WRITE, V_FILE_APPEND, V_FILE_STATUS, V_FILE_BLOCK,
     V_FILE_BLOCK_STATUS, V_TEXT, V_U8, V_U16, V_U32, V_I8, V_I16, V_I32, V_F32, V_F64, V_ATTRIBUTE, V_EMPTY, V_UNKNOWN,
-) = range(36)  # fmt: skip
+    V_AGGRESSIVE, V_KEY_REQUEST, V_CHALLENGE, V_REPLY, V_KEY_STATUS, V_KEY_CHANGE, V_AUTH_ERROR, V_MAC, V_SECURITY,
+) = range(45)  # fmt: skip
 T_NONE, T_ABSOLUTE, T_RELATIVE = 0, 1, 2
+I_HEADER, I_DATA = 1, 2
 LAYOUT_VARIATIONS, LAYOUT_GROUPS = 16, 128
 
 
 @kernel
 def range_of(buffer, at, stop, kind):
-    """(bytes of a range field, first index, how many objects; -1 where it cannot be), of a qualifier's range code (4.2.2.7.3)."""
+    """(bytes of a range field, first index, how many objects), of a qualifier's range code (4.2.2.7.3).
+
+    How many: -I_HEADER where the field cannot be read, -I_DATA where it ends before it begins.
+    """
     size = 0
-    if kind <= 2:
-        size = 2 << kind
-    elif kind <= 5:
-        size = 1 << (kind - 3)
+    if kind <= 5:  # the first and the last index, or virtual address
+        size = 2 << (kind % 3)
     elif 7 <= kind <= 9:
         size = 1 << (kind - 7)
     elif kind == 11:
         size = 1
     elif kind != 6:
-        return 0, 0, -1
+        return 0, 0, -I_HEADER
     if at + size > stop:
-        return 0, 0, -1
-    if kind <= 2:
+        return 0, 0, -I_HEADER
+    if kind <= 5:
         half = size // 2
         first, last = number_of(buffer, at, half), number_of(buffer, at + half, half)
-        return size, first, last - first + 1 if last >= first else -1
-    if kind <= 5:
-        return size, number_of(buffer, at, size), 1
+        return size, first, last - first + 1 if last >= first else -I_DATA
     return size, 0, number_of(buffer, at, size) if size else 0
 
 
@@ -424,6 +426,12 @@ def put_value(o, buffer, at, stop, group, size, layout, sizes):
             o[B_VALUE_STOP] = min(end, at + 26 + name)
         elif value != V_FILE_STATUS:
             o[B_NUMBER] = le32(buffer, at + 4) & 0x7FFFFFFF
+        return end
+    if value >= V_AGGRESSIVE:  # of these, two need no size of their own
+        end = at + size if size >= 0 else at + sizes[value] if value <= V_KEY_REQUEST else -1
+        if end > stop or end - at < sizes[value]:
+            return -1
+        o[B_VALUE], o[B_VALUE_STOP], o[B_VALUE_KIND] = at, end, value
         return end
     flags, time = layout[0], layout[2]
     if flags != NO_FLAGS and flags < STATUS_FIRST:
@@ -489,6 +497,7 @@ def list_message(buffer, pdu, at, stop, function, layouts, sizes, objects, found
             o[B_RANGE_KIND] = kind
             found += 1
             if count < 0:
+                o[B_INVALID] = -count
                 return found
             continue
         prefix_size = 0 if prefix == 0 else 1 << ((prefix - 1) % 3)
@@ -500,6 +509,7 @@ def list_message(buffer, pdu, at, stop, function, layouts, sizes, objects, found
             found += 1
             point, data = at, at + prefix_size
             if data > stop or prefix == 7:
+                o[B_INVALID] = I_DATA
                 return found
             if prefix == 0:
                 o[B_COUNTED], o[B_INDEX] = at, index + k
@@ -516,6 +526,7 @@ def list_message(buffer, pdu, at, stop, function, layouts, sizes, objects, found
                 if prefix > 0:
                     each = 1
                 if data >= stop:
+                    o[B_INVALID] = I_DATA
                     return found
                 bits = u8(buffer, data)
                 shift = (k % each) * (8 // each if each > 1 else 0)
@@ -523,11 +534,18 @@ def list_message(buffer, pdu, at, stop, function, layouts, sizes, objects, found
                 o[B_VALUE], o[B_VALUE_STOP], o[B_VALUE_KIND] = data, data + 1, value
                 if k % each == each - 1 or k == count - 1:
                     at = data + 1
-            elif value == V_UNKNOWN:
+            elif value == V_UNKNOWN and given < 0:
                 o[B_VALUE], o[B_VALUE_STOP], o[B_VALUE_KIND] = point, stop, value
                 return found
+            elif value == V_UNKNOWN:
+                if data + given > stop:
+                    o[B_INVALID] = I_DATA
+                    return found
+                at = data + given
+                o[B_VALUE], o[B_VALUE_STOP], o[B_VALUE_KIND] = data, at, value
             elif octets:
                 if data + variation > stop:
+                    o[B_INVALID] = I_DATA
                     return found
                 o[B_VALUE], o[B_VALUE_STOP], o[B_VALUE_KIND] = data, data + variation, value
                 at = data + variation
@@ -536,6 +554,7 @@ def list_message(buffer, pdu, at, stop, function, layouts, sizes, objects, found
                 if end < 0:
                     for column in range(B_FLAGS, B_STOP):
                         o[column] = -1
+                    o[B_INVALID] = I_DATA
                     return found
                 at = end
             o[B_STOP] = at

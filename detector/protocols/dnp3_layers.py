@@ -27,6 +27,7 @@ from scapy.packet import Packet, Raw
 from detector.protocols.dnp3 import (
     FLAGS,
     FUNCTIONS,
+    LEAST,
     PRIMARY,
     SIZES,
     TIME_BYTES,
@@ -70,8 +71,7 @@ class DNP3Range(ByteField):  # type: ignore[misc]
         return s[width:], int.from_bytes(s[:width], "little")
 
 
-START_STOP = {0: 1, 1: 2, 2: 4}
-ADDRESS = {3: 1, 4: 2, 5: 4}
+START_STOP = {0: 1, 1: 2, 2: 4, 3: 1, 4: 2, 5: 4}  # indexes, virtual addresses
 QUANTITY = {7: 1, 8: 2, 9: 4, 11: 1}
 
 
@@ -85,7 +85,6 @@ class DNP3Header(Packet):  # type: ignore[misc]
         BitField("range", 6, 4),
         ConditionalField(DNP3Range("start", START_STOP), lambda pkt: pkt.range in START_STOP),
         ConditionalField(DNP3Range("stop", START_STOP), lambda pkt: pkt.range in START_STOP),
-        ConditionalField(DNP3Range("address", ADDRESS), lambda pkt: pkt.range in ADDRESS),
         ConditionalField(DNP3Range("quantity", QUANTITY), lambda pkt: pkt.range in QUANTITY),
         StrLenField("data", b"", length_from=lambda pkt: pkt.data_bytes()),
     ]  # fmt: skip
@@ -100,14 +99,14 @@ class DNP3Header(Packet):  # type: ignore[misc]
         """How many objects there are."""
         if self.range in START_STOP:
             return max(0, int(self.stop) - int(self.start) + 1)
-        return int(self.quantity) if self.range in QUANTITY else int(self.range in ADDRESS)
+        return int(self.quantity) if self.range in QUANTITY else 0
 
     def data_bytes(self) -> int:
         """Bytes of the objects behind the header."""
         width = 0 if self.prefix == 0 else RANGE_BYTES[(self.prefix - 1) % 3]
         if not self.has_data and self.prefix < 4:
             return self.count() * width
-        at = begin = 3 + sum(widths.get(self.range, 0) for widths in (START_STOP, START_STOP, ADDRESS, QUANTITY))
+        at = begin = 3 + sum(widths.get(self.range, 0) for widths in (START_STOP, START_STOP, QUANTITY))
         size = self.object_bytes()
         if size is not None and self.prefix < 4:
             return self.count() * (width + size) if size >= 0 else self.packed_bytes(width, -size)
@@ -130,7 +129,7 @@ class DNP3Header(Packet):  # type: ignore[misc]
         word = VALUES[value]
         if word in ("bit", "two_bits"):
             return -1 if word == "bit" else -2
-        if word.startswith("file") or word == "unknown":
+        if word.startswith("file") or word in ("unknown", "mac", "security", *LEAST):
             return None
         return int(FLAGS[flags] != "none") + SIZES.get(word, 0) + TIME_BYTES[TIMES[time]]
 

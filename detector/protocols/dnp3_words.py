@@ -25,7 +25,7 @@ VERBS = """
     report       | dnp3.al.func=130
     =            | dnp3.al.func=129
 """
-INDEX = "<dnp3.al.point_index or dnp3.al.index or dnp3.al.range.start..dnp3.al.range.stop or dnp3.al.range.abs>"
+INDEX = "<dnp3.al.point_index or dnp3.al.index or dnp3.al.range.start..dnp3.al.range.stop>"
 VALUES = """
     dnp3.al.ana.int or dnp3.al.ana.float or dnp3.al.ana.double or dnp3.al.anaout.int or dnp3.al.anaout.float
     or dnp3.al.anaout.double or dnp3.al.cnt

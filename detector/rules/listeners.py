@@ -21,6 +21,7 @@ from detector.rules.suricata import EVERY_ROW, rule_id
 GID = 0  # of no rule that somebody writes
 FIRST, SECOND, LAST = (-4,), (-3,), (3,)  # as Signature.order: before all rules on the same packet, and behind all
 SIDES = {FlowCondition.TO_SERVER: FlowCondition.TO_CLIENT, FlowCondition.TO_CLIENT: FlowCondition.TO_SERVER}
+IS_NO_SYN = Compare("eq", FieldValue("tcp.flags.syn"), Literal_(False))  # one that is sent again acknowledges nothing
 HAS_DATA = Compare("gt", FieldValue("packet.payload_len", occurrence=1), Literal_(0))
 
 
@@ -58,7 +59,7 @@ def listen(what: str, first: Rule) -> Iterator[Rule]:
     for side, other in SIDES.items():  # per side
         seen, heard = f"{what} {side.name}", f"{what} {side.name} heard"
         yield made("tcp", side, (spoken("set", seen),), LAST, table, test)
-        yield made("tcp", other, (spoken("isset", seen), spoken("set", heard)), FIRST, "packet", EVERY_ROW)
+        yield made("tcp", other, (spoken("isset", seen), spoken("set", heard)), FIRST, "packet", IS_NO_SYN)
         yield made("udp", FlowCondition.NOTHING, (spoken("set", heard),), FIRST, table, test)
         if is_data:
             both = (*(spoken("isset", f"{what} {one.name} heard") for one in SIDES), spoken("set", KNOWN, Subject.SIDE))

@@ -70,6 +70,11 @@ EXEMPT = (
               "deadbands of 16 bits, times with an interval, unsynchronised times (annexes A.5, A.14, A.16, A.17, A.23, A.24)",
               "dnp3.al.obj in {0x0403,0x1f01..0x1f06,0x2101..0x2104,0x3401,0x3202,0x3302}", is_of_objects),
     Exemption("4.0 reads what follows a command of 32 bits in its value (annex A.22)", "dnp3.al.obj in {0x2b01,0x2b03}", is_of_objects),
+    Exemption("4.0 knows one virtual address only; they are a first and a last one (4.2.2.7.3, table 4-5)", "dnp3.al.objq.range in {3..5}",
+              is_of_objects),
+    Exemption("4.0 knows no secure authentication, and so nothing behind it; and of objects that it does not know, it believes no size "
+              "(annex A.45, 4.2.2.7.3)", "dnp3.al.obj in {0x7801..0x780f} || (dnp3.al.unknown_data_chunk && dnp3.al.objq.prefix in {4..6})",
+              is_of_objects),
     Exemption("4.0 does not know that sequence numbers begin anew (8.3.1.4)", "dnp3.tr.seq == 0 && dnp3.tr.fir == 0", is_of_messages),
     Exemption("4.0 joins pieces whose numbers it has seen a cycle before, and then says so", "dnp3.al.fragment.overlap", is_of_messages),
     Exemption("4.0 looks for permissions at the object's first byte; they stand behind its time (11.9.7)", "dnp3.al.file.perms",
@@ -125,7 +130,7 @@ def bodies() -> Iterator[tuple[Packet, bool]]:
         yield DNP3Object(group=3, variation=1, range=kind, **ends, data=b"\x26"), False
         yield DNP3Object(group=80, variation=1, range=kind, start=7, stop=7, data=b"\x00"), True
     for kind in (3, 4, 5):
-        yield DNP3Object(group=30, variation=4, range=kind, address=9, data=b"\xfe\xff"), False
+        yield DNP3Object(group=30, variation=4, range=kind, start=9, stop=9, data=b"\xfe\xff"), False
     for kind in (7, 8, 9):
         yield DNP3Object(group=20, variation=6, range=kind, quantity=2, data=b"\x01\x00\x02\x00"), False
     yield DNP3Object(group=20, variation=6, prefix=3, range=9, quantity=1, data=b"\x01\x00\x02\x00\x07\x00"), False

@@ -48,6 +48,12 @@ def frames(capture: Path, display_filter: str) -> list[int]:
     return [int(line) for line in run(["-r", str(capture), "-Y", display_filter, "-T", "fields", "-e", "frame.number"])]
 
 
+def select(capture: Path, display_filter: str, path: Path) -> Path:
+    """Writes the frames that a filter selects; the path."""
+    list(run(["-r", str(capture), "-Y", display_filter, "-F", "pcap", "-w", str(path)]))
+    return path
+
+
 def accepts(display_filter: str, capture: Path) -> bool:
     """Whether tshark can compile a filter."""
     made = subprocess.run(

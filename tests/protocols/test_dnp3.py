@@ -109,6 +109,56 @@ def test_a_control() -> None:
                      "dnp3.al.on_time": 100, "dnp3.al.ctrlstatus": 0}  # fmt: skip
 
 
+SECURITY = {  # messages without their control field and function, by what they are; the first three from real captures
+    "aggressive": ("5", "78030701 09000000 0100 0c012801000100 03016400000064000000 00 78095b01 1000 ba8db44d5e72cd0ad418e5e415256867", {
+        "dnp3.al.obj": [0x7803, 0x0C01, 0x7809], "dnp3.al.sa.csq": 9, "dnp3.al.sa.usr": 1, "dnp3.al.index": 1, "dnp3.ctl.op": 3,
+        "dnp3.al.sa.mac": "ba:8d:b4:4d:5e:72:cd:0a:d4:18:e5:e4:15:25:68:67"}),
+    "challenge": ("131", "9000 78015b01 0c00 03000000 0000 04 01 73746576", {
+        "dnp3.al.obj": 0x7801, "dnp3.al.sa.csq": 3, "dnp3.al.sa.usr": 0, "dnp3.al.sa.mal": 4, "dnp3.al.sa.rfc": 1, "dnp3.al.sa.cd": "73:74:65:76"}),
+    "reply": ("32", "78025b01 1600 03000000 0100 06fae1911a2cce2dda8abfece1cac8c4", {
+        "dnp3.al.obj": 0x7802, "dnp3.al.sa.csq": 3, "dnp3.al.sa.usr": 1, "dnp3.al.sa.mac": "06:fa:e1:91:1a:2c:ce:2d:da:8a:bf:ec:e1:ca:c8:c4"}),
+    "key_request": ("32", "78040701 0200", {"dnp3.al.obj": 0x7804, "dnp3.al.sa.usr": 2}),
+    "key_status": ("131", "0000 78055b01 0f00 07000000 0200 01 02 04 0400 61626364", {
+        "dnp3.al.obj": 0x7805, "dnp3.al.sa.ksq": 7, "dnp3.al.sa.usr": 2, "dnp3.al.sa.kwa": 1, "dnp3.al.sa.ks": 2, "dnp3.al.sa.mal": 4, "dnp3.al.sa.cdl": 4}),
+    "key_change": ("32", "78065b01 0a00 07000000 0200 01020304", {
+        "dnp3.al.obj": 0x7806, "dnp3.al.sa.ksq": 7, "dnp3.al.sa.usr": 2, "dnp3.al.sa.key": "01:02:03:04"}),
+    "error": ("131", "0000 78075b01 0f00 08000000 0200 0300 05 000000000000", {
+        "dnp3.al.obj": 0x7807, "dnp3.al.sa.seq": 8, "dnp3.al.sa.usr": 2, "dnp3.al.sa.assoc_id": 3, "dnp3.al.sa.err": 5}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SECURITY)
+def test_secure_authentication(kind: str) -> None:
+    """Group 120 (11.9, annex A.45): what is signed and what signs it, and the command between them."""
+    function, objects, expected = SECURITY[kind]
+    message = bytes([0xCC, int(function)]) + bytes.fromhex(objects)
+    side = "s" if int(function) > 128 else "c"
+    frame = bytes(DNP3(dir=int(side == "c"), src=MASTER, dst=OUTSTATION) / DNP3Transport() / Raw(message))
+    names = tuple(name for name in FIELDS if name.startswith("dnp3.al.sa."))
+    (found,) = framed([(side, frame)], (*names, "dnp3.al.obj", "dnp3.object.invalid", "dnp3.al.index", "dnp3.ctl.op"))
+    assert found == expected
+    assert bytes(cleared(DNP3(frame))) == frame
+
+
+@pytest.mark.parametrize(
+    ("objects", "codes", "invalid"),
+    [
+        ("0c012801000500 4101640000000000000000", 0x0C01, None),
+        ("0c012801000500 41016400000000000000", 0x0C01, "data"),  # a byte of the command is missing
+        ("0c012801 00", 0x0C01, "data"),  # a byte of its index
+        ("0c012801", 0x0C01, "header"),  # a byte of the quantity
+        ("0c012a01", 0x0C01, "header"),  # a reserved way of counting
+        ("0c010009 05", 0x0C01, "data"),  # from 9 to 5
+        ("5101 5b01 0300 aabbcc 3c0106", [0x5101, 0x3C01], None),  # nobody knows the first, which says how long it is
+        ("5101 5b01 0400 aabbcc", 0x5101, "data"),
+    ],
+)
+def test_where_objects_cannot_be_read_on(objects: str, codes: int | list[int], invalid: str | None) -> None:
+    (found,) = framed([("c", asked(Raw(b"\xc1\x02" + bytes.fromhex(objects))))], ("dnp3.al.obj", "dnp3.object.invalid"))
+    places = {"header": 1, "data": 2}
+    assert found == {"dnp3.al.obj": codes} | ({"dnp3.object.invalid": places[invalid]} if invalid else {})
+
+
 def conversation() -> list[Turn]:
     """Frames of all kinds, each side's bytes in one piece."""
     link = bytes(DNP3(prm=1, func=9, src=MASTER, dst=OUTSTATION))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from detector.protocols.dnp3 import LAYOUT, VALUES, VARIATIONS
+from detector.protocols.dnp3 import LAYOUT, VALUES, VARIATIONS, WHERE_INVALID
 from detector.protocols.fields import FIELDS
 from detector.rules.keywords.contents import set_buffer
 from detector.rules.keywords.draft import Draft, Keyword
@@ -258,6 +258,8 @@ def address(low: int, high: int) -> Test:
 
 # --- DNP3 -----------------------------------------------------------------------------------------------------------
 
+IS_USER_DATA = one_of("dnp3.ctl.prifunc", {3, 4})  # in other frames of the link Suricata reads no message, whatever they carry
+
 
 def dnp3_func(draft: Draft, value: str) -> None:
     """dnp3_func:cold_restart; or its number"""
@@ -267,7 +269,7 @@ def dnp3_func(draft: Draft, value: str) -> None:
         if not value.isdigit():
             raise draft.mistake(f"unknown function {value!r}", f"a number, or one of {', '.join(names)}")
         code = draft.number(value, 0, 255, "the function")
-    draft.add_pdu_test("dnp3", equal("dnp3.al.func", code))
+    draft.add_pdu_test("dnp3", equal("dnp3.al.func", code), IS_USER_DATA)
 
 
 def dnp3_ind(draft: Draft, value: str) -> None:
@@ -280,7 +282,8 @@ def dnp3_ind(draft: Draft, value: str) -> None:
             if (name := word.strip().lower()) not in INDICATIONS:
                 raise draft.mistake(f"unknown indication {name!r}", f"known are {', '.join(INDICATIONS)}", word.strip())
             flags |= 1 << 15 - INDICATIONS.index(name)
-    draft.add_pdu_test("dnp3", Compare("ne", Arithmetic("&", FieldValue("dnp3.al.iin"), Literal_(flags)), Literal_(0)))
+    is_set = Compare("ne", Arithmetic("&", FieldValue("dnp3.al.iin"), Literal_(flags)), Literal_(0))
+    draft.add_pdu_test("dnp3", is_set, IS_USER_DATA)
 
 
 def dnp3_obj(draft: Draft, value: str) -> None:
@@ -291,15 +294,14 @@ def dnp3_obj(draft: Draft, value: str) -> None:
     group, variation = (
         draft.number(part, 0, 255, name) for part, name in zip(parts, ("the group", "the variation"), strict=True)
     )
-    draft.add_pdu_test("dnp3", equal("dnp3.al.obj", group << 8 | variation))
+    draft.add_pdu_test("dnp3", equal("dnp3.al.obj", group << 8 | variation), IS_USER_DATA)
 
 
 def dnp3_data(draft: Draft, value: str) -> None:
     """dnp3_data; what follows is looked for in the application message, from its control field on, without checksums."""
     set_buffer(draft, Buffer.DNP3_DATA)
-    draft.add_pdu_test(
-        "dnp3", Not(equal("dnp3.al.func", 0)), Exists(FieldValue("dnp3.al.func"))
-    )  # confirmations: Suricata has none
+    is_no_confirmation = Not(equal("dnp3.al.func", 0))  # Suricata has none
+    draft.add_pdu_test("dnp3", is_no_confirmation, Exists(FieldValue("dnp3.al.func")), IS_USER_DATA)
 
 
 # --- EtherNet/IP ----------------------------------------------------------------------------------------------------
@@ -333,13 +335,17 @@ def cip_service(draft: Draft, value: str) -> None:
 
 
 def unread_object() -> Test:
-    """DNP3: an object that Suricata does not read, or one without data, where it looks for them all the same."""
+    """DNP3: an object that Suricata does not read or whose bytes are missing, or one without data, where it looks for them
+    all the same."""
     of_group = [group << 8 for group in range(256) if group not in OCTETS]
     in_order = {*range(6), 7, 8, 9}
     counted = {*in_order, 11}
     unknown = And((one_of("dnp3.al.objq.range", counted), Not(one_of("dnp3.al.obj", DECODED | set(of_group)))))
     named = And((one_of("dnp3.al.objq.range", in_order), Not(one_of("dnp3.al.obj", set(of_group)))))
-    return Or((OneObject(unknown), And((one_of("dnp3.al.func", WITHOUT_DATA), OneObject(named)))))
+    in_data = equal("dnp3.object.invalid", next(code for code, label in WHERE_INVALID.items() if label == "data"))
+    missing = And((in_data, Not(one_of("dnp3.al.obj", set(of_group)))))
+    found = Or((OneObject(unknown), OneObject(missing), And((one_of("dnp3.al.func", WITHOUT_DATA), OneObject(named)))))
+    return And((found, IS_USER_DATA))
 
 
 def anomaly(name: str) -> Test:
