@@ -36,7 +36,12 @@ from tests.samples import sample
 
 pytestmark = pytest.mark.differential
 
-NAMES = [name for name, field in FIELDS.items() if table_of(name) == "dnp3" and field.kind != "protocol"]
+UNKNOWN = ("dnp3.al.sa.", "dnp3.object.")  # that Wireshark 4.0 has no fields for: tests/protocols/test_dnp3.py
+NAMES = [
+    name
+    for name, field in FIELDS.items()
+    if table_of(name) == "dnp3" and field.kind != "protocol" and not name.startswith(UNKNOWN)
+]
 
 
 TABLE = layouts().tolist()

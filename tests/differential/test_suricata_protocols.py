@@ -192,6 +192,12 @@ EXEMPTIONS = (
     Exemption("*", "dnp3_func:0;", "Suricata makes no transaction of confirmations, so that its rule never matches"),
     Exemption("*", r"cip_service:.*\d{3}", "Suricata reads two digits of each number: test_cip_numbers_are_read_whole"),
     Exemption("*", r"cip_service:[34],.*!", "of lists Suricata looks for the attribute itself, whatever the ! says"),
+    Exemption(
+        "dnp3-malformed.pcap",
+        "dnp3.unknown_object;",
+        "five messages have an attribute of variation 0: any variation, without data, for Suricata; tshark reads one",
+        more="there",
+    ),
     *(
         Exemption(captures, options, "what an Unconnected Send carries is unpacked here only", more="here")
         for captures, options in (
@@ -199,12 +205,6 @@ EXEMPTIONS = (
             ("ipaddresschangeattempt.pcap", "cip_service:14;"),
             ("controlprotocolchangeattempt.pcap", "cip_service:3,1;"),
         )
-    ),
-    Exemption(
-        "cip-only.pcap",
-        "",
-        "Suricata does not take its second connection for EtherNet/IP, of whose first 78 requests the replies were not "
-        "captured (why was not found); tshark has what is found here: test_enip.py",
     ),
     Exemption(
         "*",
@@ -219,6 +219,8 @@ OF_PDUS = re.compile(
 # invalid, and passes over the rules for the reply itself with it.
 LEFT_OUT = {"view-device-status.pcap": "frame.number == 14"}
 FLOODED = "modbus.flooded"  # of Suricata's: it does not read on
+# Asked of Suricata alone: packets that acknowledge what was not captured. It looks at none of them.
+UNSEEN_SID, UNSEEN = 9_499_999, Case("tcp any any -> any any", "stream-event:pkt_invalid_ack; ")
 NAMES = ("modbus", "dnp3", "enip")
 PORTS = (502, 20000, 44818)
 
@@ -272,9 +274,10 @@ def one_sided(capture: Path) -> set[Flow]:
 @pytest.mark.parametrize("folder", ["modbus", "dnp3", "enip", "mixed", "malformed", "modicon"])
 def test_as_many_alerts(captures: Path, folder: str, tmp_path: Path) -> None:
     cases = dict(enumerate(rules(), FIRST_SID))
-    path = tmp_path / "all.rules"
+    path, asked_of_suricata = tmp_path / "all.rules", tmp_path / "more.rules"
     write_cases(path, cases)
-    assert refused_by_suricata(path, tmp_path) == {}
+    write_cases(asked_of_suricata, cases | {UNSEEN_SID: UNSEEN})
+    assert refused_by_suricata(asked_of_suricata, tmp_path) == {}
     ruleset = load_ours([path], tmp_path)
     assert ruleset.refused == ()
     differences, agreed = [], 0
@@ -283,9 +286,10 @@ def test_as_many_alerts(captures: Path, folder: str, tmp_path: Path) -> None:
             continue
         if capture.name in LEFT_OUT:
             capture = tshark.select(capture, f"!({LEFT_OUT[capture.name]})", tmp_path / capture.name)
-        alerts = ours(capture, ruleset), theirs(capture, path, tmp_path)
+        alerts = ours(capture, ruleset), theirs(capture, asked_of_suricata, tmp_path)
         others, silent = not_followed(capture), one_sided(capture)
-        flooded = {seen.flow for seen in alerts[1] if FLOODED in cases[seen.sid].options}
+        others |= {seen.flow for seen in alerts[1] if seen.sid == UNSEEN_SID}
+        flooded = {seen.flow for seen in alerts[1] if seen.sid != UNSEEN_SID and FLOODED in cases[seen.sid].options}
         mine, their = (
             Counter(seen.sid for seen in side if not (
                 seen.flow in others
