@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections import Counter
@@ -21,7 +22,7 @@ from tests.flows.frames import SECOND
 from tests.protocols.streams import Turn, segments
 from tests.protocols.test_dnp3 import CLIENT, MASTER, OPERATE, OUTSTATION, READ, SERVER, asked, told
 from tests.runs import pcap_bytes
-from tests.samples import IS_LONG
+from tests.samples import IS_LONG, sample
 
 pytestmark = [pytest.mark.differential, pytest.mark.slow]
 
@@ -281,9 +282,8 @@ def test_as_many_alerts(captures: Path, folder: str, tmp_path: Path) -> None:
     ruleset = load_ours([path], tmp_path)
     assert ruleset.refused == ()
     differences, agreed = [], 0
-    for capture in sorted((captures / folder).glob("*.pcap*"))[:: 1 if IS_LONG else 8 if folder == "dnp3" else 2]:
-        if not IS_LONG and capture.stat().st_size > 3_000_000:
-            continue
+    paths = [path for path in sorted((captures / folder).glob("*.pcap*")) if IS_LONG or path.stat().st_size < 3_000_000]
+    for capture in sample(paths, math.ceil(len(paths) / (8 if folder == "dnp3" else 2))):
         if capture.name in LEFT_OUT:
             capture = tshark.select(capture, f"!({LEFT_OUT[capture.name]})", tmp_path / capture.name)
         alerts = ours(capture, ruleset), theirs(capture, asked_of_suricata, tmp_path)
