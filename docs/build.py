@@ -148,6 +148,8 @@ KEYS: dict[str, tuple[str, dict[str, str]]] = {
         "description": "what happens",
         "variables": "values of $VARIABLES: {MODBUS_MASTERS: 10.20.0.10}",
         "home_net": "own networks: $HOME_NET",
+        "zones": "zones.yml: a file beside the scenario with the zones that its rules know",
+        "points": "points.yml: a file beside the scenario with the points that its rules know",
         "injects": "what was planted, and what is expected of it",
     }),
     "an inject": ("scenario.yml, an inject", {

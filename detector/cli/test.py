@@ -15,7 +15,7 @@ from detector.cli.options import add_suricata_option, amount, rule_paths
 from detector.errors import InputError
 from detector.exercise.scenario import read_scenario
 from detector.exercise.scoring import score
-from detector.pipeline import Pipeline
+from detector.pipeline import Pipeline, PipelineSettings
 from detector.rules.loader import load_rules, paths_of
 from detector.shipped import rules_folder
 from detector.testing.rule_tests import run_tests
@@ -73,7 +73,7 @@ def scenario_results(path: Path, arguments: argparse.Namespace) -> Iterator[tupl
         paths_of(arguments.rules or (), rules_folder(), arguments.suricata_yaml), variables=scenario.variables,
         home_net=scenario.home_net, suricata_yaml=arguments.suricata_yaml,
     )  # fmt: skip
-    pipeline = Pipeline(ruleset)
+    pipeline = Pipeline(ruleset, PipelineSettings(zones=scenario.zones, points=scenario.points))
     alerts = [alert for found, _ in pipeline.run(open_source([str(scenario.capture)])) for alert in found]
     first_ns = pipeline.decoding.counts.first_ns
     if first_ns is None:

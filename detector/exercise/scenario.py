@@ -1,10 +1,12 @@
 """Scenarios: what happens when in a capture, and which rules are expected to see it.
 
-A folder holds capture.pcap, scenario.yml and README.md. scenario.yml:
+A folder holds capture.pcap, scenario.yml and README.md, and where rules are to know the plant zones.yml and points.yml.
+scenario.yml:
 
     title: Modbus takeover
     variables: {MODBUS_MASTERS: 10.20.0.10}
     home_net: 10.20.0.0/16
+    zones: zones.yml                   # and points: points.yml, files beside this one
     injects:
       - at: 10m                      # since the first packet
         name: the attacker writes
@@ -15,16 +17,22 @@ A folder holds capture.pcap, scenario.yml and README.md. scenario.yml:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from detector.alerts.attack import TECHNIQUES
 from detector.errors import InputErrors, nearest
+from detector.packets.zones import Zones
+from detector.protocols.points import Device
 from detector.rules.document import Document, read_single
+from detector.rules.points import read_points
+from detector.rules.zones import read_zones
 
 START = re.compile(r"0+ *(ms|s|m|h|d|w)?")
-KEYS = ("title", "description", "variables", "home_net", "injects")
+KEYS = ("title", "description", "variables", "home_net", "zones", "points", "injects")
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,8 @@ class Scenario:
     variables: dict[str, str]
     home_net: tuple[str, ...]
     injects: tuple[Inject, ...]
+    zones: Zones = field(default_factory=Zones)
+    points: tuple[Device, ...] = ()
 
     @property
     def capture(self) -> Path:
@@ -84,10 +94,31 @@ def read_scenario(path: Path) -> Scenario:
         for name, (_, node) in document.mapping(parts["variables"][1], "variables").items():
             variables[name] = ",".join(document.texts(node, name))
     home_net = document.texts(parts["home_net"][1], "home_net") if "home_net" in parts else ()
+    zones = read_beside(document, parts, "zones", read_zones, Zones())
+    no_points: tuple[Device, ...] = ()
+    points = read_beside(document, parts, "points", read_points, no_points)
     injects = tuple(read_inject(document, node) for node in document.entries(parts, "injects"))
     if document.errors:
         raise InputErrors(document.errors)
-    return Scenario(path, title, variables, home_net, injects)
+    return Scenario(path, title, variables, home_net, injects, zones, points)
+
+
+def read_beside(
+    document: Document, parts: Mapping[str, tuple[Any, Any]], key: str, read: Callable[[Path], Read], none: Read
+) -> Read:
+    """What a file beside the scenario says, whose name stands behind a key; its mistakes are the document's too."""
+    name = document.text(parts[key][1], key) if key in parts else ""
+    if not name:
+        return none
+    path = Path(document.path).parent / name
+    if not path.is_file():
+        document.error(parts[key][1], f"there is no file {path}", f"put {key}.yml beside the scenario")
+        return none
+    try:
+        return read(path)
+    except InputErrors as found:
+        document.errors += found.errors
+        return none
 
 
 def read_inject(document: Document, node: Any) -> Inject:

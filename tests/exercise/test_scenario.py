@@ -53,6 +53,25 @@ def test_a_whole_scenario(tmp_path: Path) -> None:
     assert (second.at_ns, second.expect) == (0, ())
 
 
+def test_zones_and_points_beside_a_scenario(tmp_path: Path) -> None:
+    """What the files say is the scenario's; their mistakes are told with their own places, beside those of the scenario."""
+    keys = "zones: zones.yml\npoints: points.yml\n"
+    path = tmp_path / "scenario.yml"
+    path.write_text(keys + WHOLE)
+    (tmp_path / "zones.yml").write_text("zones: [{name: control, level: 2, addresses: [10.0.0.0/24]}]\n")
+    (tmp_path / "points.yml").write_text(
+        "devices: [{name: boiler, address: 10.0.0.5, points: [{name: p, target: coil:3}]}]\n"
+    )
+    found = read_scenario(path)
+    assert [(zone.name, zone.level) for zone in found.zones.zones] == [("control", 2)]
+    assert [device.name for device in found.points] == ["boiler"]
+    (tmp_path / "zones.yml").write_text("zones: [{name: control, level: 2, addresses: [10.0.0.300]}]\n")
+    (tmp_path / "points.yml").unlink()
+    wrong, missing = read(tmp_path, keys + WHOLE)
+    assert str(wrong).startswith(f"{tmp_path}/zones.yml:1:47: ") and "10.0.0.300" in str(wrong)
+    assert str(missing).startswith(f"{path}:2:9: there is no file {tmp_path}/points.yml")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "problem", "hint"),
     [
