@@ -66,6 +66,7 @@ ANOMALIES = {
     "dnp3.incomplete_message": "a message that was given up for a new one",
     "dnp3.invalid_function": "a function code that the standard reserves",
     "dnp3.unsolicited_response": "a reply whose request was not seen",
+    "dnp3.operate_differs": "an operate whose objects are not those of the select before it",
     "dnp3.flooded": "more than 500 requests of a connection since its last reply; once until the next",
     "dnp3.no_room": "an unfinished frame or message for which there was no memory",
     **port_anomalies("dnp3", "DNP3"),
@@ -95,7 +96,8 @@ VALUES = (
 )  # fmt: skip
 SIZES = {"ana16": 2, "ana32": 4, "anaf": 4, "anad": 8, "out16": 2, "out32": 4, "outf": 4, "outd": 8, "cnt16": 2, "cnt32": 4,
          "control": 11, "delay": 2, "interval": 4, "aggressive": 6, "key_request": 2}  # fmt: skip
-LEAST = {"challenge": 8, "reply": 6, "key_status": 11, "key_change": 6, "auth_error": 15}  # bytes of objects that have a size of their own
+# Bytes that objects have at least, of those that have a size of their own.
+LEAST = {"challenge": 8, "reply": 6, "key_status": 11, "key_change": 6, "auth_error": 15}
 TIME_BYTES = {"none": 0, "absolute": 6, "relative": 2}
 TIMES = tuple(TIME_BYTES)
 GROUPS, VARIATIONS = 128, 16
@@ -388,7 +390,7 @@ OTHERS = (
 )
 FIELDS = (OTHERS[0], *DECLARED.fields.values(), OTHERS[1], *general_fields(NUMBER, ANOMALIES))
 BY_NAME = {field.name: field for field in FIELDS}
-STATE_COLUMNS, REQUEST_COLUMNS, OUT_COLUMNS, OBJECT_COLUMNS = 11, 4, OWN + 12, 24
+STATE_COLUMNS, REQUEST_COLUMNS, OUT_COLUMNS, OBJECT_COLUMNS = 13, 4, OWN + 12, 24
 
 
 SPANS = {"dnp3": 0}

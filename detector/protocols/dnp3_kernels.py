@@ -9,6 +9,7 @@ from __future__ import annotations
 from detector import arena_kernels as arena
 from detector.bytes_kernels import copy_bytes, le16, le32, u8
 from detector.flows.columns import FLOW, IS_DATAGRAM, IS_FIRST, IS_GAP, ROW, SHARDS, START, STOP, STREAM
+from detector.hash_kernels import mix
 from detector.kernel import kernel
 from detector.packets.rows import PACKET
 from detector.protocols.framing_kernels import (
@@ -48,6 +49,8 @@ from detector.protocols.pairing_kernels import (
 PORT = 20000
 NUMBER = 1  # place among the protocols
 LAST_REQUEST = 33  # of the function codes that the standard gives a meaning
+SELECT, OPERATE = 3, 4
+SECURITY = 120  # group of objects that sign
 FIRST_BROADCAST = 65533  # addresses of all outstations, of which none answers
 HEADER, BLOCK = 10, 16  # bytes of a link header with its checksum, and of a block of data without it
 LONGEST = 292  # of a frame
@@ -55,9 +58,9 @@ PIECES = 64  # of a message: 2 KB are usual, which take nine
 LONGEST_MESSAGE = PIECES * 249
 # Stream state behind framing's own: what the stream was found to be and the flow that was found of; whether its bytes are
 # skipped; the message that is not whole yet: its first block plus one, bytes, pieces, last sequence number, addresses; requests since
-# the last reply.
-F_LOST, T_HEAD, T_LENGTH, T_PIECES, T_SEQUENCE, T_ENDS, F_ASKED = range(F_OWN, F_OWN + 7)
-STATE_COLUMNS = F_OWN + 7
+# the last reply; of the last select its objects' hash, 0 where none is known, and its addresses.
+F_LOST, T_HEAD, T_LENGTH, T_PIECES, T_SEQUENCE, T_ENDS, F_ASKED, F_SELECTED, F_SELECT_ENDS = range(F_OWN, F_OWN + 9)
+STATE_COLUMNS = F_OWN + 9
 # Columns of out behind those of every protocol. Bounds of: the transport octet, a piece of a message that is not whole with it, the message, its internal
 # indications, the numbers of its frames. -1: there is none.
 (
@@ -67,7 +70,7 @@ STATE_COLUMNS = F_OWN + 7
 OUT_COLUMNS = P_OWN + 12
 # Bits of anomalies, in the order of dnp3.ANOMALIES.
 O_HEADER, O_CRC, O_LENGTH, O_TRANSPORT, O_INCOMPLETE, O_FUNCTION, O_UNSOLICITED = 1, 2, 4, 8, 16, 32, 64
-O_FLOODED, O_NO_ROOM = 128, 256
+O_OTHER_OBJECTS, O_FLOODED, O_NO_ROOM = 128, 256, 512
 DOUBTS = O_HEADER | O_NO_ROOM
 REQUEST_COLUMNS = R_OWN
 
@@ -178,7 +181,34 @@ def is_answered(function):
 
 
 @kernel
-def judge(requests, out, i, buffer, flow, frame, now):
+def hash_of(buffer, start, stop):
+    """A hash of bytes, never 0."""
+    value = stop - start
+    while start + 4 <= stop:
+        value = mix(value, le32(buffer, start))
+        start += 4
+    for at in range(start, stop):
+        value = mix(value, u8(buffer, at))
+    return value + 1
+
+
+@kernel
+def watch_select(state, stream, out, i, buffer, function, start, stop, ends):
+    """Select before operate (4.4.4): the objects of an operate are those of the select before it, in every byte.
+
+    Where messages are signed the signatures differ, so that nothing can be said.
+    """
+    is_signed = start < stop and u8(buffer, start) == SECURITY
+    objects = 0 if is_signed else hash_of(buffer, start, stop)
+    if function == SELECT:
+        state[stream, F_SELECTED], state[stream, F_SELECT_ENDS] = objects, ends
+    elif state[stream, F_SELECTED] and objects and state[stream, F_SELECT_ENDS] == ends:
+        if objects != state[stream, F_SELECTED]:
+            out[i, P_ANOMALIES] |= O_OTHER_OBJECTS
+
+
+@kernel
+def judge(state, stream, requests, out, i, buffer, flow, frame, now):
     """What a message is, what is odd about it, and the request that it answers."""
     start, stop = out[i, P_APPLICATION], out[i, P_APPLICATION_STOP]
     if stop - start < 2:
@@ -196,6 +226,8 @@ def judge(requests, out, i, buffer, flow, frame, now):
         out[i, P_KIND] = CONFIRM if function == 0 else REQUEST
         if function > LAST_REQUEST:
             out[i, P_ANOMALIES] |= O_FUNCTION
+        elif function in (SELECT, OPERATE):
+            watch_select(state, stream, out, i, buffer, function, start + 2, stop, (destination << 16) | source)
     if out[i, P_KIND] == REQUEST and is_answered(function) and destination < FIRST_BROADCAST:
         key = (destination << 20) | (source << 4) | sequence
         place = find_request(requests, flow, key)
@@ -229,7 +261,7 @@ def take_frame(state, blocks, links, meta, pool, stream, requests, out, i, buffe
     out[i, P_PIECE], out[i, P_PIECE_STOP] = used, end
     used = join(state, blocks, links, meta, pool, stream, out, i, buffer, end, frame)
     if out[i, P_APPLICATION] >= 0:
-        judge(requests, out, i, buffer, flow, frame, now)
+        judge(state, stream, requests, out, i, buffer, flow, frame, now)
     return used
 
 
@@ -289,6 +321,8 @@ def frame_chunks(
             return place, found, used
         if chunks[i, IS_FIRST]:
             state[stream, F_ASKED] = 0
+        if chunks[i, IS_FIRST] or chunks[i, IS_GAP]:
+            state[stream, F_SELECTED] = 0
         is_datagram = chunks[i, IS_DATAGRAM] != 0
         if is_datagram:
             start, stop = chunks[i, START], chunks[i, STOP]

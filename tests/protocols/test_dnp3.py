@@ -159,6 +159,41 @@ def test_where_objects_cannot_be_read_on(objects: str, codes: int | list[int], i
     assert found == {"dnp3.al.obj": codes} | ({"dnp3.object.invalid": places[invalid]} if invalid else {})
 
 
+def control(function: int, index: int, code: int = 3, outstation: int = OUTSTATION, signed: bytes = b"") -> bytes:
+    """A select (3) or operate (4) of a relay."""
+    body = signed + b"\x0c\x01\x17\x01" + bytes([index, code, 1]) + bytes(9)
+    return asked(Raw(bytes([0xC0, function]) + body), dst=outstation)
+
+
+CSQ = bytes.fromhex("780307 01 09000000 0100")
+
+
+@pytest.mark.parametrize(
+    ("messages", "differs"),
+    [
+        ([control(3, 5), control(4, 5)], False),
+        ([control(3, 5), control(4, 6)], True),  # another point
+        ([control(3, 5), control(4, 5, code=4)], True),  # off in place of on
+        ([control(3, 5), control(3, 6), control(4, 6)], False),  # the last select counts
+        ([control(3, 5), control(4, 5), control(4, 5)], False),  # said again
+        ([control(4, 5)], False),  # nothing is known of a select
+        ([control(3, 5), control(4, 6, outstation=9)], False),  # nor of this outstation's
+        ([control(3, 5, signed=CSQ), control(4, 5, signed=CSQ[:-1] + b"\x01")], False),  # signed one by one
+    ],
+)
+@pytest.mark.parametrize("sizes", [[], [1]])
+def test_an_operate_and_its_select(messages: list[bytes], differs: bool, sizes: list[int]) -> None:
+    """4.4.4: an outstation refuses an operate whose objects are not those of the select before it."""
+    found = framed([("c", message) for message in messages], ("pdu.anomaly",), sizes)
+    assert found == [{}] * (len(messages) - 1) + ([{"pdu.anomaly": "dnp3.operate_differs"}] if differs else [{}])
+
+
+def test_a_select_of_another_connection_says_nothing() -> None:
+    other = segments([("c", control(4, 6))], [], ("10.0.0.1", 40001), SERVER)
+    first = segments([("c", control(3, 5))], [], CLIENT, SERVER)
+    assert pdus_of([*first, *other], "dnp3", ("pdu.anomaly",)) == [{}, {}]
+
+
 def conversation() -> list[Turn]:
     """Frames of all kinds, each side's bytes in one piece."""
     link = bytes(DNP3(prm=1, func=9, src=MASTER, dst=OUTSTATION))

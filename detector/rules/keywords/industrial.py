@@ -258,7 +258,8 @@ def address(low: int, high: int) -> Test:
 
 # --- DNP3 -----------------------------------------------------------------------------------------------------------
 
-IS_USER_DATA = one_of("dnp3.ctl.prifunc", {3, 4})  # in other frames of the link Suricata reads no message, whatever they carry
+# In other frames of the link Suricata reads no message, whatever they carry.
+IS_USER_DATA = one_of("dnp3.ctl.prifunc", {3, 4})
 
 
 def dnp3_func(draft: Draft, value: str) -> None:
