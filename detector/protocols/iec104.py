@@ -38,6 +38,7 @@ ANOMALIES = {
     "iec60870_104.invalid_type": "a type of ASDU that the standard does not have",
     "iec60870_104.sequence": "a send sequence number that does not follow the one before",
     "iec60870_104.unsolicited_response": "a confirmation whose command was not seen",
+    "iec60870_104.execute_differs": "a command that is executed while one of its type, but another object or value, is selected",
     "iec60870_104.no_room": "an unfinished APDU for which there was no memory",
     **port_anomalies("iec60870_104", "IEC 104"),
 }
@@ -207,7 +208,7 @@ PROTOCOLS = (
 )
 FIELDS = (*PROTOCOLS, *DECLARED.fields.values(), *general_fields(NUMBER, ANOMALIES))
 BY_NAME = {field.name: field for field in FIELDS}
-STATE_COLUMNS, REQUEST_COLUMNS, OUT_COLUMNS, OBJECT_COLUMNS = 8, 4, OWN + 5, 12
+STATE_COLUMNS, REQUEST_COLUMNS, OUT_COLUMNS, OBJECT_COLUMNS = 10, 4, OWN + 5, 12
 SPANS = {"iec60870_104": 0, "iec60870_asdu": 6}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from detector.bytes_kernels import le16, u8
 from detector.flows.columns import FLOW, IS_FIRST, IS_GAP, ROW, SHARDS, START, STOP, STREAM
+from detector.hash_kernels import mix
 from detector.kernel import kernel
 from detector.packets.rows import PACKET
 from detector.protocols.framing_kernels import (
@@ -49,15 +50,17 @@ MOST = 257  # octets that a length octet can speak of, with itself and the start
 UNIT = 6  # octets of an ASDU before its first object: type, structure, cause, originator, common address
 ADDRESS = 3  # octets of an information object's address
 # Stream state behind framing's own: what it was found to be and the flow that was found of; whether its bytes are skipped;
-# the next send sequence number plus one, 0 where none was seen.
-F_LOST, F_NEXT = range(F_OWN, F_OWN + 2)
-STATE_COLUMNS = F_OWN + 2
+# the next send sequence number plus one, 0 where none was seen; the hash of the command that was selected last, 0 where none is, and its
+# type without a time tag.
+F_LOST, F_NEXT, F_SELECTED, F_SELECTED_TYPE = range(F_OWN, F_OWN + 4)
+STATE_COLUMNS = F_OWN + 4
 P_APCI, P_FORMAT, P_SENT, P_RECEIVED, P_ASDU = range(P_OWN, P_OWN + 5)
 OUT_COLUMNS = P_OWN + 5
 FIRST_COMMAND = 45  # of the types; those below it are sent by stations alone
+ACTIVATION = 6  # cause of transmission: do it
 I_FORMAT, S_FORMAT, U_FORMAT = 0, 1, 3
 # Bits of anomalies, in the order of iec104.ANOMALIES.
-O_START, O_LENGTH, O_OBJECTS, O_TYPE, O_SEQUENCE, O_UNSOLICITED, O_NO_ROOM = 1, 2, 4, 8, 16, 32, 64
+O_START, O_LENGTH, O_OBJECTS, O_TYPE, O_SEQUENCE, O_UNSOLICITED, O_OTHER, O_NO_ROOM = 1, 2, 4, 8, 16, 32, 64, 128
 DOUBTS = O_START | O_LENGTH | O_OBJECTS | O_TYPE | O_NO_ROOM
 REQUEST_COLUMNS = R_OWN
 # Columns of layouts: octets of an object without its address (-1: not known), value, quality and time (-1, -1, 0: none) and
@@ -99,6 +102,33 @@ def kind_of(kind, cause):
 
 
 @kernel
+def watch_select(state, stream, out, i, buffer, at, stop, kind, cause, key):
+    """Select and execute (IEC 60870-5-101, 6.8): what is executed is the command that was selected, to the same object.
+
+    Commands of another type say nothing: set points may be sent at any time, and need no select.
+
+    Args:
+        at: of the object's address, behind which its value stands, whose last octet tells whether it is selected or executed.
+    """
+    like = kind - 13 if kind >= 58 else kind  # with a time tag
+    if like < FIRST_COMMAND or like > 50:
+        return
+    first = at + ADDRESS
+    last = first + (0 if like <= 47 else 2 if like <= 49 else 4)
+    if last >= stop:
+        return
+    value = mix(key & 0xFFFFFFFFFF, (like << 8) | (u8(buffer, last) & 0x7F))
+    for octet in range(first, last):
+        value = mix(value, u8(buffer, octet))
+    if cause == ACTIVATION and u8(buffer, last) & 0x80:
+        state[stream, F_SELECTED], state[stream, F_SELECTED_TYPE] = value + 1, like
+    elif state[stream, F_SELECTED] and state[stream, F_SELECTED_TYPE] == like:
+        if cause == ACTIVATION and state[stream, F_SELECTED] != value + 1:
+            out[i, P_ANOMALIES] |= O_OTHER
+        state[stream, F_SELECTED] = 0
+
+
+@kernel
 def judge(requests, state, stream, out, i, buffer, layouts, flow, frame, now):
     """What an APDU of the I format is, what is odd about it, and the command that it answers."""
     start, stop = out[i, P_START], out[i, P_STOP]
@@ -126,6 +156,7 @@ def judge(requests, state, stream, out, i, buffer, layouts, flow, frame, now):
     place = find_request(requests, flow, key)
     if out[i, P_KIND] == REQUEST:
         keep_request(requests, place, flow, key, frame, now, out, i)
+        watch_select(state, stream, out, i, buffer, at + UNIT, stop, kind, cause, key)
     elif is_request(requests, place, flow, key):
         join_request(requests, place, out, i)
     else:
@@ -213,7 +244,7 @@ def frame_chunks(
         if found + size // 2 + 3 > len(out) or len(buffer) - used < size:
             return place, found, used
         if chunks[i, IS_FIRST] or chunks[i, IS_GAP]:
-            state[stream, F_LOST], state[stream, F_NEXT] = 0, 0
+            state[stream, F_LOST], state[stream, F_NEXT], state[stream, F_SELECTED] = 0, 0, 0
         start, stop, used = open_span(state, blocks, links, meta, shard, chunks, i, buffer, used)
         packet, before, begin = cells[PACKET, row], found, start
         while start < stop:

@@ -51,6 +51,35 @@ def command(sent: int, cause: int, octet: int, ioa: int = 5001) -> bytes:
     return unit(sent, 45, cause, IEC104Object(ioa=ioa, data=bytes([octet])))
 
 
+def set_point(sent: int, cause: int, value: bytes, qualifier: int, typeid: int = 50, time: bytes = b"") -> bytes:
+    """C_SE_NC_1, or C_SE_TC_1 with a time."""
+    return unit(sent, typeid, cause, IEC104Object(ioa=6001, data=value + bytes([qualifier]) + time))
+
+
+@pytest.mark.parametrize(
+    ("commands", "differs"),
+    [
+        ([command(0, 6, 0x81), command(1, 6, 0x01)], False),
+        ([command(0, 6, 0x81), command(1, 6, 0x00)], True),  # off, and on was selected
+        ([command(0, 6, 0x81), command(1, 6, 0x01, ioa=5002)], True),  # another switch
+        ([command(0, 6, 0x81), command(1, 6, 0x80, ioa=5002), command(2, 6, 0x00, ioa=5002)], False),  # selected later
+        ([command(0, 6, 0x81), command(1, 8, 0x81), command(2, 6, 0x00)], False),  # broken off between
+        ([command(0, 6, 0x81), command(1, 6, 0x01), command(2, 6, 0x00)], False),  # done, then one without a select
+        ([command(0, 6, 0x01)], False),
+        ([command(0, 6, 0x81), set_point(1, 6, bytes(4), 0), command(2, 6, 0x01)], False),  # a set point between
+        ([set_point(0, 6, b"\0\0\x80\x3f", 0x80), set_point(1, 6, b"\0\0\x80\x3f", 0)], False),
+        ([set_point(0, 6, b"\0\0\x80\x3f", 0x80), set_point(1, 6, b"\0\0\x80\x40", 0)], True),
+        ([set_point(0, 6, b"\0\0\x80\x3f", 0x80, 63, bytes(7)), set_point(1, 6, b"\0\0\x80\x3f", 0, 63, bytes([1] * 7))], False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("sizes", [[], [1]])
+def test_what_is_executed_is_what_was_selected(commands: list[bytes], differs: bool, sizes: list[int]) -> None:
+    """IEC 60870-5-101, 6.8; times are those of each message."""
+    found = framed([("c", one) for one in commands], ("pdu.anomaly",), sizes)
+    last = {"pdu.anomaly": "iec60870_104.execute_differs"} if differs else {}
+    assert found == [{}] * (len(commands) - 1) + [last]
+
+
 def conversation() -> list[Turn]:
     """What a control centre says and hears, each side's octets in one piece."""
     points = [IEC104Object(ioa=100, data=b"\x01"), *(IEC104Element(data=bytes([number & 1])) for number in range(19))]
