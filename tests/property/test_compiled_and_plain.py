@@ -65,7 +65,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         built_enip(folder),
     ]
     made += [built_goose(folder), built_sv(folder), built_redundancy(folder), over_batches(folder)]
-    pieces = {path.parent.name: frames_of(path, 150, 40) for path in sorted(SCENARIOS.glob("*/capture.pcap"))}
+    pieces = {path.parent.name: frames_of(path, 150, 25) for path in sorted(SCENARIOS.glob("*/capture.pcap"))}
     pieces |= {
         "disordered": disordered(SEED)[500:700],
         "repeated": repeated(SEED)[800:1000],
