@@ -94,9 +94,8 @@ def read_scenario(path: Path) -> Scenario:
         for name, (_, node) in document.mapping(parts["variables"][1], "variables").items():
             variables[name] = ",".join(document.texts(node, name))
     home_net = document.texts(parts["home_net"][1], "home_net") if "home_net" in parts else ()
-    zones = read_beside(document, parts, "zones", read_zones, Zones())
-    no_points: tuple[Device, ...] = ()
-    points = read_beside(document, parts, "points", read_points, no_points)
+    zones = read_beside(document, parts, "zones", read_zones) or Zones()
+    points = read_beside(document, parts, "points", read_points) or ()
     injects = tuple(read_inject(document, node) for node in document.entries(parts, "injects"))
     if document.errors:
         raise InputErrors(document.errors)
@@ -104,21 +103,21 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def read_beside(
-    document: Document, parts: Mapping[str, tuple[Any, Any]], key: str, read: Callable[[Path], Read], none: Read
-) -> Read:
+    document: Document, parts: Mapping[str, tuple[Any, Any]], key: str, read: Callable[[Path], Read]
+) -> Read | None:
     """What a file beside the scenario says, whose name stands behind a key; its mistakes are the document's too."""
     name = document.text(parts[key][1], key) if key in parts else ""
     if not name:
-        return none
+        return None
     path = Path(document.path).parent / name
     if not path.is_file():
         document.error(parts[key][1], f"there is no file {path}", f"put {key}.yml beside the scenario")
-        return none
+        return None
     try:
         return read(path)
     except InputErrors as found:
         document.errors += found.errors
-        return none
+        return None
 
 
 def read_inject(document: Document, node: Any) -> Inject:

@@ -24,6 +24,7 @@ from detector.protocols.table import OWN, general_fields, kept_numbers, listed, 
 from detector.protocols.table import STOP as FRAME_STOP
 
 kernels = Kernels("detector.protocols.dnp3_kernels")
+object_kernels = Kernels("detector.protocols.dnp3_objects_kernels")
 
 NUMBER = 1
 FUNCTIONS = {
@@ -71,7 +72,7 @@ ANOMALIES = {
     "dnp3.no_room": "an unfinished frame or message for which there was no memory",
     **port_anomalies("dnp3", "DNP3"),
 }
-# Kinds of an object's parts, as dnp3_kernels.py numbers them.
+# Kinds of an object's parts, as dnp3_objects_kernels.py numbers them.
 RANGES = (
     "ssi8",
     "ssi16",
@@ -162,7 +163,7 @@ def crc_table() -> NDArray[np.int64]:
 
 LAYOUT = layouts()
 VALUE_BYTES = np.array([(SIZES | LEAST).get(value, 0) for value in VALUES], np.int64)
-# Columns of cells, as dnp3_kernels.py names them.
+# Columns of cells, as dnp3_kernels.py names them, and of objects' as dnp3_objects_kernels.py does.
 (
     LINK, IS_PRIMARY, TRANSPORT, PIECE, PIECE_STOP, APPLICATION, APPLICATION_STOP, INDICATIONS, FRAMES, FRAMES_STOP, PIECES, LENGTH,
 ) = range(OWN, OWN + 12)  # fmt: skip
@@ -420,7 +421,7 @@ class Dnp3Table(DeclaredTable):
 
     def list_objects(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(cells of the objects, the frame of each)."""
-        fill = partial(kernels.list_objects, self.cells, self.packets.batch.buffer, LAYOUT, VALUE_BYTES)
+        fill = partial(object_kernels.list_objects, self.cells, self.packets.batch.buffer, LAYOUT, VALUE_BYTES)
         cells = listed(fill, self.rows * 8 + 64, OBJECT_COLUMNS)
         return cells, cells[:, PDU]
 

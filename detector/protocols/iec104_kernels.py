@@ -9,6 +9,7 @@ from detector.bytes_kernels import le16, u8
 from detector.flows.columns import FLOW, IS_FIRST, IS_GAP, ROW, SHARDS, START, STOP, STREAM
 from detector.hash_kernels import mix
 from detector.kernel import kernel
+from detector.packets.arrival_kernels import hash_bytes
 from detector.packets.rows import PACKET
 from detector.protocols.framing_kernels import (
     F_OWN,
@@ -117,9 +118,7 @@ def watch_select(state, stream, out, i, buffer, at, stop, kind, cause, key):
     last = first + (0 if like <= 47 else 2 if like <= 49 else 4)
     if last >= stop:
         return
-    value = mix(key & 0xFFFFFFFFFF, (like << 8) | (u8(buffer, last) & 0x7F))
-    for octet in range(first, last):
-        value = mix(value, u8(buffer, octet))
+    value = hash_bytes(buffer, first, last, mix(key & 0xFFFFFFFFFF, (like << 8) | (u8(buffer, last) & 0x7F)))
     if cause == ACTIVATION and u8(buffer, last) & 0x80:
         state[stream, F_SELECTED], state[stream, F_SELECTED_TYPE] = value + 1, like
     elif state[stream, F_SELECTED] and state[stream, F_SELECTED_TYPE] == like:

@@ -78,6 +78,7 @@ COVERED_BY = {
     "protocols/dealing.py": "protocols/test_framing_kernels.py",
     "protocols/dealing_kernels.py": "protocols/test_framing_kernels.py",
     "protocols/dnp3_kernels.py": "protocols/test_dnp3.py",
+    "protocols/dnp3_objects_kernels.py": "protocols/test_dnp3.py",
     "protocols/dnp3_layers.py": "protocols/test_dnp3.py",
     "protocols/enip_kernels.py": "protocols/test_enip.py",
     "protocols/enip_layers.py": "protocols/test_enip.py",

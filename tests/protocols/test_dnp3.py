@@ -23,6 +23,7 @@ from detector.protocols.dnp3_layers import (
 from detector.protocols.fields import FIELDS, table_of
 from tests.flows.frames import ACK, PUSH, End, tcp, udp
 from tests.protocols.streams import Turn, pdus_of, segments
+from tests.samples import IS_LONG
 
 pytestmark = pytest.mark.kernel
 
@@ -337,7 +338,7 @@ def test_damaged_frames_are_read_as_far_as_they_go() -> None:
     """Bytes are overwritten, left out and put in, checksums put right: every column can be made, and rows lie in the bytes."""
     chosen = random.Random(11)
     whole = [asked(READ), asked(OPERATE, 1), told(ANSWER), *pieces(LONG, 5)]
-    for _ in range(120):
+    for _ in range(300 if IS_LONG else 120):
         turns: list[Turn] = []
         for frame in whole:
             data = bytearray(DNP3(frame).payload.build())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from detector.protocols.dnp3 import LAYOUT, VALUES, VARIATIONS, WHERE_INVALID
+from detector.protocols.dnp3 import LAYOUT, VALUES, VARIATIONS
 from detector.protocols.fields import FIELDS
 from detector.rules.keywords.contents import set_buffer
 from detector.rules.keywords.draft import Draft, Keyword
@@ -343,15 +343,19 @@ def unread_object() -> Test:
     counted = {*in_order, 11}
     unknown = And((one_of("dnp3.al.objq.range", counted), Not(one_of("dnp3.al.obj", DECODED | set(of_group)))))
     named = And((one_of("dnp3.al.objq.range", in_order), Not(one_of("dnp3.al.obj", set(of_group)))))
-    in_data = equal("dnp3.object.invalid", next(code for code, label in WHERE_INVALID.items() if label == "data"))
-    missing = And((in_data, Not(one_of("dnp3.al.obj", set(of_group)))))
+    missing = And((labelled("dnp3.object.invalid", "data"), Not(one_of("dnp3.al.obj", set(of_group)))))
     found = Or((OneObject(unknown), OneObject(missing), And((one_of("dnp3.al.func", WITHOUT_DATA), OneObject(named)))))
     return And((found, IS_USER_DATA))
 
 
+def labelled(field: str, name: str) -> Test:
+    """A field has the value that is called so."""
+    return equal(field, next(code for code, label in FIELDS[field].labels.items() if label == name))
+
+
 def anomaly(name: str) -> Test:
     """A PDU has an anomaly."""
-    return equal("pdu.anomaly", next(code for code, label in FIELDS["pdu.anomaly"].labels.items() if label == name))
+    return labelled("pdu.anomaly", name)
 
 
 class Event(NamedTuple):
