@@ -6,6 +6,7 @@ values for one batch; a Table makes columns when they are asked for and keeps th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 IPV4_MAPPED = bytes(10) + b"\xff\xff"
+
+NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}  # JSON has no numbers for them
 
 KINDS: Final = (
     "protocol",
@@ -143,8 +146,10 @@ def readable(declared: Field, value: Any, buffer: NDArray[np.uint8] | None = Non
         case "time":
             seconds, rest = divmod(abs(int(value)), 10**9)
             return f"{'-' if value < 0 else ''}{seconds}.{rest:09d}"
-        case "duration" | "float":
-            return int(value) / 10**9 if declared.kind == "duration" else float(value)
+        case "duration":
+            return int(value) / 10**9
+        case "float":
+            return float(value) if math.isfinite(value) else NOT_FINITE.get(float(value), "NaN")
         case _:
             return int(value)
 

@@ -193,7 +193,7 @@ REST = (
     ("`any ip.addr == ...`, `all ip.addr == ...`", "for one value of the field, or for all"),
     ("`field[0:2]`, `field[4]`, `field[-2:]`, `field[1-3]`", "bytes of a value: from and length, one, from the end, first and last"),
     ("`field#1`, `field#-1`", "the first, the last value in the row"),
-    ("`&`, `+`, `-`, `*`, `/`, `%`", "arithmetic on numbers: `tcp.flags & 0x02`"),
+    ("`&`, `+`, `-`, `*`, `/`, `%`", "arithmetic: `tcp.flags & 0x02`, `-ip.ttl`. Of whole numbers `/` leaves no fraction, of floats it does; what is divided by zero has no value. `+` and `-` work on durations too (`frame.time_delta + 1` is a second more), `-` between two times"),
     ("a field or protocol alone", "the row has it"),
 )  # fmt: skip
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,43 +166,55 @@ def call(operand: Call, table: Table) -> Values:
         return Values(found.values, found.count, found.present, found.rows, np.frombuffer(changed, np.uint8))
     if operand.function == "abs":
         found = values_of(first, table)
-        return Values(np.abs(found.values.astype(np.int64)), found.count, found.present, found.rows)
+        return Values(np.abs(wide(found.values)), found.count, found.present, found.rows)
     return extreme(operand, table)
 
 
 def extreme(operand: Call, table: Table) -> Values:
-    """The least or the greatest of all arguments' values in each row."""
-    pairs = [values_of(argument, table).flat() for argument in operand.arguments]
-    values, rows = np.concatenate([one.astype(np.int64) for one, _ in pairs]), np.concatenate([one for _, one in pairs])
+    """The least or the greatest of all arguments' values in each row; NaN only where there is nothing else."""
+    found = [values_of(argument, table).flat() for argument in operand.arguments]
+    values, rows = np.concatenate([wide(one) for one, _ in found]), np.concatenate([one for _, one in found])
+    is_least = operand.function == "min"
     limits = np.iinfo(np.int64)
-    out = np.full(table.rows, limits.max if operand.function == "min" else limits.min)
-    (np.minimum if operand.function == "min" else np.maximum).at(out, rows, values)
+    start = np.nan if values.dtype.kind == "f" else limits.max if is_least else limits.min
+    out = np.full(table.rows, start, values.dtype)
+    (np.fmin if is_least else np.fmax).at(out, rows, values)
     present = np.zeros(table.rows, np.bool_)
     present[rows] = True
     return Values(out, table.rows, present)
 
 
-OPERATIONS: dict[str, Any] = {
-    "+": np.add, "-": np.subtract, "*": np.multiply, "&": np.bitwise_and,
-    "/": lambda a, b: np.floor_divide(a, np.where(b == 0, 1, b)), "%": lambda a, b: np.mod(a, np.where(b == 0, 1, b)),
+def divided(dividend: Array, divisor: Array) -> Array:
+    """The quotient; of whole numbers without its rest, towards zero as in C. No divisor is 0."""
+    if dividend.dtype.kind == "f" or divisor.dtype.kind == "f":
+        return np.asarray(dividend / divisor)
+    return np.asarray((dividend - np.fmod(dividend, divisor)) // divisor)
+
+
+OPERATIONS: dict[str, Callable[[Array, Array], Array]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "&": np.bitwise_and, "/": divided, "%": np.fmod,
 }  # fmt: skip
 
 
 def arithmetic(operand: Arithmetic, table: Table) -> Values:
-    """left OP right over every pair of values of a row."""
+    """left OP right over every pair of values of a row; what is divided by zero has no value, as in Wireshark."""
     left, right = as_numbers(values_of(operand.left, table)), as_numbers(values_of(operand.right, table))
-    operation = OPERATIONS[operand.operator]
     if left.rows is None and right.rows is None:
-        present = (
-            left.present
-            if right.present is None
-            else right.present
-            if left.present is None
-            else left.present & right.present
-        )
-        return Values(operation(wide(left.values), wide(right.values)), table.rows, present)
-    first, second, rows = pairs(left, right)
-    return Values(operation(wide(first), wide(second)), table.rows, None, rows)
+        known = [one.present for one in (left, right) if one.present is not None]
+        first, second, rows = wide(left.values), wide(right.values), None
+        present = np.logical_and.reduce(known) if known else None
+    else:
+        first, second, rows = pairs(left, right)
+        first, second, present = wide(first), wide(second), None
+    if operand.operator in ("/", "%"):
+        is_divided = second != 0
+        if rows is None:
+            present = is_divided if present is None else present & is_divided
+            second = np.where(is_divided, second, 1)
+        else:
+            first, second, rows = first[is_divided], second[is_divided], rows[is_divided]
+    with np.errstate(all="ignore"):  # floats may become infinite
+        return Values(OPERATIONS[operand.operator](first, second), table.rows, present, rows)
 
 
 def as_numbers(found: Values) -> Values:

@@ -252,11 +252,17 @@ def converted(field: Field, values: Array, width: int) -> Array:
         case "float" if width == 16:  # a fraction of one
             return values.astype(np.uint16).view(np.int16) / 32768
         case "float":
-            return values.astype(np.uint32).view(np.float32).astype(np.float64) if width == 32 else values.astype(np.uint64).view(np.float64)  # fmt: skip
+            return as_float64(values.astype(np.uint32).view(np.float32) if width == 32 else values.astype(np.uint64).view(np.float64))  # fmt: skip
         case "time" | "duration":
             return np.minimum(values.astype(np.int64), LATEST) * MILLISECONDS
         case _:
             return stored(field, values)
+
+
+def as_float64(values: Array) -> NDArray[np.float64]:
+    """Numbers of any width; a signalling NaN becomes a quiet one, of which the processor must not complain."""
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
 
 
 def stored(field: Field, values: Array) -> Array:

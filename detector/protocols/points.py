@@ -18,6 +18,7 @@ from detector.columns import Column, Field
 from detector.kernel import Kernels
 from detector.packets.table import PacketTable
 from detector.packets.zones import text_of
+from detector.protocols.declared import as_float64
 
 kernels = Kernels("detector.protocols.ics_kernels")
 
@@ -36,7 +37,7 @@ NAME = Field("point.name", "string", "the point's name in points.yml", level="ob
 DEVICE = Field("point.device", "string", "name of the device that has the point", level="object")
 VALUE = Field("point.value", "float", "the point's value in its unit, put together and scaled", level="object")
 UNIT = Field("point.unit", "string", "unit of the value", level="object")
-OUTSIDE = Field("point.outside", "bool", "the value is outside the point's limits", level="object")
+OUTSIDE = Field("point.outside", "bool", "the value is outside the point's limits, or not a number", level="object")
 POINT_FIELDS = (NAME, DEVICE, VALUE, UNIT, OUTSIDE)
 Numbers = NDArray[np.int64]
 
@@ -140,17 +141,19 @@ class Register:
             whole = known[words].all(axis=1) & (parents[words] == parents[at][:, None]).all(axis=1)
             at, words = at[whole], words[whole]
             raw = numbers[words]
-            values[at] = (typed(point, raw) if point.type else raw[:, 0]) * point.scale + point.offset
-            present[at] = np.isfinite(values[at])
-        return Column(VALUE, np.where(present, values, 0.0), present)
+            with np.errstate(invalid="ignore", over="ignore"):
+                values[at] = (typed(point, raw) if point.type else raw[:, 0]) * point.scale + point.offset
+            present[at] = True
+        return Column(VALUE, values, present)
 
     def outside(self, places: Numbers, values: Column) -> Column:
-        """point.outside, of points with limits."""
+        """point.outside, of points with limits. NaN is never inside: a controller may do anything with it."""
         lows = np.array([point.low for point in self.points] + [-np.inf])[places]
         highs = np.array([point.high for point in self.points] + [np.inf])[places]
         assert values.present is not None
         has_limits = np.isfinite(lows) | np.isfinite(highs)
-        return Column(OUTSIDE, (values.values < lows) | (values.values > highs), values.present & has_limits)
+        is_inside = (values.values >= lows) & (values.values <= highs)
+        return Column(OUTSIDE, ~is_inside, values.present & has_limits)
 
 
 def typed(point: Point, registers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -159,8 +162,7 @@ def typed(point: Point, registers: NDArray[np.float64]) -> NDArray[np.float64]:
     ordered = words[:, ::-1] if point.is_low_first else words
     kind, bits = point.type.rstrip("0123456789"), 16 * words.shape[1]
     data = np.ascontiguousarray(ordered).astype(">u2").view(f">{'u' if kind == 'uint' else kind[0]}{bits // 8}")
-    made: NDArray[np.float64] = data.reshape(len(words)).astype(np.float64)
-    return made
+    return as_float64(data.reshape(len(words)))
 
 
 ADDRESSES: dict[str, Callable[[Any], IPv4Address | IPv6Address | int]] = {

@@ -8,7 +8,7 @@ operand     terms joined by & * / % + -; a term is a field with [slices] or #occ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
@@ -48,9 +48,12 @@ OPERATORS: dict[str, tuple[Operator, Quantifier]] = {
 }  # fmt: skip
 FUNCTIONS = ("len", "lower", "upper", "count", "string", "min", "max", "abs")
 NUMBER = Field("a number", "int", "")
+SPAN = Field("a duration", "duration", "")
 TEXT = Field("a text", "string", "")
 BYTES = Field("bytes", "bytes", "")
 NUMERIC = ("uint", "int", "float", "duration", "time")
+WHOLE = ("uint", "int", "label", "bool")
+SIGNS = {"float": "+ - * /", "duration": "+ -", "time": "-"}  # that are known on these kinds; on whole numbers all are
 TEXTUAL = ("bytes", "string")
 DEEPEST = (
     100  # brackets, functions and nots inside each other, and operators of one sum: more is no filter a person reads
@@ -239,7 +242,7 @@ class Parser:
     def refuse_mixed(self, left: Field, right: Field, sign: Token) -> None:
         """Two fields whose values cannot be compared: numbers with texts, IPv4 with IPv6."""
         is_text = left.kind in TEXTUAL or right.kind in TEXTUAL
-        known = SLICEABLE if is_text else (*NUMERIC, "bool", "label")
+        known = TEXTUAL if "string" in (left.kind, right.kind) else SLICEABLE if is_text else (*WHOLE, "float")
         if left.kind != right.kind and not (left.kind in known and right.kind in known):
             raise self.error(f"{left.name} is {left.kind}, {right.name} is {right.kind}", sign,
                              "compare fields of one kind")  # fmt: skip
@@ -332,14 +335,29 @@ class Parser:
         return left
 
     def arithmetic(self, sign: Token, left: Any, right: Any) -> Arithmetic:
-        """left OP right on numbers."""
-        parts = []
+        """left OP right on numbers: whole ones, floats and both; durations; the time between two times."""
+        kinds = []
         for side in (left, right):
             is_bits = sign.text == "&" and isinstance(side, FieldValue) and side.slices
-            if not isinstance(side, Token) and not is_bits and self.kind(side).kind not in NUMERIC:
+            if isinstance(side, Token) or is_bits:
+                continue
+            if self.kind(side).kind not in (*NUMERIC, "label"):
                 raise self.error(f"{self.kind(side).name} is no number", sign, "arithmetic needs numbers")
-            parts.append(self.literal(side, NUMBER, sign) if isinstance(side, Token) else side)
-        return Arithmetic(sign.text, parts[0], parts[1])
+            kinds.append(self.kind(side))
+        kind = self.common(kinds, sign)
+        if sign.text not in SIGNS.get(kind.kind, sign.text):
+            raise self.error(f"{kind.name} is a {kind.kind}, on which {sign.text} is not known", sign,
+                             f"known are {SIGNS[kind.kind]}")  # fmt: skip
+        if kind.kind == "time" and len(kinds) == 1:
+            raise self.error(f"{kind.name} is a time, of which only another one can be subtracted", sign,
+                             "for example frame.time_epoch - goose.t > 5")  # fmt: skip
+        return Arithmetic(sign.text, *(self.literal(side, kind, sign) for side in (left, right)))
+
+    def common(self, kinds: list[Field], at: Token) -> Field:
+        """The kind of what is made of values of these kinds: floats of floats and whole numbers."""
+        for kind in kinds:
+            self.refuse_mixed(kinds[0], kind, at)
+        return mixed(kinds)
 
     def take(self) -> Token:
         """The next token, whatever it is."""
@@ -353,8 +371,10 @@ class Parser:
             self.expect(")", "every ( needs its )")
             return inner
         if self.token.text == "-":
-            sign, following = self.take(), self.take()
-            return Token("literal", "-" + following.text, sign.at)
+            sign, following = self.take(), self.token
+            if following.text == "(" or following.text in self.known or following.text.lower() in FUNCTIONS:
+                return self.arithmetic(sign, Token("literal", "0", sign.at), self.term())
+            return Token("literal", "-" + self.take().text, sign.at)
         token = self.take()
         if token.kind == "variable":
             raise self.error(f"{token.text} is a list", token, f"write: in {token.text}")
@@ -377,12 +397,17 @@ class Parser:
     def call(self, token: Token) -> Call:
         """A function with its arguments."""
         self.expect("(", "")
-        arguments = []
+        read = []
         while not self.accept(")"):
-            argument = self.operand()
-            arguments.append(self.literal(argument, NUMBER, token) if isinstance(argument, Token) else argument)
+            read.append(self.operand())
             if not self.accept(",") and self.token.text != ")":
                 raise self.error(f"{token.text}() is not closed", self.token, "separate arguments with commas")
+        kinds = [self.kind(argument) for argument in read if not isinstance(argument, Token)]
+        is_extreme = token.text.lower() in ("min", "max", "abs")
+        if is_extreme:
+            self.refuse_unordered(kinds, token)
+        kind = self.common(kinds, token) if is_extreme else NUMBER
+        arguments = [self.literal(argument, kind, token) for argument in read]
         name = token.text.lower()
         if not arguments or (name not in ("min", "max") and len(arguments) != 1):
             raise self.error(f"{name}() takes one argument", token, f"for example {name}(tcp.payload)")
@@ -393,6 +418,14 @@ class Parser:
         if name == "len":
             arguments[0] = self.spanned(arguments[0], token, "header")
         return Call(name, tuple(arguments))
+
+    def refuse_unordered(self, kinds: list[Field], token: Token) -> None:
+        """Arguments of min, max and abs that are no numbers; of addresses with a number there may be a least one."""
+        known = (*WHOLE, "float", "duration") if token.text.lower() == "abs" else (*NUMERIC, *WHOLE, "ipv4", "ether")
+        for kind in kinds:
+            if kind.kind not in known:
+                raise self.error(f"{token.text}() takes numbers, {kind.name} is {kind.kind}", token,
+                                 f"for example {token.text}(tcp.len)")  # fmt: skip
 
     def refined(self, field: FieldValue, token: Token) -> FieldValue:
         """A field with its #occurrence and [slices]."""
@@ -457,8 +490,15 @@ class Parser:
         if isinstance(operand, Call):
             if operand.function in ("lower", "upper", "string"):
                 return TEXT
-            return NUMBER if operand.function in ("len", "count") else self.kind(operand.arguments[0])
+            return NUMBER if operand.function in ("len", "count") else self.kind_of(operand.arguments)
+        if isinstance(operand, Arithmetic):
+            kind = self.kind_of((operand.left, operand.right))
+            return SPAN if kind.kind == "time" else kind
         return NUMBER
+
+    def kind_of(self, operands: Sequence[Any]) -> Field:
+        """The kind of what is made of operands; constants among them have become of that kind."""
+        return mixed([self.kind(one) for one in operands if not isinstance(one, Literal_)])
 
     def literal(self, operand: Any, kind: Field, at: Token) -> Any:
         """A Token as a value of a kind; anything else as it is."""
@@ -485,6 +525,12 @@ class Parser:
             hint = f"did you mean {guess}()?" if guess else f"functions are {', '.join(FUNCTIONS)}"
             return self.error(f"unknown function {token.text!r}", token, hint)
         return self.error(f"unknown field {token.text!r}", token, self.guess(token))
+
+
+def mixed(kinds: Sequence[Field]) -> Field:
+    """What is made of values of kinds that can be mixed: a float of floats and whole numbers."""
+    found = next((kind for kind in kinds if kind.kind == "float"), kinds[0] if kinds else NUMBER)
+    return NUMBER if found.kind in WHOLE else found
 
 
 def named(token: Token) -> str:

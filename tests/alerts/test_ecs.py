@@ -13,8 +13,9 @@ import pytest
 from detector import __version__
 from detector.alerts.ecs import SEVERITIES, timestamp
 from detector.rules.model import LEVELS
+from detector.sinks.jsonl import line_of
 from tests.alerts.made import START, hostile, made
-from tests.flows.frames import SYN, icmp, ip, tcp, udp
+from tests.flows.frames import ACK, PUSH, SYN, icmp, ip, tcp, udp
 from tests.rules.written import rule
 
 # Field -> its type in ECS 8.11 (ecs_flat.yml), "list " where it is normalized to an array.
@@ -200,3 +201,18 @@ def test_timestamps_of_every_time_a_capture_can_hold(time: int, text: str) -> No
 def test_severities_rise_with_the_level() -> None:
     """Elastic's detection engine: low 21, medium 47, high 73, critical 99."""
     assert [SEVERITIES[level] for level in LEVELS[1:]] == [21, 47, 73, 99] and SEVERITIES["informational"] < 21
+
+
+@pytest.mark.parametrize(("word", "expected"), [
+    ("0100807f", "NaN"), ("0000807f", "Infinity"), ("000080ff", "-Infinity"), ("0000c03f", 1.5),
+])  # fmt: skip
+def test_numbers_that_json_does_not_have_are_texts(word: str, expected: float | str, tmp_path: Path) -> None:
+    """A set point of IEC 60870-5-104 (type 50) may be anything that four bytes can be; the document must stay JSON."""
+    setpoint = bytes.fromhex(f"6812000000003201060001000100 00 {word} 00")
+    frame = tcp(("10.0.0.1", 40000), ("10.0.0.2", 2404), ACK | PUSH, 1, 1, setpoint)
+    text = rule("detection: {a: {iec60870_asdu.float|exists: true}, condition: a}\n"
+                "alert: {message: 'set to {iec60870_asdu.float}', limit: none}")  # fmt: skip
+    alert = made(tmp_path, frame, text)
+    document = json.loads(line_of(alert), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert document["message"] == f"set to {expected}"
+    assert document["detector"]["fields"] == {"iec60870_asdu.float": expected}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
@@ -119,19 +120,33 @@ def test_functions(seed: int) -> None:
         ("-", lambda a, b: a - b),
         ("*", lambda a, b: a * b),
         ("&", lambda a, b: a & b),
-        ("/", lambda a, b: a // b if b else a),
-        ("%", lambda a, b: a % b if b else 0),
+        ("/", lambda a, b: math.trunc(a / b)),
+        ("%", math.fmod),
     ],
 )
 def test_arithmetic_over_every_pair_of_values(sign: str, of: Any) -> None:
-    """On 16-bit columns nothing wraps; nothing is divided by zero."""
+    """On 16-bit columns nothing wraps; what is divided by zero has no value."""
     table, rows = random_table(5)
     for left, right in (("x", "y"), ("y", "x"), ("x", "x"), ("y", "y")):
-        expected = [[of(a, b) for a in row[left] for b in row[right]] for row in rows]
+        expected = [[of(a, b) for a in row[left] for b in row[right] if b or sign not in "/%"] for row in rows]
         assert listed(Arithmetic(sign, FieldValue(left), FieldValue(right)), table) == expected
     for number in (0, 3, -1):
-        expected = [[of(a, number) for a in row["y"]] for row in rows]
+        expected = [[of(a, number) for a in row["y"] if number or sign not in "/%"] for row in rows]
         assert listed(Arithmetic(sign, FieldValue("y"), Literal_(number)), table) == expected
+
+
+def test_floats_stay_floats() -> None:
+    """A NaN hides no other value; infinity over infinity is none; a number is cut nowhere."""
+    nan = math.nan
+    table = given({"f": "float"}, {"f": [[nan, 1.5, 2.25], [nan], [], [1e308], [-0.5]]})
+    f = FieldValue("f")
+    assert str(listed(Call("max", (f, Literal_(1))), table)) == "[[2.25], [1.0], [1.0], [1e+308], [1.0]]"
+    assert str(listed(Call("min", (f,)), table)) == "[[1.5], [nan], [], [1e+308], [-0.5]]"
+    assert str(listed(Call("abs", (f,)), table)) == "[[nan, 1.5, 2.25], [nan], [], [1e+308], [0.5]]"
+    doubled = listed(Arithmetic("*", f, Literal_(10)), table)
+    assert str(doubled) == "[[nan, 15.0, 22.5], [nan], [], [inf], [-5.0]]"
+    assert str(listed(Arithmetic("/", f, Literal_(2)), table)) == "[[nan, 0.75, 1.125], [nan], [], [5e+307], [-0.25]]"
+    assert listed(Arithmetic("/", f, Literal_(0)), table) == [[], [], [], [], []]
 
 
 def test_slices_of_bytes_are_numbers_in_arithmetic() -> None:

@@ -15,6 +15,8 @@ from detector.pipeline import Decoding, PipelineSettings
 from detector.protocols.frames import FrameTable
 from detector.rules.parser import parse_filter
 from tests.differential import tshark
+from tests.differential.test_goose import built_goose
+from tests.differential.test_iec104 import built as built_iec104
 from tests.differential.test_modbus import built as built_modbus
 from tests.differential.test_packet_fields import built_capture
 from tests.runs import SCENARIOS, frames_of
@@ -39,8 +41,10 @@ def elsewhere(data: bytes, site: int) -> bytes:
 
 
 def mixed_capture(folder: Path) -> Path:
-    """Built packets of every layer, every Modbus function, and a piece of each scenario, one after the other."""
-    frames = frames_of(built_capture(folder)) + frames_of(built_modbus(folder))
+    """Built packets of every layer, every Modbus function, floats and times, and a piece of each scenario, one after the other."""
+    frames = []
+    for build in (built_capture, built_modbus, built_iec104, built_goose):
+        frames += frames_of(build(folder))
     for number, path in enumerate(sorted(SCENARIOS.glob("*/capture.pcap"))):
         frames += [(time, elsewhere(data, number)) for time, data in frames_of(path, 140, 60)]
     start = frames[0][0]

@@ -33,6 +33,14 @@ BUILT: dict[str, Callable[[Path], Path]] = {
     "modbus": test_modbus.built, "dnp3": test_dnp3.built, "iec60870_104": test_iec104.built, "s7comm": test_s7comm.built,
     "enip": test_enip.built, "goose": test_goose.built_goose, "sv": test_goose.built_sv,
 }  # fmt: skip
+# Numbers that are none, without end, or at an end, of four and eight bytes: what a chance byte at a time seldom makes.
+ODD_NUMBERS = [
+    number
+    for each in ("7f800001", "ff850101", "7fc00000", "7f800000", "ff800000", "7fffffff", "80000000", "ffffffff", "00000000",
+                 "7ff0000000000001", "fff8000000000000", "7ff0000000000000", "7fffffffffffffff", "8000000000000000")
+    for number in (bytes.fromhex(each), bytes.fromhex(each)[::-1])
+]  # fmt: skip
+IPV4 = b"\x08\0"
 MOST_FIELDS = 60  # of a case: a protocol has up to 700
 SMALL = PipelineSettings(flows=FlowSettings(flows=4096), streams=StreamSettings(memory_bytes=2**20, pieces=4096))
 LONGEST_CASE, MOST_GROWTH = 10.0, 96 * 2**20  # seconds on a busy machine; bytes, once tables are warm
@@ -64,6 +72,22 @@ def damaged(frames: list[bytes], chance: random.Random) -> list[bytes]:
                     data = data[:at] if chance.random() < 0.3 else data
         made += [bytes(data)] * chance.choice((1, 1, 1, 1, 0, 2))
     return made or frames[:1]
+
+
+def swept(frames: list[bytes], chance: random.Random) -> list[bytes]:
+    """A few frames again and again, between ends of their own each time, with an odd number at one place after another of one."""
+    first = chance.randrange(len(frames))
+    few = frames[first : first + chance.randrange(1, 8)]
+    chosen, odd, made = chance.randrange(len(few)), chance.choice(ODD_NUMBERS), []
+    for at in range(34 if few[chosen][12:14] == IPV4 else 14, len(few[chosen])):
+        for number, frame in enumerate(few):
+            data = bytearray(frame)
+            if number == chosen:
+                data[at : at + len(odd)] = odd[: len(data) - at]
+            for place in (27, 31) if frame[12:14] == IPV4 else (8,):
+                data[place : place + 2] = at.to_bytes(2, "big")
+            made.append(bytes(data))
+    return made
 
 
 def look_at(decoding: Decoding, name: str, frames: list[bytes], size: int, most: int = 10_000) -> None:
@@ -101,7 +125,7 @@ def test_damage(name: str, tmp_path: Path) -> None:
         look_at(decoding, name, damaged(frames, chance), 7)
     end, cases, before = time.monotonic() + SECONDS, 0, 0
     while time.monotonic() < end:
-        case, began = damaged(frames, chance), time.monotonic()
+        case, began = chance.choice((damaged, damaged, swept))(frames, chance), time.monotonic()
         try:
             look_at(decoding, name, case, chance.choice((7, 1000)), MOST_FIELDS)
             assert time.monotonic() - began < LONGEST_CASE

@@ -44,6 +44,11 @@ def named(turns: list[Turn], *devices: Device) -> list[list[tuple[Any, ...]]]:
     return rows
 
 
+def read_words(words: str) -> list[Turn]:
+    """A reply with the two registers from 100 on."""
+    return [("c", adu(1, "03 0064 0002")), ("s", adu(1, f"03 04 {words}"))]
+
+
 READ: list[Turn] = [("c", adu(1, "03 0064 0005")), ("s", adu(1, "03 0a 4184 0000 fff6 ffff fffa"))]
 
 
@@ -75,3 +80,20 @@ def test_a_number_that_is_not_whole_has_no_value() -> None:
     assert named([READ[0], ("s", adu(1, "03 02 4184"))], BOILER)[1] == [
         ("register:100", "boiler", "pressure", None, "bar", None)
     ]
+
+
+@pytest.mark.parametrize(("words", "value", "is_outside"), [
+    ("7fc00000", "NaN", True), ("7f800001", "NaN", True),  # quiet and signalling
+    ("7f800000", "Infinity", True), ("ff800000", "-Infinity", True), ("7f7fffff", 3.4028234663852886e38, True),
+    ("41800000", 16.0, False), ("80000000", 0.0, False),
+])  # fmt: skip
+def test_numbers_without_end_are_outside(words: str, value: float | str, is_outside: bool) -> None:
+    """What a regulator does with such a set point nobody knows; in alerts they are texts, since JSON has no numbers for them."""
+    assert named(read_words(words), BOILER)[1] == [("register:100", "boiler", "pressure", value, "bar", is_outside)]
+
+
+def test_scaling_cannot_overflow_loudly() -> None:
+    """1e308 (bits 7fe1ccf385ebc8a0) times 1000 has no number any more."""
+    device = Device("boiler", BOILER.address, None, (Point("big", "register:100", "float64", scale=1000, high=16),))
+    turns: list[Turn] = [("c", adu(1, "03 0064 0004")), ("s", adu(1, "03 08 7fe1 ccf3 85eb c8a0"))]
+    assert named(turns, device)[1] == [("register:100", "boiler", "big", "Infinity", None, True)]
