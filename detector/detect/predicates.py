@@ -21,6 +21,7 @@ from detector.kernel import Kernels
 from detector.rules.expressions import LONGEST_SEARCHED
 from detector.rules.model import (
     And,
+    Call,
     Compare,
     Every,
     Exists,
@@ -50,6 +51,7 @@ NUMERIC: dict[str, Any] = {"eq": np.equal, "ne": np.not_equal, "gt": np.greater,
 # Operator on bytes: (kernel's number, whether the result is turned round).
 TEXTUAL = {"eq": (0, False), "ne": (0, True), "lt": (1, False), "le": (2, False), "gt": (3, False), "ge": (4, False),
            "contains": (5, False), "startswith": (6, False), "endswith": (7, False)}  # fmt: skip
+ORDERS = [TEXTUAL[each][0] for each in ("lt", "le", "gt", "ge")]
 
 
 class Scope:
@@ -255,7 +257,8 @@ def textual(test: Compare, wanted: bytes) -> Atom:
         if found.buffer is None and found.values.dtype.kind == "S":
             return reduced(found, NUMERIC[test.operator](found.values, wanted), test.quantifier)
         found = spans_of(test.left, scope.table)
-        return reduced(found, compare_bytes(found, literal, how, test.ignore_case) ^ is_turned, test.quantifier)
+        holds = compare_bytes(found, literal, how, test.ignore_case, is_text(test.left, scope.table))
+        return reduced(found, holds ^ is_turned, test.quantifier)
 
     return compute
 
@@ -268,15 +271,28 @@ def spans_of(operand: Operand, table: Table) -> Values:
     return found
 
 
-def compare_bytes(found: Values, wanted: NDArray[np.uint8], how: int, ignore_case: bool) -> Mask:
-    """bool[values]: how each value's bytes compare."""
+def is_text(operand: Operand, table: Table) -> bool:
+    """Whether the values have the order of texts, by their bytes; bytes are ordered by their number first, as in Wireshark."""
+    if isinstance(operand, FieldValue):
+        return not (operand.slices or operand.span) and table.column(operand.name).field.kind == "string"
+    return isinstance(operand, Call)
+
+
+def compare_bytes(
+    found: Values, wanted: NDArray[np.uint8], how: int, ignore_case: bool, of_texts: bool = False
+) -> Mask:
+    """bool[values]: how each value's bytes compare. of_texts: see is_text()."""
     out = np.zeros(len(found.values), np.bool_)
     assert found.buffer is not None
     spans = np.ascontiguousarray(found.values, np.int64)
     if found.present is not None:
         spans = np.where(found.present[:, None], spans, 0)
     kernels.compare_spans(readable_buffer(found.buffer), spans, wanted.copy(), how, ignore_case, out)
-    return out
+    if how not in ORDERS or of_texts:
+        return out
+    sizes = spans[:, 1] - spans[:, 0]
+    is_less = how in (TEXTUAL["lt"][0], TEXTUAL["le"][0])
+    return np.where(sizes == len(wanted), out, (sizes < len(wanted)) == is_less)
 
 
 def readable_buffer(buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -299,7 +315,8 @@ def fields_compared(test: Compare, table: Table) -> Mask:
     """A comparison of two operands, over every pair of their values in a row."""
     left, right = values_of(test.left, table), values_of(test.right, table)
     if left.values.ndim == 2 or right.values.ndim == 2:
-        return texts_compared(test, spans_of(test.left, table), spans_of(test.right, table))
+        of_texts = is_text(test.left, table) and is_text(test.right, table)
+        return texts_compared(test, spans_of(test.left, table), spans_of(test.right, table), of_texts)
     first, second, rows = pairs(left, right)
     holds = NUMERIC[test.operator](comparable(first), comparable(second))
     return reduced(Values(first, table.rows, None, rows), holds, test.quantifier)
@@ -310,16 +327,19 @@ def comparable(values: Array) -> Array:
     return values.astype(np.int64) if values.dtype.kind in "ui" else values
 
 
-def texts_compared(test: Compare, left: Values, right: Values) -> Mask:
-    """Two fields of bytes."""
+def texts_compared(test: Compare, left: Values, right: Values, of_texts: bool) -> Mask:
+    """Two fields of bytes. of_texts: see is_text()."""
     first, second, rows = pairs(left, right)
     assert left.buffer is not None and right.buffer is not None
     texts = [
         (left.buffer[a:b].tobytes(), right.buffer[c:d].tobytes())
         for (a, b), (c, d) in zip(first.tolist(), second.tolist(), strict=True)
     ]
-    compared: Callable[[bytes, bytes], bool] = TEXTS[test.operator]
-    holds = np.array([compared(a, b) for a, b in texts], np.bool_)
+    compared: Callable[[Any, Any], bool] = TEXTS[test.operator]
+    if of_texts or TEXTUAL[test.operator][0] not in ORDERS:
+        holds = np.array([compared(a, b) for a, b in texts], np.bool_)
+    else:
+        holds = np.array([compared((len(a), a), (len(b), b)) for a, b in texts], np.bool_)
     return reduced(Values(first, left.count, None, rows), holds, test.quantifier)
 
 
@@ -335,25 +355,25 @@ def membership(test: Membership) -> Atom:
             entries.append(entry.value)
     ranges = [entry for entry in entries if isinstance(entry, tuple)]
     singles = [entry for entry in entries if not isinstance(entry, tuple)]
-    is_text = any(isinstance(entry, bytes) for entry in (*singles, *itertools.chain(*ranges)))
+    is_bytes = any(isinstance(entry, bytes) for entry in (*singles, *itertools.chain(*ranges)))
     lows, highs = merged_intervals(ranges)
-    texts = [np.frombuffer(entry, np.uint8) for entry in singles] if is_text else []
-    between = [tuple(np.frombuffer(end, np.uint8) for end in entry) for entry in ranges] if is_text else []
-    values = np.unique(np.array(singles)) if singles and not is_text else None
+    texts = [np.frombuffer(entry, np.uint8) for entry in singles] if is_bytes else []
+    between = [tuple(np.frombuffer(end, np.uint8) for end in entry) for entry in ranges] if is_bytes else []
+    values = np.unique(np.array(singles)) if singles and not is_bytes else None
     table = lookup_table(values)
 
     def compute(scope: Scope) -> Mask:
         found = values_of(test.left, scope.table)
         holds = np.zeros(len(found.values), np.bool_)
-        if is_text and found.buffer is not None:
+        if is_bytes and found.buffer is not None:
             for wanted in texts:  # per entry
                 holds |= compare_bytes(found, wanted, TEXTUAL["eq"][0], test.ignore_case)
+            of_texts = is_text(test.left, scope.table)
             for low, high in between:  # per range
-                holds |= compare_bytes(found, low, TEXTUAL["ge"][0], False) & compare_bytes(
-                    found, high, TEXTUAL["le"][0], False
-                )
+                is_inside = compare_bytes(found, low, TEXTUAL["ge"][0], False, of_texts)
+                holds |= is_inside & compare_bytes(found, high, TEXTUAL["le"][0], False, of_texts)
             return reduced(found, holds, test.quantifier)
-        if is_text and singles:
+        if is_bytes and singles:
             holds = np.isin(found.values, np.array(singles, "S16"))
         elif values is not None and len(values) <= SMALL_SET:
             for value in values.tolist():  # per entry

@@ -58,6 +58,7 @@ TEXTUAL = ("bytes", "string")
 DEEPEST = (
     100  # brackets, functions and nots inside each other, and operators of one sum: more is no filter a person reads
 )
+STRINGS = (*NUMERIC, *WHOLE, "ipv4", "ipv6", "ether")  # what string() takes
 SLICEABLE = ("bytes", "string", "ether", "ipv4", "ipv6")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 
@@ -227,6 +228,10 @@ class Parser:
         kind = self.kind(left) if not isinstance(left, Token) else self.kind(right)
         if not isinstance(left, Token) and not isinstance(right, Token):
             self.refuse_mixed(kind, self.kind(right), sign)
+            for one, other in ((left, right), (right, left)):
+                if isinstance(one, Call) and self.kind(one).kind not in TEXTUAL and self.kind(other).kind == "bytes":
+                    raise self.error(f"{one.function}() makes a value, {self.kind(other).name} is bytes", sign,
+                                     "compare fields of one kind")  # fmt: skip
         left, right = self.literal(left, kind, first), self.literal(right, kind, start)
         if isinstance(left, Literal_) and isinstance(right, FieldValue | Call | Arithmetic):
             left, right = right, left
@@ -351,7 +356,7 @@ class Parser:
         if kind.kind == "time" and len(kinds) == 1:
             raise self.error(f"{kind.name} is a time, of which only another one can be subtracted", sign,
                              "for example frame.time_epoch - goose.t > 5")  # fmt: skip
-        return Arithmetic(sign.text, *(self.literal(side, kind, sign) for side in (left, right)))
+        return Arithmetic(sign.text, *(self.single(side, kind, sign) for side in (left, right)))
 
     def common(self, kinds: list[Field], at: Token) -> Field:
         """The kind of what is made of values of these kinds: floats of floats and whole numbers."""
@@ -407,7 +412,7 @@ class Parser:
         if is_extreme:
             self.refuse_unordered(kinds, token)
         kind = self.common(kinds, token) if is_extreme else NUMBER
-        arguments = [self.literal(argument, kind, token) for argument in read]
+        arguments = [self.single(argument, kind, token) for argument in read]
         name = token.text.lower()
         if not arguments or (name not in ("min", "max") and len(arguments) != 1):
             raise self.error(f"{name}() takes one argument", token, f"for example {name}(tcp.payload)")
@@ -415,6 +420,9 @@ class Parser:
             raise self.error(f"{name}() takes a text", token, "as matches does not look at case, it may not be needed")
         if name in ("len", "count", "string") and not isinstance(arguments[0], FieldValue):
             raise self.error(f"{name}() takes a field", token, f"for example {name}(tcp.payload)")
+        if name == "string" and kinds[0].kind not in STRINGS:
+            raise self.error(f"string() takes numbers and addresses, {kinds[0].name} is {kinds[0].kind}", token,
+                             "texts and bytes can be compared as they are")  # fmt: skip
         if name == "len":
             arguments[0] = self.spanned(arguments[0], token, "header")
         return Call(name, tuple(arguments))
@@ -492,7 +500,7 @@ class Parser:
                 return TEXT
             return NUMBER if operand.function in ("len", "count") else self.kind_of(operand.arguments)
         if isinstance(operand, Arithmetic):
-            kind = self.kind_of((operand.left, operand.right))
+            kind = NUMBER if operand.operator == "&" else self.kind_of((operand.left, operand.right))
             return SPAN if kind.kind == "time" else kind
         return NUMBER
 
@@ -510,6 +518,13 @@ class Parser:
             return convert(kind, unquoted(operand), operand.kind in ("string", "char"))
         except InputError as error:
             raise self.error(error.problem, operand, error.hint) from None
+
+    def single(self, operand: Any, kind: Field, at: Token) -> Any:
+        """The same inside of functions and arithmetic, where a network has no place."""
+        made = self.literal(operand, kind, at)
+        if isinstance(made, Literal_) and isinstance(made.value, tuple):
+            raise self.error("a network is no value that can be reckoned with", at, "write an address")
+        return made
 
     def guess(self, token: Token) -> str:
         """A hint for a word that is no field."""
