@@ -25,7 +25,7 @@ def theirs(field: Field, text: str) -> Any:
         case "uint" | "int":
             return int(text, 0)
         case "float":
-            return float(f"{float(text):.6g}")  # as many digits as tshark prints
+            return f"{float(text):.6g}"  # as many digits as tshark prints
         case "bool" | "protocol":
             return text in ("1", "True", "true")
         case "time" if "," in text:  # a time of the protocol's own; packets' are printed as seconds
@@ -44,7 +44,7 @@ def ours(field: Field, value: Any) -> Any:
     if field.kind == "duration":
         return round(value, 9)
     if field.kind == "float":
-        return float(f"{value:.6g}")
+        return f"{float(value):.6g}"
     return value.replace(":", "") if field.kind == "bytes" else value
 
 
