@@ -116,7 +116,7 @@ KEYS: dict[str, tuple[str, dict[str, str]]] = {
         "max_values": "how many combinations are remembered (100000 where it is not given); when they are full each alert says so",
     }),
     "alert": ("alert", {
-        "message": "the sentence of an alert; {ip.src} stands for the field's values, {{ and }} for braces",
+        "message": "the sentence of an alert; {ip.src} stands for the field's values, numbers with their names: Cold Restart (13); {{ and }} for braces",
         "limit": "how often it may alert, or none; without it one alert in ten minutes for each pair of addresses (of a correlation: each group)",
     }),
     "limit": ("alert.limit", {

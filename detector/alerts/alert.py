@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from detector.alerts import dissection, ecs
 from detector.alerts.message import fill
 from detector.alerts.row import Row
-from detector.columns import Table
+from detector.columns import Field, Table
 from detector.detect.match import Match
+from detector.protocols.fields import FIELDS
 from detector.rules.model import Rule
 
 RECENT_IDS = 65536  # identical occurrences are counted among that many latest alerts
@@ -102,6 +103,13 @@ def values_of(match: Match, row: Row) -> Callable[[str], list[Any]]:
     }
 
     def values(name: str) -> list[Any]:
-        return special[name] if name in special else row.values(name)
+        return special[name] if name in special else labelled(FIELDS[name], row.values(name))
 
     return values
+
+
+def labelled(declared: Field, values: list[Any]) -> list[Any]:
+    """Values of a field as people know them: a number that has a name with it, as in "Cold Restart (13)"."""
+    if declared.kind not in ("uint", "int"):
+        return values
+    return [f"{declared.labels[value]} ({value})" if value in declared.labels else value for value in values]

@@ -11,8 +11,10 @@ import pytest
 
 from detector.alerts import alert as module
 from detector.alerts import ecs
+from detector.alerts.alert import labelled
 from detector.capture import open_source
 from detector.capture.batch import batch_of
+from detector.columns import Field
 from detector.flows.table import FlowSettings
 from detector.pipeline import Pipeline, PipelineSettings
 from tests.alerts.made import START, made
@@ -141,3 +143,10 @@ def test_identical_occurrences_are_counted_on_over_a_pickle(tmp_path: Path) -> N
     plain = Pipeline(pipeline.ruleset).process(batch_of([frame], [START]))
     numbers = [one.document["event"]["id"] for one in (*first, *again, *plain)]
     assert numbers[0] == numbers[2] != numbers[1]
+
+
+def test_numbers_in_messages_have_their_names() -> None:
+    """What has none stays a number; names are not names of truths."""
+    function = Field("a.func", "uint", "", labels={13: "Cold Restart"})
+    assert labelled(function, [13, 90]) == ["Cold Restart (13)", 90]
+    assert labelled(Field("a.flag", "bool", "", labels={1: "set"}), [True]) == [True]

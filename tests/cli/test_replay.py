@@ -60,7 +60,7 @@ def test_alerts_a_summary_and_what_was_not_judged(tmp_path: Path) -> None:
         "10:00:20.006 low      Modbus device identification           10.20.0.66 > 10.20.0.21:502",
         "packet 137            10.20.0.66 asked 10.20.0.21 who it is",
         "10:00:29.052 high     Modbus write from unknown master       10.20.0.66 > 10.20.0.21:502",
-        "packet 214            10.20.0.66 wrote to unit 1 of 10.20.0.21 (function 6), and is no known master",
+        "packet 214            10.20.0.66 wrote to unit 1 of 10.20.0.21 with Write Single Register (6), and is no known master",
         "",
         "level          alerts  first                last                 rule",
         "high                1  2024-05-01 10:00:29  2024-05-01 10:00:29  Modbus write from unknown master",
