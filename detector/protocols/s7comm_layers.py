@@ -28,7 +28,7 @@ from scapy.fields import (
 )
 from scapy.packet import Packet, Raw
 
-from detector.protocols.s7comm import (
+from detector.protocols.s7comm_fields import (
     AREAS,
     DATA_SIZES,
     FUNCTIONS,
