@@ -53,7 +53,11 @@ TEXT = Field("a text", "string", "")
 BYTES = Field("bytes", "bytes", "")
 NUMERIC = ("uint", "int", "float", "duration", "time")
 WHOLE = ("uint", "int", "label", "bool")
-SIGNS = {"float": "+ - * /", "duration": "+ -", "time": "-"}  # that are known on these kinds; on whole numbers all are
+SIGNS = {
+    "float": "+, -, * or /",
+    "duration": "+ or -",
+    "time": "-",
+}  # that are known on these kinds; on whole numbers all are
 TEXTUAL = ("bytes", "string")
 DEEPEST = (
     100  # brackets, functions and nots inside each other, and operators of one sum: more is no filter a person reads
@@ -351,8 +355,9 @@ class Parser:
             kinds.append(self.kind(side))
         kind = self.common(kinds, sign)
         if sign.text not in SIGNS.get(kind.kind, sign.text):
-            raise self.error(f"{kind.name} is a {kind.kind}, on which {sign.text} is not known", sign,
-                             f"known are {SIGNS[kind.kind]}")  # fmt: skip
+            what = f", as {kind.name} is" if "." in kind.name else ""
+            raise self.error(f"{sign.text} does not work on a {kind.kind}{what}", sign,
+                             f"use {SIGNS[kind.kind]}")  # fmt: skip
         if kind.kind == "time" and len(kinds) == 1:
             raise self.error(f"{kind.name} is a time, of which only another one can be subtracted", sign,
                              "for example frame.time_epoch - goose.t > 5")  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -56,7 +57,7 @@ def whole(field: Field, text: str, quoted: bool) -> int:
             return number
     if quoted and len(text) == 1:
         return ord(text)
-    number = int(text, 0) if not re.fullmatch(r"0\d+", text) else int(text, 8)
+    number = int(plain(text), 0) if not re.fullmatch(r"0\d+", text) else int(text, 8)
     if number < 0 and field.kind == "uint":
         raise InputError(f"{field.name} is never negative", hint="compare with a number from 0 on")
     if number > ONE_BYTE_MOST and field.kind == "uint" and number >= 1 << (8 * -(-(bits_of(field) or 64) // 8)):
@@ -64,6 +65,21 @@ def whole(field: Field, text: str, quoted: bool) -> int:
             f"{text} does not fit into {field.name}", hint=f"its largest value is {(1 << bits_of(field)) - 1}"
         )
     return within_64_bits(field, number, text)
+
+
+def plain(text: str) -> str:
+    """The text of a number, without what Python alone takes for one: 1_000, and digits of other scripts."""
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return text
+
+
+def decimal(field: Field, text: str, quoted: bool) -> float:
+    """A number with or without a fraction, or inf."""
+    number = float(plain(text))
+    if math.isnan(number):
+        raise InputError(f"{text} equals no number, not even itself", hint=f'write string({field.name}) == "NaN"')
+    return number
 
 
 def truth(field: Field, text: str, quoted: bool) -> bool:
@@ -150,7 +166,7 @@ def label(field: Field, text: str, quoted: bool) -> int:
 
 
 CONVERTERS = {
-    "uint": whole, "int": whole, "float": lambda field, text, quoted: float(text), "bool": truth, "protocol": truth,
+    "uint": whole, "int": whole, "float": decimal, "bool": truth, "protocol": truth,
     "ipv4": ipv4, "ipv6": ipv6, "ether": ether, "bytes": raw, "string": lambda field, text, quoted: text.encode(),
     "time": nanoseconds, "duration": nanoseconds, "label": label,
 }  # fmt: skip

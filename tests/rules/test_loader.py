@@ -102,7 +102,7 @@ def test_bases_are_named_by_name_or_id_wherever_they_stand(name: str, tmp_path: 
 def test_a_correlation_of_a_protocols_rows_has_their_fields(tmp_path: Path) -> None:
     counting = COUNT.replace("base", "writes").replace("gte: 2", "gte: 1") + ", group-by: [mbtcp.unit_id]"
     ruleset = loaded(tmp_path, correlation(counting, 'alert: {message: "{modbus.func_code}"}', MODBUS))
-    assert [one.message for one in alerts(ruleset, WRITE) if one.rule.id == id_of(2)] == ["6"]
+    assert [one.message for one in alerts(ruleset, WRITE) if one.rule.id == id_of(2)] == ["Write Single Register (6)"]
 
 
 @pytest.mark.parametrize(

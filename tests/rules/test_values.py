@@ -128,6 +128,9 @@ def test_a_point_in_time_is_exact_to_the_microsecond() -> None:
         ("duration", "2024-05-01", "0.5"),
         ("duration", "1.-5", "0.5"),
         ("float", "one", "1.5"),
+        ("float", "nan", 'string(a.field) == "NaN"'),
+        ("float", "1_0.5", "1.5"),
+        ("uint", "6_4", "whole number"),
     ],
 )
 def test_what_is_no_value_is_refused_with_a_hint(kind: str, text: str, hint: str) -> None:
