@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from detector.cli.terminal import Terminal
 from detector.columns import printable
 from detector.errors import InputError
 from detector.service.control import ControlClient
+from detector.service.signals import handled
 from detector.service.status import Status
 
-SECONDS = 1.0
+SECONDS, STEP_SECONDS = 1.0, 0.05  # between two pages, and between two looks for a signal
 MOST_ROWS = 10
 
 
@@ -50,8 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             for line in page(before, look(client), time.time()):
                 console.print(line)
             return 0
-        with contextlib.suppress(KeyboardInterrupt):
-            watch(console, client, arguments, before)
+        watch(console, client, arguments, before)
     return 0
 
 
@@ -61,10 +62,12 @@ def look(client: ControlClient) -> Look:
 
 
 def watch(console: Terminal, client: ControlClient, arguments: argparse.Namespace, before: Look) -> None:
-    """Renews the page each second; a daemon that has gone is waited for."""
+    """Renews the page each second until SIGINT or SIGTERM; a daemon that has gone is waited for."""
     is_connected = True
-    with Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
-        while True:
+    signals: list[bool] = []  # noted, not raised: an exception may come where it is lost, as inside of a destructor
+    ends = dict.fromkeys((signal.SIGINT, signal.SIGTERM), lambda: signals.append(True))
+    with handled(ends), Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
+        while not signals:
             try:
                 if not is_connected:
                     client = connect(arguments)
@@ -79,7 +82,9 @@ def watch(console: Terminal, client: ControlClient, arguments: argparse.Namespac
             for line in lines:
                 line.no_wrap, line.overflow = True, "ellipsis"
             live.update(Group(*lines), refresh=True)
-            time.sleep(SECONDS)
+            until = time.monotonic() + SECONDS
+            while not signals and time.monotonic() < until:
+                time.sleep(STEP_SECONDS)
 
 
 def page(before: Look, now: Look, wall: float) -> Iterator[Text]:
