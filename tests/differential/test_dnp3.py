@@ -199,7 +199,7 @@ def test_real_captures(all_captures: Sequence[Path]) -> None:
     """Some of them, others in each run; `make test-long` takes all."""
     total: Counter[str] = Counter()
     left: list[str] = []
-    for path in sample(all_captures, 25):
+    for path in sample(all_captures, 16):
         compared, differences = judged(path)
         total += compared
         left += differences

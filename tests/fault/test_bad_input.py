@@ -84,7 +84,7 @@ def test_a_capture_cut_anywhere_in_its_first_2000_bytes(path: Path, tmp_path: Pa
     wholes = [24]
     while wholes[-1] + 16 <= len(data):
         wholes.append(wholes[-1] + 16 + int.from_bytes(data[wholes[-1] + 8 : wholes[-1] + 12], "little"))
-    for length in sample(range(len(data) + 1), 400):
+    for length in sample(range(len(data) + 1), 250):
         cut.write_bytes(data[:length])
         said = digested(cut, pipeline)
         if length < 24:
@@ -122,7 +122,7 @@ def test_captures_with_bytes_overwritten(tmp_path: Path) -> None:
     pipeline = Pipeline(shipped_rules())
     damaged = overwritten(random.Random(SEED))
     path = tmp_path / "damaged.pcap"
-    for number in range(5000 if IS_LONG else 1000):
+    for number in range(5000 if IS_LONG else 600):
         path.write_bytes(next(damaged))
         if number % 10:
             digested(path, pipeline)

@@ -27,7 +27,7 @@ from tests.servers.nginx import Nginx
 from tests.service.running import RunningDaemon, ids_of, lines_of, until
 from tests.service.writes import write_captures, write_rule
 
-ALERTS, FILES = 50_000 if IS_LONG else 20_000, 50
+ALERTS, FILES = 50_000 if IS_LONG else 12_000, 50
 STREAM = "logs-detector.alert-chaos"
 KILLS = 10
 Fault = Callable[["World"], AbstractContextManager[None]]
