@@ -350,9 +350,9 @@ class Parser:
             is_bits = sign.text == "&" and isinstance(side, FieldValue) and side.slices
             if isinstance(side, Token) or is_bits:
                 continue
-            if self.kind(side).kind not in (*NUMERIC, "label"):
-                raise self.error(f"{self.kind(side).name} is no number", sign, "arithmetic needs numbers")
             kinds.append(self.kind(side))
+            if kinds[-1].kind not in (*NUMERIC, "label"):
+                raise self.error(f"{kinds[-1].name} is no number", sign, "arithmetic needs numbers")
         kind = self.common(kinds, sign)
         if sign.text not in SIGNS.get(kind.kind, sign.text):
             what = f", as {kind.name} is" if "." in kind.name else ""
@@ -406,19 +406,18 @@ class Parser:
 
     def call(self, token: Token) -> Call:
         """A function with its arguments."""
+        name, read = token.text.lower(), []
         self.expect("(", "")
-        read = []
         while not self.accept(")"):
             read.append(self.operand())
             if not self.accept(",") and self.token.text != ")":
                 raise self.error(f"{token.text}() is not closed", self.token, "separate arguments with commas")
         kinds = [self.kind(argument) for argument in read if not isinstance(argument, Token)]
-        is_extreme = token.text.lower() in ("min", "max", "abs")
+        is_extreme = name in ("min", "max", "abs")
         if is_extreme:
             self.refuse_unordered(kinds, token)
         kind = self.common(kinds, token) if is_extreme else NUMBER
         arguments = [self.single(argument, kind, token) for argument in read]
-        name = token.text.lower()
         if not arguments or (name not in ("min", "max") and len(arguments) != 1):
             raise self.error(f"{name}() takes one argument", token, f"for example {name}(tcp.payload)")
         if name in ("lower", "upper") and self.kind(arguments[0]).kind != "string":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 
@@ -18,11 +17,11 @@ from detector.rules.parser import parse_filter
 from tests.differential.test_iec104 import built as built_iec104
 from tests.differential.test_packet_fields import built_capture
 from tests.runs import frames_of
+from tests.samples import IS_LONG, SEED
 
 pytestmark = pytest.mark.kernel
 
-SEED = int(os.environ.get("DETECTOR_SEED", random.SystemRandom().randrange(2**31)))
-CASES = 20_000 if os.environ.get("DETECTOR_LONG") else 3_000
+CASES = 20_000 if IS_LONG else 3_000
 GROUPS = {  # fields and constants that mostly can be put together
     "whole": (("ip.ttl", "tcp.srcport", "frame.len", "iec60870_asdu.ioa", "modbus.func_code", "tcp.options.mss_val", "packet.anomaly",
                "iec60870_asdu.typeid"), ("0", "1", "-1", "5", "0x10", "2404", "99999999999999999999")),
